@@ -1,0 +1,1 @@
+"""Who decides: models, prompts, architect, theorist, analyst."""

@@ -1,0 +1,1 @@
+"""Does it help: protocols, baselines, benches. Nothing imports this package."""

@@ -1,0 +1,1 @@
+"""In what order: the search graph and its state."""

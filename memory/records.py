@@ -1,0 +1,281 @@
+"""Facts as values: what the ledger stores and hands out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Literal
+
+from vitruvius.spaces.rules import Rule
+from vitruvius.spaces.space import Architecture
+
+
+class RunStatus(StrEnum):
+    """Where a run stands. `interrupted` can be resumed; `done` has its report."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    INTERRUPTED = "interrupted"
+    DONE = "done"
+
+
+class ResultStatus(StrEnum):
+    """Where a result stands; the last seven are final."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    DONE = "done"
+    STOPPED_EARLY = "stopped_early"
+    FAILED = "failed"
+    TIMEOUT = "timeout"
+    OUT_OF_MEMORY = "out_of_memory"
+    DIVERGED = "diverged"
+    CANCELLED = "cancelled"
+
+    @property
+    def is_open(self) -> bool:
+        return self in (ResultStatus.PENDING, ResultStatus.RUNNING)
+
+
+class Origin(StrEnum):
+    """Why a trial was made."""
+
+    EXPLORE = "explore"  # uniform: drawn from the space's own sampler, cuts ignored
+    ARCHITECT = "architect"  # chosen
+    REPEAT = "repeat"  # the incumbent again, for the noise floor
+    CONTROL = "control"  # the random-search arm that `--control` buys
+    CONFIRM = "confirm"  # the finalists again on fresh seeds
+
+
+@dataclass(frozen=True, kw_only=True)
+class Budget:
+    """Limits of one run; None means no limit. One account for all four."""
+
+    trials: int | None = None
+    wall_s: float | None = None
+    tokens: int | None = None
+    dollars: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spent:
+    """What a run has used so far."""
+
+    trials: int
+    wall_s: float
+    tokens: int
+    dollars: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """One search. `settings` are the resolved settings it was started with."""
+
+    id: str
+    status: RunStatus
+    created: datetime
+    space_ref: str
+    space_id: str
+    space_name: str
+    task_ref: str
+    task_id: str
+    task_name: str
+    seed: int
+    budget: Budget
+    settings: Mapping[str, Any]
+    sources: Mapping[str, str]  # user files and their SHA-256
+    parent: str | None = None
+    driver: str | None = None
+    host: str | None = None
+    pid: int | None = None
+    heartbeat: datetime | None = None
+    stop_requested: bool = False
+    finished: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewTrial:
+    """A trial to open. `propensity`: chance of this draw under the uniform share, if random."""
+
+    architecture: Architecture
+    fidelity: str
+    seed: int
+    origin: Origin
+    propensity: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """A run's row and the result it points at. Holds no test figure: selection never sees one."""
+
+    run_id: str
+    number: int
+    result_id: int
+    decision_id: int | None
+    architecture: Architecture
+    fidelity: str
+    seed: int
+    origin: Origin
+    propensity: float | None
+    reused: bool  # the result was there already; costs zero seconds
+    status: ResultStatus
+    value: float | None  # validation metric, in the task's unit and direction
+    train_s: float | None
+    params: int | None
+    flops: int | None
+    message: str | None  # of a failure
+    curve: tuple[float, ...] = ()
+
+    @property
+    def name(self) -> str:
+        return f"T{self.number}"
+
+
+class DecisionStatus(StrEnum):
+    """What became of a proposal by the architect."""
+
+    ACCEPTED = "accepted"  # stored, to be carried out
+    CARRIED_OUT = "carried_out"
+    DUPLICATE = "duplicate"
+    INVALID = "invalid"
+    OVER_BUDGET = "over_budget"
+    MALFORMED = "malformed"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decision:
+    """One validated tool call, stored before it is carried out, or one turned down."""
+
+    id: int
+    run_id: str
+    step: int
+    author: str  # "analyst", a model's name, or "you"
+    call: Mapping[str, Any]  # the tool call as JSON; {"text": ...} when malformed
+    status: DecisionStatus
+    outcome: str | None  # one line for the next view
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrincipleVersion:
+    """One immutable version of a principle. `name` is `P7.3`."""
+
+    principle: int
+    version: int
+    statement: str
+    rule: Rule
+    space_name: str  # scope: the family whose features the rule speaks of
+    task_name: str  # where it was learned
+    author: str
+    run_id: str | None  # None: imported
+    step: int
+    edit: Literal["add", "revise", "narrow", "merge", "retire", "import"]
+    rationale: str
+    parents: tuple[str, ...]  # versions it came from
+    created: datetime
+
+    @property
+    def name(self) -> str:
+        return f"P{self.principle}.{self.version}"
+
+
+class Standing(StrEnum):
+    """What a run's trials say of a version."""
+
+    CANDIDATE = "candidate"
+    SUPPORTED = "supported"
+    WEAKENED = "weakened"  # once supported, no longer
+    CONTRADICTED = "contradicted"
+    RETIRED = "retired"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """A measurement of one version on the run's trials up to `up_to`.
+
+    Effects are in normal-score units (0 = median, 1 = one standard deviation of ranks),
+    direction-corrected: positive means that the rule is good.
+    """
+
+    run_id: str
+    principle: int
+    version: int
+    up_to: int  # trial number
+    look: int  # how often this version was measured, this time included
+    n_in: int
+    n_out: int
+    effect: float  # mean contrast, rule satisfied minus not, under the space's sampler
+    low: float  # anytime-valid 95 % interval
+    high: float
+    p_value: float
+    doubly_robust: float | None  # check by residuals of the randomised trials
+    points: float | None  # raw difference expressed in the metric's unit, by the model
+    top_loss: float  # posterior mean share of the best 1 % that a cut would remove
+    top_loss_high: float  # its upper 90 % bound
+    kept: float  # share of the space's sampler that satisfies the rule
+    standing: Standing
+    supporting: tuple[int, ...] = ()  # trial numbers, at most 10 each
+    contradicting: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class CutRecord:
+    """A cut's row: made at a step, perhaps undone at a later one."""
+
+    run_id: str
+    number: int
+    rule: Rule
+    principle: str
+    reason: str
+    provisional: bool
+    kept: float
+    top_loss_high: float
+    made_step: int
+    undone_step: int | None = None
+    undone_by: str | None = None
+    undone_reason: str | None = None
+
+    @property
+    def in_force(self) -> bool:
+        return self.undone_step is None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelCall:
+    """One call of a language model, whole: what was sent, what came, what it cost."""
+
+    chair: Literal["architect", "theorist", "probe"]
+    step: int
+    model: str
+    prompt: str
+    reply: str
+    tokens_in: int
+    tokens_out: int
+    tokens_estimated: bool
+    dollars: float
+    wall_s: float
+    error: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Score:
+    """A proxy's value for an architecture on a task; `value` None where it does not apply."""
+
+    proxy: str
+    architecture: Architecture
+    value: float | None
+    wall_s: float
+    note: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Calibration:
+    """Rank correlation of a proxy with a run's trained results."""
+
+    proxy: str
+    n: int
+    spearman: float
+    low: float
+    high: float

@@ -1,0 +1,1 @@
+"""What can be built: search spaces, features, rules and regions. No SQL, torch only in builders."""

@@ -1,0 +1,172 @@
+"""Values and the interface of a search space."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import torch
+
+FloatArray = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
+
+MAX_FEATURES = 64
+
+
+@dataclass(frozen=True, order=True)
+class Architecture:
+    """A frozen value owned by its space: canonical JSON text of the specification.
+
+    Two architectures are equal when their texts are; `space.parse` and the space's moves return
+    canonical ones only, so equal functions have one architecture.
+    """
+
+    text: str
+
+    @classmethod
+    def of(cls, spec: Any) -> Architecture:
+        """Returns the architecture of a JSON-serialisable specification (no canonical form)."""
+        return cls(json.dumps(spec, sort_keys=True, separators=(",", ":")))
+
+    @cached_property
+    def spec(self) -> Any:
+        """The specification as plain JSON data; for slotted spaces a dict from slot to choice."""
+        return json.loads(self.text)
+
+    def __str__(self) -> str:
+        return self.text
+
+
+TraitValue = str | int | float | bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """One option at a slot. `value` is set for ordinals (a width, a kernel size)."""
+
+    name: str
+    traits: Mapping[str, TraitValue] = field(default_factory=dict)
+    value: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Slot:
+    """A place in an architecture of fixed form and its choices; ordinal if all have values."""
+
+    name: str
+    choices: tuple[Choice, ...]
+    description: str = ""
+
+    @property
+    def is_ordinal(self) -> bool:
+        return all(choice.value is not None for choice in self.choices)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(choice.name for choice in self.choices)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Feature:
+    """A named, typed property of the canonical architecture, computed without building it.
+
+    `bool` features are 0 or 1; `share` lies in [0, 1]; `count` and `ordinal` are numbers.
+    A `bool` feature of a slot's choice names both.
+    """
+
+    name: str
+    kind: Literal["bool", "count", "share", "ordinal"]
+    description: str
+    slot: str | None = None
+    choice: str | None = None
+
+
+class SearchSpace(Protocol):
+    """What can be built. Every architecture returned is canonical and legal.
+
+    `name` is the family (`nb201`); `id` adds a hash of everything that changes what is built
+    (skeleton), and keys results; `ref` is the text from which `spaces.registry.load_space`
+    makes the space again.
+    """
+
+    def __hash__(self) -> int: ...
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def id(self) -> str: ...
+    @property
+    def ref(self) -> str: ...
+    @property
+    def slots(self) -> tuple[Slot, ...]:
+        """The slots of a space of fixed form; empty for graph-shaped spaces."""
+        ...
+
+    @property
+    def features(self) -> tuple[Feature, ...]:
+        """At most `MAX_FEATURES` structural features, in column order of `featurise`."""
+        ...
+
+    def sample(self, rng: np.random.Generator) -> Architecture:
+        """Returns the canonical form of one draw of the space's own sampler."""
+        ...
+
+    def mutate(self, architecture: Architecture, rng: np.random.Generator) -> Architecture:
+        """Returns a random neighbour; never the same architecture."""
+        ...
+
+    def neighbours(self, architecture: Architecture) -> list[Architecture]:
+        """Returns the distinct architectures one move away, in a fixed order."""
+        ...
+
+    def parse(self, spec: Any) -> Architecture:
+        """Returns the canonical architecture of untrusted JSON data.
+
+        Raises:
+            ToolError: says which part is wrong and what is allowed there.
+        """
+        ...
+
+    def canonical(self, architecture: Architecture) -> Architecture: ...
+
+    def featurise(self, architectures: Sequence[Architecture]) -> FloatArray:
+        """Returns the feature matrix [N, F] of canonical architectures."""
+        ...
+
+    def members(self) -> Sequence[Architecture] | None:
+        """All canonical architectures where there are at most about 20,000; else None."""
+        ...
+
+    def describe(self) -> str:
+        """Returns the description for people and models: form, slots, choices, features."""
+        ...
+
+    def draw(self, architecture: Architecture) -> str:
+        """Returns a drawing in plain text."""
+        ...
+
+
+@runtime_checkable
+class Builder(Protocol):
+    """A space whose architectures become networks (torch is imported inside `build` only)."""
+
+    def build(
+        self, architecture: Architecture, input_shape: tuple[int, ...], outputs: int
+    ) -> torch.nn.Module:
+        """Returns an initialised network from [B, *input_shape] to [B, outputs].
+
+        Initialisation draws from torch's global generator, which the caller seeds.
+        """
+        ...
+
+
+def distinct(architectures: Iterable[Architecture]) -> list[Architecture]:
+    """Returns the architectures without repeats, first seen first."""
+    return list(dict.fromkeys(architectures))

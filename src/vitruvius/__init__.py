@@ -1,0 +1,1 @@
+"""Vitruvius designs neural networks and rewrites its own design principles."""

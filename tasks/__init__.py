@@ -1,0 +1,1 @@
+"""What it is built for: datasets, metrics, constraints, tables."""

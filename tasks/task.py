@@ -1,0 +1,124 @@
+"""Values and the interface of a task: what an architecture is judged on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metric:
+    """What is measured, in the task's own unit, and which direction is better."""
+
+    name: str
+    direction: Literal["max", "min"] = "max"
+    unit: str = ""
+
+    @property
+    def sign(self) -> float:
+        """+1 where more is better, else -1: `sign * value` always grows with quality."""
+        return 1.0 if self.direction == "max" else -1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Constraints:
+    """Upper limits, checked before anything is trained. None means no limit."""
+
+    params: int | None = None
+    flops: int | None = None  # multiply-adds of one forward pass of one example
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fidelity:
+    """How much training a number stands for."""
+
+    epochs: int
+    data: float = 1.0  # fraction of the training split
+
+    @property
+    def key(self) -> str:
+        """The text that keys results: `8ep`, `8ep-50%`."""
+        return f"{self.epochs}ep" + ("" if self.data == 1.0 else f"-{self.data:.0%}")
+
+
+class Task(Protocol):
+    """What architectures are built for.
+
+    `id` hashes data, split, recipe and evaluator version, and keys results; `ref` is the text
+    from which `tasks.registry.load_task` makes the task again.
+    """
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def id(self) -> str: ...
+    @property
+    def ref(self) -> str: ...
+    @property
+    def metric(self) -> Metric: ...
+    @property
+    def constraints(self) -> Constraints: ...
+    @property
+    def fidelity(self) -> Fidelity:
+        """The fidelity that a search uses."""
+        ...
+
+    @property
+    def is_noisy(self) -> bool:
+        """Whether another seed can give another number, so that repeats say something."""
+        ...
+
+    def describe(self) -> str:
+        """Returns one paragraph for people and models."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Split:
+    """Inputs [N, *input_shape] float32 and integer labels [N]."""
+
+    inputs: NDArray[np.float32]
+    labels: NDArray[np.int64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Splits:
+    """Three parts without overlap: train to learn, valid to choose, test to report."""
+
+    train: Split
+    valid: Split
+    test: Split
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """How a network is trained: AdamW with a one-cycle learning rate."""
+
+    epochs: int = 8
+    batch_size: int = 64
+    learning_rate: float = 0.01
+    weight_decay: float = 0.01
+
+
+@runtime_checkable
+class TrainableTask(Task, Protocol):
+    """A task whose networks are really trained."""
+
+    @property
+    def recipe(self) -> Recipe: ...
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Shape of one example: (channels, length) or (channels, height, width)."""
+        ...
+
+    @property
+    def outputs(self) -> int:
+        """Number of classes."""
+        ...
+
+    def load(self) -> Splits:
+        """Returns the splits, the same at every call and in every process."""
+        ...

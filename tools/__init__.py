@@ -1,0 +1,1 @@
+"""What the agent can do, and the engines behind it: train, proxy, recall, prune, report."""

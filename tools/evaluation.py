@@ -1,0 +1,75 @@
+"""What goes into an evaluation and what comes out, whatever does the work."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Protocol
+
+from vitruvius.spaces.space import Architecture
+from vitruvius.tasks.task import Fidelity
+
+
+class FailureKind(StrEnum):
+    """How an evaluation ends without a number."""
+
+    FAILED = "failed"  # it raised, or its process died
+    TIMEOUT = "timeout"
+    OUT_OF_MEMORY = "out_of_memory"
+    DIVERGED = "diverged"  # NaN or infinite loss
+    CANCELLED = "cancelled"  # by us: stop, shutdown
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """One evaluation to carry out. `result_id` names its row in the ledger."""
+
+    result_id: int
+    architecture: Architecture
+    fidelity: Fidelity
+    seed: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trained:
+    """A finished evaluation. Metrics are in the task's own unit and direction."""
+
+    value: float  # on the validation split
+    test: float | None  # for the report only
+    train_s: float  # of training; simulated seconds for a table
+    curve: tuple[float, ...] = ()  # validation metric after each epoch
+    params: int | None = None
+    flops: int | None = None
+    peak_mib: float | None = None
+    weights: Path | None = None  # state dict, readable with weights_only
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failed:
+    """An evaluation without a number, and why."""
+
+    kind: FailureKind
+    message: str
+    train_s: float
+    retriable: bool = False  # the same request may end otherwise (a killed process, say)
+
+
+Outcome = Trained | Failed
+
+
+class Evaluator(Protocol):
+    """Requests in, typed outcomes out. `create_evaluator` alone knows workers from tables."""
+
+    @property
+    def slots(self) -> int:
+        """How many requests it works on at once."""
+        ...
+
+    async def evaluate(self, request: Request) -> Outcome:
+        """Returns the outcome; never raises for what the architecture did."""
+        ...
+
+    async def aclose(self) -> None:
+        """Ends every process it started; evaluations under way end as cancelled."""
+        ...
