@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vitruvius.errors import ConfigError, ToolError
-from vitruvius.spaces.registry import load_space
+
 from vitruvius.spaces.space import Architecture
 from vitruvius.tasks.task import EVALUATOR_VERSION, Constraints, Fidelity, Metric
 
