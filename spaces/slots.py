@@ -95,14 +95,15 @@ class SlotSpace:
 
     @cached_property
     def id(self) -> str:
-        """The name and a hash of slots, options and source code (of spaces not our own)."""
+        """The name and a hash of slots, options, class and, where it is a user's, source code."""
         slots = [[slot.name, [[c.name, c.value] for c in slot.choices]] for slot in self.slots]
         sources = [source_of(type(self)), source_of(vars(self).get("build"))]
-        text = json.dumps([self.name, slots, self.options, sources], sort_keys=True)
+        made = [self.name, slots, self.options, type(self).__qualname__, sources]
+        text = json.dumps(made, sort_keys=True)
         return f"{self.name}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, SlotSpace) and type(self) is type(other) and self.id == other.id
+        return isinstance(other, SlotSpace) and self.id == other.id
 
     def __hash__(self) -> int:
         return hash(self.id)
