@@ -1,4 +1,4 @@
-"""Outcomes as files: one appears whole or not at all, and a finished evaluation is one that has it."""
+"""Outcomes as files, each there whole or not at all; an evaluation that has one is finished."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a worker is told once: which space and task, by reference or by value, and where to write."""
+"""What a worker is told once: the space and the task, by reference or by value, and the folder."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def _same(carried: Carried, load: Any) -> Any:
     if carried.pickled:
         try:
             thing = pickle.loads(base64.b64decode(carried.pickled))  # from our own parent only
-        except Exception as error:  # noqa: BLE001 - whatever the user's code raises when it loads
+        except Exception as error:
             raise ConfigError(
                 f"{carried.id} cannot be made again in a worker process: "
                 f"{type(error).__name__}: {error}"
@@ -110,7 +110,7 @@ def _pickle(thing: Any) -> str:
     with _by_value(type(thing).__module__):
         try:
             return base64.b64encode(cloudpickle.dumps(thing)).decode()
-        except Exception as error:  # noqa: BLE001 - pickling runs the user's own code
+        except Exception as error:
             raise ConfigError(
                 f"{thing.id} cannot be sent to a worker process: {type(error).__name__}: {error}; "
                 "put it into a file and name it file.py:object"

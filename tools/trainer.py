@@ -16,7 +16,7 @@ from torch import nn
 from vitruvius.spaces.space import Builder
 from vitruvius.tasks.task import TrainableTask
 from vitruvius.tools.evaluation import Failed, FailureKind, Outcome, Request, Trained
-from vitruvius.tools.flops import count
+from vitruvius.tools.flops import count_flops, count_params
 from vitruvius.tools.limits import peak_mib, start_peak
 from vitruvius.tools.outcomes import weights_path, write_whole
 from vitruvius.tools.training import Course, Data, Progress, TrainingStopped, measure_of, train
@@ -66,7 +66,7 @@ class Trainer:
             network, params, flops, course = self._attempt(request, deadline, progress)
         except TrainingStopped as stop:
             kind, message = stop.kind, str(stop)
-        except (Exception, SystemExit) as error:  # the tool boundary: user code may raise anything
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - the tool boundary: user code
             kind = FailureKind.OUT_OF_MEMORY if is_out_of_memory(error) else FailureKind.FAILED
             message = describe(error)
         else:
@@ -90,8 +90,8 @@ class Trainer:
         _seed_everything(request.seed)
         task = self._task
         network = self._space.build(request.architecture, task.input_shape, task.outputs)
-        cost = count(network, task.input_shape)
-        broken = task.constraints.violation(params=cost.params, flops=cost.flops)
+        params, flops = count_params(network), count_flops(network, task.input_shape)
+        broken = task.constraints.violation(params=params, flops=flops)
         if broken is not None:
             raise TrainingStopped(FailureKind.FAILED, broken)
         course = train(
@@ -104,7 +104,7 @@ class Trainer:
             deadline=deadline,
             progress=progress,
         )
-        return network, cost.params, cost.flops, course
+        return network, params, flops, course
 
     def _save(self, network: nn.Module, result_id: int) -> Path:
         """Writes the state dict, on the CPU, readable with `torch.load(weights_only=True)`."""

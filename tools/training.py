@@ -146,7 +146,7 @@ def train(
         network.train()
         order = torch.randperm(len(labels), generator=shuffle).to(labels.device)
         total = torch.zeros((), device=labels.device)
-        for chosen in order[: steps * size].split(size):
+        for chosen in torch.split(order[: steps * size], size):
             _check_time(deadline, epoch)
             loss = functional.cross_entropy(network(inputs[chosen]), labels[chosen])
             optimiser.zero_grad()
@@ -181,7 +181,10 @@ def score(network: nn.Module, examples: Examples, metric: Metric) -> float:
     network.eval()
     total = 0.0
     with torch.inference_mode():
-        parts = (examples.inputs.split(EVALUATION_BATCH), examples.labels.split(EVALUATION_BATCH))
+        parts = (
+            torch.split(examples.inputs, EVALUATION_BATCH),
+            torch.split(examples.labels, EVALUATION_BATCH),
+        )
         for inputs, labels in zip(*parts, strict=True):
             logits = network(inputs)  # [B, classes]
             if not torch.isfinite(logits).all():

@@ -7,7 +7,7 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
+from typing import Any
 
 from vitruvius.errors import ConfigError
 from vitruvius.tools.evaluation import Failed, FailureKind, Outcome, Request
@@ -157,7 +157,7 @@ class WorkerPool:
             )
         return outcome
 
-    async def _next(self, worker: WorkerProcess, deadline: float | None) -> dict[str, object]:
+    async def _next(self, worker: WorkerProcess, deadline: float | None) -> dict[str, Any]:
         """Returns the worker's next message, or raises what its silence means."""
         limits = self._limits
         patience = limits.silent_s
