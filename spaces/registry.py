@@ -1,0 +1,182 @@
+"""From text to objects: `nb201:channels=16` or `my_space.py:space`."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import inspect
+import re
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+
+from vitruvius.errors import ConfigError
+
+_USER_OBJECT = re.compile(r"^(?P<path>.+\.py):(?P<name>[A-Za-z_]\w*)$")
+_OPTION = re.compile(r"^[a-z_]\w*=")
+
+
+def parse_ref(ref: str) -> tuple[str, dict[str, str]]:
+    """Returns the name and the options of a reference: `name[:[path][,key=value...]]`.
+
+    What comes before the first `key=value` is the option `path`: `table:a.parquet,metric=c10`
+    gives `("table", {"path": "a.parquet", "metric": "c10"})`.
+
+    Raises:
+        ConfigError: if the text does not follow this grammar.
+    """
+    name, _, rest = ref.strip().partition(":")
+    if not name or name.endswith(".py"):
+        raise ConfigError(
+            f"expected a name, name:key=value,... or file.py:object, got {ref!r}"
+            + ("; say which object of the file" if name else "")
+        )
+    options: dict[str, str] = {}
+    path: list[str] = []
+    for item in rest.split(",") if rest else []:
+        key, _, value = item.partition("=")
+        if not _OPTION.match(item):
+            if options:
+                raise ConfigError(f"expected key=value after the first option, got {item!r}")
+            path.append(item)
+        elif key in options:
+            raise ConfigError(f"option {key!r} is given twice in {ref!r}")
+        else:
+            options[key] = value
+    return name, {"path": ",".join(path), **options} if path else options
+
+
+def is_user_object(ref: str) -> bool:
+    """Returns whether the reference names an object in a user's file: `file.py:object`."""
+    return _USER_OBJECT.match(ref) is not None
+
+
+def user_file(ref: str) -> tuple[Path, str]:
+    """Returns the absolute path and the object's name of `file.py:object`.
+
+    Raises:
+        ConfigError: if the reference has another form or the file does not exist.
+    """
+    match = _USER_OBJECT.match(ref)
+    if match is None:
+        raise ConfigError(f"expected file.py:object, got {ref!r}")
+    path = Path(match["path"]).expanduser().resolve()
+    if not path.is_file():
+        raise ConfigError(f"there is no file {path} (from {ref!r})")
+    return path, match["name"]
+
+
+def absolute_ref(ref: str) -> str:
+    """Returns the reference with an absolute path, so that it holds in any folder."""
+    if not is_user_object(ref):
+        return ref
+    path, name = user_file(ref)
+    return f"{path}:{name}"
+
+
+def source_hash(ref: str) -> dict[str, str]:
+    """Returns the SHA-256 of the user's source files by absolute path; {} for built-in names.
+
+    That is the file itself and the modules beside it that it imports. Runs none of them.
+    """
+    if not is_user_object(ref):
+        return {}
+    path, _ = user_file(ref)
+    return {
+        str(source): hashlib.sha256(source.read_bytes()).hexdigest()
+        for source in sorted(_sources(path))
+    }
+
+
+def load_object(ref: str) -> object:
+    """Returns the object that `file.py:object` names.
+
+    A function or class is called, without arguments, and what it returns is the object.
+
+    Raises:
+        ConfigError: if the file or the name does not exist, or the user's code raises; the
+            sentence gives the line.
+    """
+    path, name = user_file(ref)
+    module = _run_file(path)
+    try:
+        found = getattr(module, name)
+    except AttributeError:
+        known = ", ".join(n for n in vars(module) if not n.startswith("_")) or "nothing"
+        raise ConfigError(f"{path} defines no {name!r}; it defines {known}") from None
+    if not (inspect.isclass(found) or inspect.isroutine(found)):
+        return found
+    needed = [
+        p.name
+        for p in inspect.signature(found).parameters.values()
+        if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
+    ]
+    if needed:
+        raise ConfigError(
+            f"{name} in {path} must be callable without arguments, but needs {', '.join(needed)}"
+        )
+    with _user_code(path):
+        return found()
+
+
+def _run_file(path: Path) -> ModuleType:
+    """Runs the file as a fresh module.
+
+    Not through importlib: bytecode cached within the second of an edit brings old code back.
+    """
+    source = path.read_bytes()
+    name = f"_vitruvius_user_{path.stem}_{hashlib.sha256(bytes(path) + source).hexdigest()[:8]}"
+    module = ModuleType(name)
+    module.__file__ = str(path)
+    sys.modules[name] = module  # dataclasses and pickle look their module up
+    sys.path.insert(0, str(path.parent))
+    try:
+        with _user_code(path):
+            exec(compile(source, str(path), "exec"), vars(module))  # the user's own file
+    finally:
+        sys.path.remove(str(path.parent))
+    return module
+
+
+@contextmanager
+def _user_code(path: Path) -> Iterator[None]:
+    """Whatever the user's code raises becomes one sentence that gives the line."""
+    try:
+        yield
+    except (Exception, SystemExit) as error:
+        frames = traceback.extract_tb(error.__traceback__)
+        lines = [frame.lineno for frame in frames if frame.filename == str(path)]
+        line = error.lineno if isinstance(error, SyntaxError) else lines[-1] if lines else None
+        where = f"line {line} of {path}" if line else str(path)
+        raise ConfigError(f"{where} raised {type(error).__name__}: {error}") from error
+
+
+def _sources(path: Path) -> set[Path]:
+    """Returns the file and, transitively, the modules beside it that it imports."""
+    found: set[Path] = set()
+    queue = [path]
+    while queue:
+        source = queue.pop()
+        if source in found:
+            continue
+        found.add(source)
+        for module in _imports(source):
+            part = path.parent.joinpath(*module.split("."))
+            candidates = (part.with_suffix(".py"), part / "__init__.py")
+            queue.extend(beside for beside in candidates if beside.is_file())
+    return found
+
+
+def _imports(source: Path) -> Iterator[str]:
+    try:
+        tree = ast.parse(source.read_bytes())
+    except SyntaxError:
+        return  # the hash does not depend on it; loading will say where
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
