@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from vitruvius.tools.evaluator import adopt
+from vitruvius.tools.proxies import score
+
 from vitruvius.errors import ToolError
-from vitruvius.events import Event
+from vitruvius.events import EventKind
 from vitruvius.graphs import pruning
 from vitruvius.graphs.session import Session
 from vitruvius.memory.records import (
@@ -18,8 +21,6 @@ from vitruvius.memory.records import (
     Trial,
 )
 from vitruvius.tools.evaluation import Failed, FailureKind, Outcome, Request, Trained
-from vitruvius.tools.evaluator import adopt
-from vitruvius.tools.proxies import score
 
 MAX_ATTEMPTS = 2
 POLL_S = 0.5  # while another live run trains the same result
@@ -80,14 +81,33 @@ async def finish(session: Session, trial: Trial) -> None:
         if not await session.call(ledger.start_result, trial.result_id, session.driver):
             await asyncio.sleep(POLL_S)
             continue
-        session.emit(Event("trial_started", trial.name, {"trial": trial.number}))
+        session.tell(
+            EventKind.TRIAL_STARTED,
+            f"{trial.name} started",
+            trial=trial.name,
+            origin=trial.origin,
+        )
         outcome = await _evaluate(session, trial)
         if isinstance(outcome, Failed) and outcome.kind == FailureKind.CANCELLED:
             await session.call(_close, session, trial, outcome)
             return
         await session.call(_close, session, trial, outcome)
         break
-    session.emit(Event("trial_done", trial.name, {"trial": trial.number}))
+    await session.call(_tell_done, session, trial.number)
+
+
+def _tell_done(session: Session, number: int) -> None:
+    trial = session.ledger.trials(session.run.id, after=number - 1)[0]
+    session.tell(
+        EventKind.TRIAL_DONE,
+        _words(session, trial),
+        trial=trial.name,
+        origin=trial.origin,
+        status=trial.status,
+        value=trial.value,
+        train_s=trial.train_s,
+        spent=session.ledger.spent(session.run.id),
+    )
 
 
 async def _evaluate(session: Session, trial: Trial) -> Outcome:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from vitruvius.events import Event
+from vitruvius.events import EventKind
 from vitruvius.graphs import acting, schedule
 from vitruvius.graphs.session import Session
 from vitruvius.memory.records import DecisionStatus, Origin
@@ -30,7 +30,11 @@ async def confirm_finalists(session: Session) -> None:
             call,
             DecisionStatus.ACCEPTED,
         )
-        session.emit(Event("confirm", f"confirming {len(plan)} trainings on fresh seeds"))
+        session.tell(
+            EventKind.CONFIRM,
+            f"confirming the best on fresh seeds: {len(plan)} trainings",
+            finalists=[p["spec"] for p in plan],
+        )
     await acting.carry_out(session, decision)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from vitruvius.agents.chairs import Proposal
 from vitruvius.agents.view import RunView
 from vitruvius.errors import ToolError
-from vitruvius.events import Event
+from vitruvius.events import EventKind
 from vitruvius.graphs import schedule
 from vitruvius.graphs.session import Session
 from vitruvius.memory.records import Decision, DecisionStatus, Origin, Trial
@@ -46,7 +46,13 @@ async def decide(session: Session) -> Decision | None:
     decision = await session.call(
         ledger.add_decision, run_id, step, author, call, DecisionStatus.ACCEPTED
     )
-    session.emit(Event("decision", _words(decision), {"decision": decision.id}))
+    session.tell(
+        EventKind.DECISION,
+        _words(decision),
+        author=author,
+        tool=call["tool"],
+        status=decision.status,
+    )
     return decision
 
 
@@ -55,7 +61,7 @@ async def _propose(session: Session, view: RunView) -> Proposal | None:
     try:
         return await session.architect.decide(view)
     except ToolError as error:
-        session.emit(Event("warning", str(error)))
+        session.tell(EventKind.WARNING, str(error))
         return None
 
 
@@ -68,7 +74,7 @@ def _book(session: Session, proposal: Proposal | None, step: int) -> None:
         session.ledger.add_decision(
             session.run.id, step, proposal.author, {"text": down.text}, down.status, down.problem
         )
-        session.emit(Event("warning", f"turned down ({down.status}): {down.problem}"))
+        session.tell(EventKind.WARNING, f"turned down ({down.status}): {down.problem}")
 
 
 def _forced(session: Session, trials: list[Trial], room: int, step: int) -> list[dict[str, Any]]:

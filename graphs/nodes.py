@@ -10,15 +10,13 @@ from typing import Any, Literal
 from langgraph.graph import END
 from langgraph.runtime import Runtime
 from langgraph.types import Command, interrupt
+from vitruvius.tools.report import write_report
 
-from vitruvius.errors import ToolError
-from vitruvius.events import Event
 from vitruvius.graphs import acting, confirming, deciding, pruning, recalling, reflecting
 from vitruvius.graphs.schedule import next_node
 from vitruvius.graphs.session import Session
 from vitruvius.graphs.state import SearchState
 from vitruvius.memory.records import DecisionStatus
-from vitruvius.tools.report import write_report
 
 Due = Literal["verify", "architect", "reflect", "confirm", "report"]
 
@@ -128,17 +126,7 @@ async def confirm(state: SearchState, runtime: Runtime[Session]) -> Command[Lite
 async def report(state: SearchState, runtime: Runtime[Session]) -> Command[Literal["__end__"]]:
     """Writes the report; every number comes from the ledger."""
     session = runtime.context
-    try:
-        path = await session.call(
-            write_report,
-            session.ledger,
-            session.run.id,
-            session.space,
-            session.task,
-            session.run_dir,
-        )
-    except ToolError as error:
-        session.emit(Event("warning", str(error)))
-    else:
-        session.emit(Event("report", f"report: {path}", {"path": str(path)}))
+    await session.call(
+        write_report, session.ledger, session.run.id, session.space, session.task, session.run_dir
+    )
     return Command(goto=END)

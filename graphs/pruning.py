@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from vitruvius.memory.effects import licenses_cut
+
 from vitruvius.agents.view import PrincipleView
 from vitruvius.errors import ToolError
-from vitruvius.events import Event
+from vitruvius.events import EventKind
 from vitruvius.graphs.session import Session
-from vitruvius.memory.effects import licenses_cut
 from vitruvius.memory.records import CutRecord, Decision, Standing
 from vitruvius.spaces.region import Cut
 from vitruvius.spaces.rules import words
@@ -23,7 +24,13 @@ def prune_by_evidence(session: Session) -> None:
         problem = _lost_licence(session, cut, principles.get(cut.principle))
         if problem is not None:
             session.ledger.undo_cut(session.run.id, cut.number, step, "evidence", problem)
-            session.emit(Event("cut", f"cut {cut.number} undone: {problem}"))
+            session.tell(
+                EventKind.CUT,
+                f"cut {cut.number} undone: {problem}",
+                cut=cut.number,
+                principle=cut.principle,
+                undone=True,
+            )
     undone_by_hand = {
         cut.principle
         for cut in session.ledger.cuts(session.run.id)
@@ -121,12 +128,14 @@ def _try_cut(
         kept=smaller.fraction(),
         top_loss_high=evidence.top_loss_high if evidence else 0.0,
     )
-    session.emit(
-        Event(
-            "cut",
-            f"cut {record.number} by {version.name}: keep {words(version.rule)} "
-            f"({smaller.fraction():.0%} of the space is left)",
-        )
+    session.tell(
+        EventKind.CUT,
+        f"cut {record.number} by {version.name}: keep {words(version.rule)} "
+        f"({smaller.fraction():.0%} of the space is left)",
+        cut=record.number,
+        principle=version.name,
+        kept=record.kept,
+        undone=False,
     )
     return record
 

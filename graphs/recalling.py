@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from vitruvius.events import Event
+from vitruvius.memory.effects import licenses_cut
+
+from vitruvius.events import EventKind
 from vitruvius.graphs.pruning import cut_provisionally
 from vitruvius.graphs.session import Session
-from vitruvius.memory.effects import licenses_cut
 from vitruvius.memory.records import Evidence, PrincipleVersion, Standing
 
 MAX_RECALLED = 8
@@ -42,7 +43,11 @@ def recall_principles(session: Session) -> None:
         ledger.adopt(
             run_id, version.name, trust=trust, source_effect=evidence.effect, similarity=similarity
         )
-        session.emit(Event("recalled", f"{version.name} (trust {trust:.2f}): {version.statement}"))
+        session.tell(
+            EventKind.RECALLED,
+            f"{version.name} (trust {trust:.2f}): {version.statement}",
+            principles=[version.name],
+        )
     _cut_provisionally(session, {v.name: e for _, _, v, e in trusted})
     ledger.mark(run_id, "recalled", 0, {"adopted": len(trusted[:MAX_RECALLED])})
 
@@ -68,7 +73,7 @@ def _best_evidence(session: Session, version: PrincipleVersion) -> Evidence | No
 def _cut_provisionally(session: Session, sources: dict[str, Evidence]) -> None:
     for view in session.principles():
         source = sources.get(view.version.name)
-        if source is None or view.trust < session.policy.trust_for_cut:
+        if source is None or view.trust < session.policy.trust_to_cut:
             continue
         if licenses_cut(source, session.policy.cut_loss):
             cut_provisionally(

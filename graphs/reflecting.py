@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pydantic import TypeAdapter
+from vitruvius.memory.effects import measure
 
 from vitruvius.errors import ToolError
-from vitruvius.events import Event
+from vitruvius.events import EventKind
 from vitruvius.graphs.session import Session
 from vitruvius.memory.edits import Edit
-from vitruvius.memory.effects import measure
 from vitruvius.memory.records import DecisionStatus
 
 _EDIT: TypeAdapter[Edit] = TypeAdapter(Edit)
@@ -47,7 +47,7 @@ async def rewrite_principles(session: Session) -> None:
 
 def _apply(session: Session, number: int, data: dict[str, object]) -> None:
     author, edits = str(data["author"]), data["edits"]
-    assert isinstance(edits, list)  # noqa: S101 - our own row
+    assert isinstance(edits, list)
     written = []
     for ordinal, raw in enumerate(edits):
         edit = _EDIT.validate_python(raw)
@@ -70,18 +70,23 @@ def _apply(session: Session, number: int, data: dict[str, object]) -> None:
                 DecisionStatus.INVALID,
                 str(error),
             )
-            session.emit(Event("warning", f"edit turned down: {error}"))
+            session.tell(EventKind.WARNING, f"edit turned down: {error}")
             continue
         written.append(version)
-        session.emit(
-            Event(
-                "principle",
-                f"{version.name} ({edit.edit}): {version.statement}",
-                {"principle": version.name},
-            )
+        session.tell(
+            EventKind.PRINCIPLE,
+            f"{version.name} ({edit.edit}): {version.statement}",
+            principle=version.name,
+            edit=edit.edit,
         )
     session.index.add(written)
-    session.emit(Event("reflected", f"{len(written)} edits by {author}"))
+    session.tell(
+        EventKind.REFLECTED,
+        f"{len(written)} edits by {author}",
+        trials=len(session.search_trials()),
+        author=author,
+        edits=len(written),
+    )
 
 
 def verify_principles(session: Session) -> None:
@@ -106,6 +111,14 @@ def verify_principles(session: Session) -> None:
     )
     ledger.add_evidence(evidence)
     ledger.mark(run_id, "verified", number, {"closed": len(trials), "step": session.steps()})
-    standings = [e.standing for e in evidence]
-    text = ", ".join(f"{standings.count(s)} {s}" for s in dict.fromkeys(standings))
-    session.emit(Event("verified", f"principles measured: {text or 'none yet'}"))
+    for row in evidence:
+        before = next(v for v in views if v.version.name == f"P{row.principle}.{row.version}")
+        if before.standing != row.standing:
+            session.tell(
+                EventKind.PRINCIPLE,
+                f"{before.version.name} is {row.standing}: {before.version.statement} "
+                f"(effect {row.effect:+.2f}, {row.low:+.2f} to {row.high:+.2f})",
+                principle=before.version.name,
+                standing=row.standing,
+                effect=row.effect,
+            )

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
-
-from vitruvius.agents.chairs import Architect, Theorist
-from vitruvius.agents.view import PrincipleView, RunView
-from vitruvius.events import Event
-from vitruvius.graphs import schedule
 from vitruvius.memory.calibration import calibrate
 from vitruvius.memory.effects import noise_floor
 from vitruvius.memory.index import PrincipleIndex
 from vitruvius.memory.ledger import Ledger
+from vitruvius.tools.proxies import available
+
+from vitruvius.agents.chairs import Architect, Theorist
+from vitruvius.agents.view import PrincipleView, RunView
+from vitruvius.events import Event, EventKind, Listener
+from vitruvius.graphs import schedule
 from vitruvius.memory.records import (
     Decision,
     DecisionStatus,
@@ -32,10 +34,10 @@ from vitruvius.spaces.region import Cut, Region
 from vitruvius.spaces.space import Architecture, SearchSpace
 from vitruvius.tasks.task import Task
 from vitruvius.tools.evaluation import Evaluator
-from vitruvius.tools.proxies import available
 
 ALL_PROXIES_SHOWN = 64  # the calibration shown to a chair looks at this many trials at most
 RECENT_DECISIONS = 8
+T = TypeVar("T")
 NOT_SEARCH = (Origin.CONTROL, Origin.CONFIRM)
 
 
@@ -47,7 +49,7 @@ class Policy:
     control: float = 0.0
     reflect_every: int = 8
     cut_loss: float = 0.05
-    trust_for_cut: float = 0.7
+    trust_to_cut: float = 0.5
 
 
 @dataclass(kw_only=True)
@@ -68,19 +70,25 @@ class Session:
     driver: str
     batch: int  # most architectures in one decision to train
     asks: bool  # whether costly decisions wait for an answer
-    emit: Callable[[Event], None] = lambda event: None
+    listener: Listener
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     _closed: list[Trial] = field(default_factory=list)
     _beaten: float = field(default_factory=time.monotonic)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    async def call[T](self, function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+    def tell(self, kind: EventKind, text: str, **data: Any) -> None:
+        """Tells the listener what happened."""
+        self.listener(Event(kind=kind, text=text, data=data))
+
+    async def call(self, function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
         """Runs a blocking function of the ledger or the statistics off the event loop."""
         return await asyncio.to_thread(function, *args, **kwargs)
 
     def beat(self) -> bool:
         """Renews the lease and books the wall seconds since the last call; True: please stop."""
-        now = time.monotonic()
-        elapsed, self._beaten = now - self._beaten, now
+        with self._lock:  # the heartbeat and the nodes both come here
+            now = time.monotonic()
+            elapsed, self._beaten = now - self._beaten, now
         return self.ledger.beat(self.run.id, self.driver, elapsed)
 
     def spent(self) -> Spent:
@@ -147,7 +155,7 @@ class Session:
         trials = self.search_trials()
         reflections = ledger.marks(run_id, "reflected")
         verified = ledger.marks(run_id, "verified")
-        step = verified[-1].step if verified else -1
+        step = int(verified[-1].data["step"]) if verified else -1
         idle = [
             decision
             for decision in ledger.decisions(run_id, last=schedule.MAX_IDLE)
