@@ -81,26 +81,18 @@ def forced_origins(
     has fallen below `explore`, a control whenever its own has, and the repeats that are due.
     """
     n_uniform = sum(trial.origin == Origin.EXPLORE for trial in trials)
+    if n_uniform < INITIAL_DRAWS:
+        return [Origin.EXPLORE] * min(room, INITIAL_DRAWS - n_uniform)
     n_control = sum(trial.origin == Origin.CONTROL for trial in trials)
-    total = len(trials)
-    forced: list[Origin] = []
-    while len(forced) < room and n_uniform < INITIAL_DRAWS:
-        forced.append(Origin.EXPLORE)
-        n_uniform += 1
-        total += 1
-    if forced:
-        return forced
-    if n_control < control * (total + 1):
-        forced.append(Origin.CONTROL)
-    if is_uniform_turn(n_uniform, total, explore):
-        forced.append(Origin.EXPLORE)
+    total = len(trials) + room
+    forced = [Origin.CONTROL] * _owed(n_control, control * total)
+    forced += [Origin.EXPLORE] * _owed(n_uniform, explore * total)
     forced += [Origin.REPEAT] * repeats_due
     return forced[:room]
 
 
-def is_uniform_turn(n_uniform: int, n_total: int, share: float) -> bool:
-    """Returns whether the next trial is drawn from the whole space, cuts ignored."""
-    return n_uniform < INITIAL_DRAWS or n_uniform < share * (n_total + 1)
+def _owed(have: int, want: float) -> int:
+    return max(0, math.ceil(want - have))
 
 
 def repeats_due(trials: Sequence[Trial], verifications: int, is_noisy: bool) -> int:
