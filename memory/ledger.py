@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vitruvius.memory.database import Database
+from vitruvius.memory.exchange import ExchangeRows
 from vitruvius.memory.ledger_cuts import CutRows
+from vitruvius.memory.ledger_evidence import EvidenceRows
 from vitruvius.memory.ledger_results import ResultRows
 from vitruvius.memory.ledger_runs import RunRows
 from vitruvius.memory.ledger_steps import StepRows
@@ -16,7 +18,7 @@ from vitruvius.memory.opening import create_tables, prepare_file
 FILE = "ledger.db"
 
 
-class Ledger(RunRows, TrialRows, ResultRows, StepRows, CutRows):
+class Ledger(RunRows, TrialRows, ResultRows, StepRows, CutRows, ExchangeRows, EvidenceRows):
     """Facts in SQL. Synchronous, and safe to call from many threads and processes.
 
     Every write is one short transaction: when a method returns, what it wrote is kept; when it

@@ -7,6 +7,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+
 from vitruvius.errors import ConfigError
 from vitruvius.memory import opening, upgrading
 from vitruvius.memory.ledger import Ledger
@@ -101,7 +102,7 @@ def test_a_newer_ledger_is_refused(tmp_path: Path) -> None:
     Ledger.open(tmp_path).close()
     with closing(sqlite3.connect(tmp_path / "ledger.db")) as connection, connection:
         connection.execute("UPDATE alembic_version SET version_num = '9999'")
-    with pytest.raises(ConfigError, match="newer Vitruvius.*upgrade"):
+    with pytest.raises(ConfigError, match=r"newer Vitruvius.*upgrade"):
         Ledger.open(tmp_path)
 
 
