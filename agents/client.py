@@ -23,6 +23,7 @@ from vitruvius.memory.records import ModelCall
 
 if TYPE_CHECKING:
     from langchain_core.messages import AIMessage
+    from langchain_core.runnables import Runnable
 
 Chair = Literal["architect", "theorist", "probe"]
 
@@ -94,6 +95,10 @@ class ModelClient:
         }
         self._was_down = False
 
+    def dollars(self, tokens_in: int, tokens_out: int) -> float:
+        """Returns what so many tokens cost; 0 where the price is unknown."""
+        return self._price.dollars(tokens_in, tokens_out) if self._price else 0.0
+
     async def ask(
         self, question: Question, log: list[ModelCall], *, streaming: bool = False
     ) -> Reply:
@@ -133,37 +138,39 @@ class ModelClient:
         raise AssertionError("unreachable: the last attempt returns or raises")
 
     async def _send(self, question: Question, streaming: bool) -> AIMessage:
-        extra: dict[str, Any] = {}
-        body = dict(self._models[streaming].extra_body or {})
+        runnable = self._bound(question, streaming)
+        messages = [("system", question.system), ("user", question.user)]
+        async with asyncio.timeout(5 * self.endpoint.timeout_s):
+            if not streaming:
+                return await runnable.ainvoke(messages)
+            whole: Any = None
+            async for chunk in runnable.astream(messages):
+                whole = chunk if whole is None else whole + chunk
+        if whole is None:
+            raise ValueError("an empty stream")
+        message: AIMessage = whole
+        return message
+
+    def _bound(self, question: Question, streaming: bool) -> Runnable[Any, AIMessage]:
+        """Returns the model with the question's tools, schema and length bound to it."""
+        model = self._models[streaming]
+        form: dict[str, Any] = {}
+        body = dict(model.extra_body or {})
         if question.max_tokens is not None and "max_tokens" in body:
             body["max_tokens"] = question.max_tokens
         elif question.max_tokens is not None:
-            extra["max_tokens"] = question.max_tokens
-        if question.tools:
-            extra |= {"tools": list(question.tools), "tool_choice": question.tool_choice}
+            form["max_tokens"] = question.max_tokens
         if question.schema is not None:
             # Through extra_body: langchain's own way raises away the text and usage of a reply
             # that was cut, and does not stream.
-            form = {"name": "answer", "schema": dict(question.schema), "strict": False}
-            body["response_format"] = {"type": "json_schema", "json_schema": form}
+            schema = {"name": "answer", "schema": dict(question.schema), "strict": False}
+            body["response_format"] = {"type": "json_schema", "json_schema": schema}
         if body:
-            extra["extra_body"] = body
-        messages = [("system", question.system), ("user", question.user)]
-        async with asyncio.timeout(5 * self.endpoint.timeout_s):
-            if streaming:
-                return await self._streamed(messages, extra)
-            return await self._models[False].ainvoke(messages, **extra)
-
-    async def _streamed(self, messages: list[tuple[str, str]], extra: dict[str, Any]) -> AIMessage:
-        whole: Any = None
-        async for chunk in self._models[True].astream(messages, **extra):
-            whole = chunk if whole is None else whole + chunk
-        if whole is None:
-            from langchain_core.messages import AIMessage
-
-            return AIMessage("")
-        message: AIMessage = whole
-        return message
+            form["extra_body"] = body
+        if question.tools:
+            tools = [dict(tool) for tool in question.tools]
+            return model.bind_tools(tools, tool_choice=question.tool_choice, **form)
+        return model.bind(**form)
 
     def _reply(self, question: Question, message: AIMessage) -> Reply:
         text = message.text if isinstance(message.text, str) else str(message.content)
@@ -199,7 +206,7 @@ class ModelClient:
             tokens_in=tokens_in,
             tokens_out=tokens_out,
             tokens_estimated=not reply.has_usage if reply else spent_unseen > 0,
-            dollars=self._price.dollars(tokens_in, tokens_out) if self._price else 0.0,
+            dollars=self.dollars(tokens_in, tokens_out),
             wall_s=wall_s,
             error=redact(str(error)) if error else None,
         )

@@ -2,17 +2,42 @@
 
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
+
+from pydantic import SecretStr
 
 from vitruvius.errors import ConfigError
 
 if TYPE_CHECKING:
     from langchain_openai import ChatOpenAI
+
+
+class ModelSettings(Protocol):
+    """The settings that concern models; `settings.Settings` has them."""
+
+    @property
+    def model(self) -> str:
+        """`analyst`, `auto`, or the name of a model that the endpoint serves."""
+        ...
+
+    @property
+    def base_url(self) -> str | None: ...
+    @property
+    def api_key(self) -> SecretStr | None: ...
+    @property
+    def model_timeout_s(self) -> float:
+        """Longest silence of a call."""
+        ...
+
+    @property
+    def prompt_tokens(self) -> int: ...
+    @property
+    def home(self) -> Path: ...
+
 
 DUMMY_KEY = "not-needed"
 _SECRET = re.compile(r"\b(?:sk|pk|lsv2|gsk|hf|xai)[-_][A-Za-z0-9_*-]{6,}|Bearer\s+\S{6,}")
@@ -51,18 +76,14 @@ class Endpoint:
         return _SECRET.sub("[key]", text)
 
 
-def find_address(
-    base_url: str | None, api_key: str | None, environ: Mapping[str, str] | None = None
-) -> tuple[str | None, str] | None:
+def find_address(settings: ModelSettings) -> tuple[str | None, str] | None:
     """Returns base URL and key of the configured endpoint, or None if none is configured.
 
-    Arguments win over `OPENAI_API_BASE`, `OPENAI_BASE_URL` and `OPENAI_API_KEY`. Where there is a
-    base URL, a missing key becomes a dummy: local servers want none.
+    Where there is a base URL, a missing key becomes a dummy: local servers want none.
     """
-    env = os.environ if environ is None else environ
-    url = base_url or env.get("OPENAI_API_BASE") or env.get("OPENAI_BASE_URL") or None
-    key = api_key or env.get("OPENAI_API_KEY") or None
-    if url is None and key is None:
+    url = settings.base_url or None
+    key = settings.api_key.get_secret_value() if settings.api_key else ""
+    if url is None and not key:
         return None
     if url is not None and not urlsplit(url).hostname:
         raise ConfigError(
@@ -80,7 +101,6 @@ def create_model(endpoint: Endpoint, *, streaming: bool = False) -> ChatOpenAI:
     """
     import openai
     from langchain_openai import ChatOpenAI
-    from pydantic import SecretStr
 
     limits: dict[str, Any] = {"max_tokens": endpoint.max_tokens}
     if not endpoint.is_openai:  # several servers ignore the newer max_completion_tokens

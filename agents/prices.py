@@ -47,25 +47,26 @@ def _read(text: str, where: str) -> dict[str, Price]:
     return {name: Price(input=row.input, output=row.output) for name, row in rows.items()}
 
 
-def prices(own: Path | None = None) -> dict[str, Price]:
-    """Returns the prices by model name; those of the user's own file win.
+def prices(home: Path | None = None) -> dict[str, Price]:
+    """Returns the prices by model name; those of `prices.toml` in the home folder win.
 
     Raises:
         ConfigError: if the user's file is there and cannot be read as prices.
     """
     shipped = resources.files("vitruvius.agents").joinpath("prices.toml").read_text("utf-8")
     table = _read(shipped, "the shipped prices.toml")
+    own = home / "prices.toml" if home is not None else None
     if own is not None and own.is_file():
         table |= _read(own.read_text("utf-8"), str(own))
     return table
 
 
-def price_of(model: str, own: Path | None = None) -> Price | None:
+def price_of(model: str, home: Path | None = None) -> Price | None:
     """Returns the price of a model, or None if neither file knows it.
 
     Args:
         model: the name that the endpoint serves; a date at its end may be missing in the file.
-        own: the user's file, `prices.toml` in the home folder.
+        home: the home folder, for the user's own `prices.toml`.
     """
-    table = prices(own)
+    table = prices(home)
     return table.get(model) or table.get(_DATE.sub("", model))
