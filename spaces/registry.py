@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-import ast
 import hashlib
 import inspect
 import re
 import sys
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import ModuleType
+from typing import Any, cast
 
 from vitruvius.errors import ConfigError
+from vitruvius.spaces.cell import Cell
+from vitruvius.spaces.macro import Macro
+from vitruvius.spaces.sources import hash_sources
+from vitruvius.spaces.space import SearchSpace
+
+BUILT_IN: dict[str, Callable[..., SearchSpace]] = {"nb201": Cell, "macro": Macro}
 
 _USER_OBJECT = re.compile(r"^(?P<path>.+\.py):(?P<name>[A-Za-z_]\w*)$")
 _OPTION = re.compile(r"^[a-z_]\w*=")
@@ -85,10 +91,43 @@ def source_hash(ref: str) -> dict[str, str]:
     if not is_user_object(ref):
         return {}
     path, _ = user_file(ref)
-    return {
-        str(source): hashlib.sha256(source.read_bytes()).hexdigest()
-        for source in sorted(_sources(path))
-    }
+    return hash_sources(path)
+
+
+def load_space(ref: str) -> SearchSpace:
+    """Returns the space that a reference names: `nb201`, `nb201:channels=16`, `file.py:object`.
+
+    Raises:
+        ConfigError: if there is no such space or option, or the user's object is no space.
+    """
+    if is_user_object(ref):
+        return _as_space(load_object(ref), absolute_ref(ref))
+    name, options = parse_ref(ref)
+    if name not in BUILT_IN:
+        raise ConfigError(
+            f"there is no space {name!r}; there are {', '.join(BUILT_IN)}, and file.py:object"
+        )
+    known = inspect.signature(BUILT_IN[name]).parameters
+    values: dict[str, str | int] = {}
+    for key, text in options.items():
+        if key not in known:
+            allowed = f"it has {', '.join(known)}" if known else "it has none"
+            raise ConfigError(f"space {name} has no option {key!r}; {allowed}")
+        values[key] = int(text) if text.isascii() and text.isdecimal() else text
+    return BUILT_IN[name](**values)
+
+
+def _as_space(found: object, ref: str) -> SearchSpace:
+    promised = [name for name in vars(SearchSpace) if not name.startswith("_")]
+    missing = [name for name in promised if not hasattr(found, name)]
+    if missing:
+        raise ConfigError(
+            f"{ref} is a {type(found).__name__}, not a search space: it lacks"
+            f" {', '.join(missing)}; make it a vitruvius.spaces.slots.SlotSpace or add them"
+        )
+    with suppress(AttributeError):  # a read-only ref is the object's own business
+        cast("Any", found).ref = ref
+    return cast("SearchSpace", found)
 
 
 def load_object(ref: str) -> object:
@@ -152,31 +191,3 @@ def _user_code(path: Path) -> Iterator[None]:
         line = error.lineno if isinstance(error, SyntaxError) else lines[-1] if lines else None
         where = f"line {line} of {path}" if line else str(path)
         raise ConfigError(f"{where} raised {type(error).__name__}: {error}") from error
-
-
-def _sources(path: Path) -> set[Path]:
-    """Returns the file and, transitively, the modules beside it that it imports."""
-    found: set[Path] = set()
-    queue = [path]
-    while queue:
-        source = queue.pop()
-        if source in found:
-            continue
-        found.add(source)
-        for module in _imports(source):
-            part = path.parent.joinpath(*module.split("."))
-            candidates = (part.with_suffix(".py"), part / "__init__.py")
-            queue.extend(beside for beside in candidates if beside.is_file())
-    return found
-
-
-def _imports(source: Path) -> Iterator[str]:
-    try:
-        tree = ast.parse(source.read_bytes())
-    except SyntaxError:
-        return  # the hash does not depend on it; loading will say where
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            yield node.module
