@@ -84,10 +84,11 @@ async def finish(session: Session, trial: Trial) -> None:
             outcome = await _train_once(session, trial, request)
             if isinstance(outcome, Failed) and outcome.kind == FailureKind.CANCELLED:
                 return
-            if isinstance(outcome, Failed) and outcome.retriable:
-                if await session.call(ledger.reopen_result, result_id):
-                    continue
-            break
+            if not (isinstance(outcome, Failed) and outcome.retriable):
+                break
+            if not await session.call(ledger.reopen_result, result_id):
+                break
+            continue
         if not (await session.call(_now, session, trial.number)).status.is_open:
             break  # closed by the run that was training it
         await asyncio.sleep(POLL_S)

@@ -65,7 +65,6 @@ class Session:
     evaluator: Evaluator
     architect: Architect
     theorist: Theorist
-    fallback: Architect
     policy: Policy
     driver: str
     batch: int  # most architectures in one decision to train
