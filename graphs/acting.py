@@ -5,9 +5,6 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from vitruvius.tools.evaluator import adopt
-from vitruvius.tools.proxies import score
-
 from vitruvius.errors import ToolError
 from vitruvius.events import EventKind
 from vitruvius.graphs import pruning
@@ -20,9 +17,10 @@ from vitruvius.memory.records import (
     ResultStatus,
     Trial,
 )
-from vitruvius.tools.evaluation import Failed, FailureKind, Outcome, Request, Trained
+from vitruvius.tools.evaluation import Failed, FailureKind, Outcome, Request
+from vitruvius.tools.evaluator import adopt
+from vitruvius.tools.proxies import score
 
-MAX_ATTEMPTS = 2
 POLL_S = 0.5  # while another live run trains the same result
 
 
@@ -67,37 +65,56 @@ def _words(session: Session, trial: Trial) -> str:
 
 async def finish(session: Session, trial: Trial) -> None:
     """Brings one trial's result to an end: adopts it, waits for it, or evaluates it."""
-    ledger = session.ledger
-    while True:
-        status = await session.call(ledger.result_status, trial.result_id)
-        if not status.is_open and status != ResultStatus.CANCELLED:
+    ledger, result_id = session.ledger, trial.result_id
+    if trial.status == ResultStatus.CANCELLED:
+        await session.call(ledger.reopen_result, result_id)
+    elif not trial.status.is_open:
+        await session.call(_tell_done, session, trial.number)
+        return
+    request = Request(
+        result_id=result_id,
+        architecture=trial.architecture,
+        fidelity=session.task.fidelity,
+        seed=trial.seed,
+    )
+    while not session.stopping.is_set():
+        if await session.call(_adopt, session, request):
             break
-        found = await session.call(adopt, session.run_dir.parent, trial.result_id)
-        if found is not None:
-            await session.call(_close, session, trial, found)
-            break
-        if session.stopping.is_set():
-            return
-        if not await session.call(ledger.start_result, trial.result_id, session.driver):
-            await asyncio.sleep(POLL_S)
+        if await session.call(ledger.start_result, result_id, session.driver):
+            outcome = await _train_once(session, trial, request)
+            if isinstance(outcome, Failed) and outcome.kind == FailureKind.CANCELLED:
+                return
+            if not (isinstance(outcome, Failed) and outcome.retriable):
+                break
+            if not await session.call(ledger.reopen_result, result_id):
+                break
             continue
-        session.tell(
-            EventKind.TRIAL_STARTED,
-            f"{trial.name} started",
-            trial=trial.name,
-            origin=trial.origin,
-        )
-        outcome = await _evaluate(session, trial)
-        if isinstance(outcome, Failed) and outcome.kind == FailureKind.CANCELLED:
-            await session.call(_close, session, trial, outcome)
-            return
-        await session.call(_close, session, trial, outcome)
-        break
+        if not (await session.call(_now, session, trial.number)).status.is_open:
+            break  # closed by the run that was training it
+        await asyncio.sleep(POLL_S)
+    else:
+        return
     await session.call(_tell_done, session, trial.number)
 
 
+def _adopt(session: Session, request: Request) -> bool:
+    """Takes over the outcome that a killed process left behind; returns whether there was one."""
+    starter = session.ledger.started_by(request.result_id)
+    if starter is None:
+        return False
+    outcome = adopt(session.run_dir.parent / starter, request.result_id, request)
+    if outcome is None:
+        return False
+    _close(session, request.result_id, outcome)
+    return True
+
+
+def _now(session: Session, number: int) -> Trial:
+    return session.ledger.trials(session.run.id, after=number - 1)[0]
+
+
 def _tell_done(session: Session, number: int) -> None:
-    trial = session.ledger.trials(session.run.id, after=number - 1)[0]
+    trial = _now(session, number)
     session.tell(
         EventKind.TRIAL_DONE,
         _words(session, trial),
@@ -110,40 +127,38 @@ def _tell_done(session: Session, number: int) -> None:
     )
 
 
-async def _evaluate(session: Session, trial: Trial) -> Outcome:
-    request = Request(
-        result_id=trial.result_id,
-        architecture=trial.architecture,
-        fidelity=session.task.fidelity,
-        seed=trial.seed,
+async def _train_once(session: Session, trial: Trial, request: Request) -> Outcome:
+    """Evaluates and closes the result; a stop of the run ends it as cancelled."""
+    session.tell(
+        EventKind.TRIAL_STARTED, f"{trial.name} started", trial=trial.name, origin=trial.origin
     )
-    for _ in range(MAX_ATTEMPTS):
-        evaluation = asyncio.ensure_future(session.evaluator.evaluate(request))
-        stop = asyncio.ensure_future(session.stopping.wait())
-        await asyncio.wait({evaluation, stop}, return_when=asyncio.FIRST_COMPLETED)
-        stop.cancel()
-        if not evaluation.done():
-            evaluation.cancel()
-            await asyncio.wait({evaluation})
-            return Failed(kind=FailureKind.CANCELLED, message="the run was stopped", train_s=0.0)
+    evaluation = asyncio.ensure_future(session.evaluator.evaluate(request))
+    stop = asyncio.ensure_future(session.stopping.wait())
+    await asyncio.wait({evaluation, stop}, return_when=asyncio.FIRST_COMPLETED)
+    stop.cancel()
+    outcome: Outcome
+    if evaluation.done():
         outcome = evaluation.result()
-        if isinstance(outcome, Trained) or not outcome.retriable:
-            return outcome
+    else:
+        evaluation.cancel()
+        await asyncio.wait({evaluation})
+        outcome = Failed(kind=FailureKind.CANCELLED, message="the run was stopped", train_s=0.0)
+    await session.call(_close, session, trial.result_id, outcome)
     return outcome
 
 
-def _close(session: Session, trial: Trial, outcome: Outcome) -> None:
+def _close(session: Session, result_id: int, outcome: Outcome) -> None:
     """Writes an outcome to the result's row; a row that is closed stays as it is."""
     if isinstance(outcome, Failed):
         session.ledger.close_result(
-            trial.result_id,
+            result_id,
             status=ResultStatus(outcome.kind.value),
             train_s=outcome.train_s,
             message=outcome.message,
         )
         return
     session.ledger.close_result(
-        trial.result_id,
+        result_id,
         status=ResultStatus.DONE,
         value=outcome.value,
         test=outcome.test,

@@ -16,19 +16,19 @@ import aiosqlite
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 from langgraph.types import Command
 from vitruvius.agents.analyst import Analyst
-from vitruvius.agents.llm import create_chairs
 from vitruvius.memory.index import PrincipleIndex
-from vitruvius.memory.ledger import Ledger
-from vitruvius.tools.evaluator import create_evaluator
 
+from vitruvius.agents.llm import create_chairs
 from vitruvius.events import Listener
 from vitruvius.graphs.log import logged
 from vitruvius.graphs.search import create_search_graph
 from vitruvius.graphs.session import Policy, Session
+from vitruvius.memory.ledger import Ledger
 from vitruvius.memory.records import Run, RunStatus
 from vitruvius.settings import Settings
 from vitruvius.spaces.space import SearchSpace
 from vitruvius.tasks.task import Task
+from vitruvius.tools.evaluator import create_evaluator
 
 HEARTBEAT_S = 5.0
 KEPT_CHECKPOINTS = 50
@@ -82,7 +82,7 @@ async def _session(job: Job, ledger: Ledger, driver: str) -> AsyncIterator[Sessi
     run_dir = job.home / "runs" / job.run.id
     settings, slots = job.settings, job.settings.workers
     analyst = Analyst()
-    architect, theorist = create_chairs(settings, job.run, analyst)
+    architect, theorist = await asyncio.to_thread(create_chairs, settings, analyst)
     evaluator = create_evaluator(
         job.task,
         job.space,

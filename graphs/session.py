@@ -14,13 +14,12 @@ import numpy as np
 from vitruvius.memory.calibration import calibrate
 from vitruvius.memory.effects import noise_floor
 from vitruvius.memory.index import PrincipleIndex
-from vitruvius.memory.ledger import Ledger
-from vitruvius.tools.proxies import available
 
 from vitruvius.agents.chairs import Architect, Theorist
 from vitruvius.agents.view import PrincipleView, RunView
 from vitruvius.events import Event, EventKind, Listener
 from vitruvius.graphs import schedule
+from vitruvius.memory.ledger import Ledger
 from vitruvius.memory.records import (
     Decision,
     DecisionStatus,
@@ -34,6 +33,7 @@ from vitruvius.spaces.region import Cut, Region
 from vitruvius.spaces.space import Architecture, SearchSpace
 from vitruvius.tasks.task import Task
 from vitruvius.tools.evaluation import Evaluator
+from vitruvius.tools.proxies import proxies_for
 
 ALL_PROXIES_SHOWN = 64  # the calibration shown to a chair looks at this many trials at most
 RECENT_DECISIONS = 8
@@ -65,7 +65,6 @@ class Session:
     evaluator: Evaluator
     architect: Architect
     theorist: Theorist
-    fallback: Architect
     policy: Policy
     driver: str
     batch: int  # most architectures in one decision to train
@@ -202,7 +201,7 @@ class Session:
             budget=self.run.budget,
             spent=ledger.spent(run_id),
             k=k,
-            proxies=available(self.space, self.task),
+            proxies=proxies_for(self.space, self.task),
         )
 
     def principles(self) -> list[PrincipleView]:
@@ -233,7 +232,7 @@ class Session:
         scores = self.ledger.scores(
             self.run.space_id,
             self.run.task_id,
-            available(self.space, self.task),
+            proxies_for(self.space, self.task),
             [trial.architecture for trial in recent],
         )
         return calibrate(scores, recent, self.task.metric)

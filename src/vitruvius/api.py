@@ -139,10 +139,10 @@ def _check_price(settings: Settings, budget: Budget) -> None:
     from vitruvius.agents.models import resolve_model
     from vitruvius.agents.prices import price_of
 
-    choice = resolve_model(settings)
-    if choice.model is not None and price_of(choice.model, settings.home) is None:
+    model = resolve_model(settings).model
+    if model is not None and price_of(model, settings.home) is None:
         raise ConfigError(
-            f"the budget limits dollars, but the price of model {choice.model!r} is unknown; "
+            f"the budget limits dollars, but the price of model {model!r} is unknown; "
             f"add it to {settings.home / 'prices.toml'} or drop the limit"
         )
 
