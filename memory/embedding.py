@@ -17,10 +17,7 @@ from vitruvius.spaces.rules import words
 ENCODER = "hashed-ngrams-1"  # changes with anything below that changes a vector
 DIMENSIONS = 1024
 _WORD = re.compile(r"[a-z0-9]+")
-_COMMON = frozenset(
-    ("a", "an", "and", "are", "as", "at", "be", "by", "for", "in", "is", "it", "not", "of", "on")
-    + ("or", "than", "that", "the", "to", "with")
-)
+_COMMON = re.compile("an?|and|are|as|at|be|by|for|in|is|it|not|o[fnr]|than|that|the|to|with")
 _WORD_WEIGHT, _PAIR_WEIGHT, _RUN_WEIGHT = 1.0, 0.7, 0.35
 
 
@@ -51,7 +48,7 @@ def text_of(version: PrincipleVersion) -> str:
 
 
 def _grams(text: str) -> Iterator[tuple[str, float]]:
-    found = [word for word in _WORD.findall(text.lower()) if word not in _COMMON]
+    found = [word for word in _WORD.findall(text.lower()) if not _COMMON.fullmatch(word)]
     for word in found:
         yield word, _WORD_WEIGHT
     for first, second in pairwise(found):

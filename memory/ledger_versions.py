@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from sqlalchemy import Connection, Row, Select, func, insert, select
 from sqlalchemy.dialects.sqlite import insert as insert_or
 
@@ -117,19 +119,30 @@ class VersionRows(LedgerPart):
                 for row in connection.execute(query)
             ]
 
-    def vectors(self) -> list[tuple[PrincipleVersion, bytes, str]]:
-        """Returns every version with its stored vector (float32) and the encoder's name."""
+    def count_versions(self) -> int:
+        """Returns how many versions there are over all principles and runs."""
+        with self._database.read() as connection:
+            return connection.scalar(select(func.count()).select_from(schema.versions)) or 0
+
+    def vectors(self, names: Iterable[str] | None = None) -> dict[str, NDArray[np.float32]]:
+        """Returns unit vectors by version name: of all versions, or of those named.
+
+        One that another release's encoder made is made anew.
+        """
+        wanted = None if names is None else set(names)
         query = _SELECT.add_columns(schema.vectors.c.vector, schema.vectors.c.encoder)
         query = query.join_from(schema.versions, schema.vectors)
+        if wanted is not None:
+            query = query.where(_versions.principle.in_({split_name(name)[0] for name in wanted}))
         with self._database.read() as connection:
-            rows = connection.execute(query.order_by(_versions.principle, _versions.version))
-            return [(version_of(row), row.vector, row.encoder) for row in rows]
-
-    def put_vectors(self, versions: Sequence[PrincipleVersion]) -> None:
-        """Stores the vectors of these versions anew, with the encoder of this release."""
-        with self._database.write() as connection:
-            for version in versions:
-                _write_vector(connection, version)
+            rows = connection.execute(query.order_by(_versions.principle, _versions.version)).all()
+        return {
+            name: np.frombuffer(row.vector, dtype="<f4")
+            if row.encoder == ENCODER
+            else embed([text_of(version_of(row))])[0]
+            for row in rows
+            if (name := f"P{row.principle}.{row.version}") and (wanted is None or name in wanted)
+        }
 
 
 def split_name(name: int | str) -> tuple[int, int | None]:
@@ -240,9 +253,8 @@ def _rows_of_run(connection: Connection, run_id: str) -> list[Row[Any]]:
 
 def _write_vector(connection: Connection, version: PrincipleVersion) -> None:
     vector = embed([text_of(version)])[0].astype("<f4").tobytes()
-    values = {"encoder": ENCODER, "vector": vector}
     connection.execute(
-        insert_or(schema.vectors)
-        .values(principle=version.principle, version=version.version, **values)
-        .on_conflict_do_update(index_elements=["principle", "version"], set_=values)
+        insert(schema.vectors).values(
+            principle=version.principle, version=version.version, encoder=ENCODER, vector=vector
+        )
     )
