@@ -69,7 +69,7 @@ class TrainableTaskContract(TaskContract):
             assert part.labels.dtype == np.int64
             assert part.inputs.shape == (len(part.labels), *task.input_shape)
             assert np.isfinite(part.inputs).all()
-            assert 0 <= part.labels.min()
+            assert part.labels.min() >= 0
             assert part.labels.max() < task.outputs
         assert set(splits.train.labels.tolist()) == set(range(task.outputs))
 
