@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from vitruvius.tools.report.facts import Report
-from vitruvius.tools.report.text import code, escape, names
+from vitruvius.tools.safe_text import code, escape, names
 from vitruvius.tools.report.words import plural, seconds
 
 BASELINES = ("params", "flops")

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from vitruvius.memory.records import Origin, RunStatus, Standing, Trial
 from vitruvius.tools.report.facts import Finalist, Report
-from vitruvius.tools.report.text import names
+from vitruvius.tools.safe_text import names
 
 FEW_TRIALS = 20
 FEW_SEEDS = 3

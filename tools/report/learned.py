@@ -8,7 +8,7 @@ from vitruvius.memory.records import Evidence, PrincipleVersion
 from vitruvius.spaces.rules import words
 from vitruvius.tasks.task import Metric
 from vitruvius.tools.report.facts import CutReport, PrincipleReport, Report
-from vitruvius.tools.report.text import code, escape, names
+from vitruvius.tools.safe_text import code, escape, names
 
 
 def principles(report: Report) -> Iterator[str]:

@@ -9,7 +9,7 @@ from vitruvius.memory.records import Standing
 from vitruvius.tools.report.account import account, calibrations, failures
 from vitruvius.tools.report.facts import Best, Finalist, Report
 from vitruvius.tools.report.learned import cuts, effect_text, principles
-from vitruvius.tools.report.text import code, escape, names
+from vitruvius.tools.safe_text import code, escape, names
 from vitruvius.tools.report.words import (
     band_text,
     estimate_text,
