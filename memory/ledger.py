@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Self
 
 from vitruvius.memory.database import Database
 from vitruvius.memory.exchange import ExchangeRows
@@ -45,6 +46,12 @@ class Ledger(RunRows, TrialRows, ResultRows, StepRows, CutRows, ExchangeRows, Ev
         with database.write() as connection:
             create_tables(connection)
         return cls(database)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def close(self) -> None:
         """Closes its connections."""

@@ -170,10 +170,13 @@ class ResultRows(LedgerPart):
         self,
         space_id: str,
         task_id: str,
-        proxies: Sequence[str],
+        proxies: Sequence[str] | None,
         architectures: Sequence[Architecture],
     ) -> list[Score]:
-        """Returns the stored values of these proxies for these architectures, in their order."""
+        """Returns the stored values for these architectures, in order of proxies, then theirs.
+
+        `proxies` None stands for all that are stored, by name.
+        """
         found: dict[tuple[str, str], Score] = {}
         texts = list(dict.fromkeys(architecture.text for architecture in architectures))
         query = select(
@@ -181,15 +184,17 @@ class ResultRows(LedgerPart):
         ).where(
             _scores.space_id == space_id,
             _scores.task_id == task_id,
-            _scores.proxy.in_(list(proxies)),
         )
+        if proxies is not None:
+            query = query.where(_scores.proxy.in_(proxies))
         with self._database.read() as connection:
             for start in range(0, len(texts), _AT_ONCE):
                 some = texts[start : start + _AT_ONCE]
                 for row in connection.execute(query.where(_scores.architecture.in_(some))):
                     fields = {**row._mapping, "architecture": Architecture(row.architecture)}
                     found[row.proxy, row.architecture] = Score(**fields)
-        wanted = ((proxy, text) for proxy in proxies for text in texts)
+        known = sorted({proxy for proxy, _ in found}) if proxies is None else proxies
+        wanted = ((proxy, text) for proxy in known for text in texts)
         return [found[key] for key in wanted if key in found]
 
 

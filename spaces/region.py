@@ -8,30 +8,16 @@ from functools import lru_cache
 
 import numpy as np
 
-from vitruvius.errors import ToolError
+from vitruvius.errors import ConfigError, ToolError
+from vitruvius.spaces.reference import reference_features as reference_features
+from vitruvius.spaces.reference import reference_sample as reference_sample
 from vitruvius.spaces.rules import Rule, check_rule, holds
 from vitruvius.spaces.space import Architecture, BoolArray, FloatArray, SearchSpace
 
 MIN_FRACTION = 0.001
 MIN_MEMBERS = 20
-REFERENCE_DRAWS = 2000
 SAMPLE_TRIES = 20_000
-
-
-@lru_cache(maxsize=16)
-def reference_sample(space: SearchSpace) -> tuple[Architecture, ...]:
-    """Returns a fixed sample of the space's own sampler: `REFERENCE_DRAWS` draws, seed 0.
-
-    Fractions, medians and contrasts are averages over it.
-    """
-    rng = np.random.default_rng(0)
-    return tuple(space.sample(rng) for _ in range(REFERENCE_DRAWS))
-
-
-@lru_cache(maxsize=16)
-def reference_features(space: SearchSpace) -> FloatArray:
-    """Returns the feature matrix of `reference_sample`."""
-    return space.featurise(reference_sample(space))
+BATCH = 50  # draws tested at once
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,10 +58,13 @@ class Region:
         Raises:
             ToolError: after `SAMPLE_TRIES` rejected draws.
         """
-        for _ in range(SAMPLE_TRIES):
-            architecture = self.space.sample(rng)
-            if not self.cuts or self.contains(architecture):
-                return architecture
+        if not self.cuts:
+            return self.space.sample(rng)
+        for _ in range(SAMPLE_TRIES // BATCH):
+            drawn = [self.space.sample(rng) for _ in range(BATCH)]
+            inside = self.mask(self.space.featurise(drawn))
+            if inside.any():
+                return drawn[int(inside.argmax())]
         raise ToolError(
             f"no architecture inside the region in {SAMPLE_TRIES} draws; undo a cut to widen it"
         )
@@ -94,7 +83,10 @@ class Region:
         Raises:
             ToolError: if the rule does not fit the space, or what would be left is below
                 `MIN_FRACTION` of the space or `MIN_MEMBERS` architectures.
+            ConfigError: if a cut in force has the same number.
         """
+        if any(cut.number == other.number for other in self.cuts):
+            raise ConfigError(f"there is a cut {cut.number} already; number cuts without repeats")
         check_rule(cut.rule, self.space)
         region = replace(self, cuts=(*self.cuts, cut))
         refusal = region.too_small()

@@ -18,6 +18,7 @@ FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
 
 MAX_FEATURES = 64
+MAX_MEMBERS = 20_000
 
 
 @dataclass(frozen=True, order=True)
@@ -93,7 +94,7 @@ class SearchSpace(Protocol):
 
     `name` is the family (`nb201`); `id` adds a hash of everything that changes what is built
     (skeleton), and keys results; `ref` is the text from which `spaces.registry.load_space`
-    makes the space again.
+    makes the space again (empty: the object itself must be given again).
     """
 
     def __hash__(self) -> int: ...
@@ -141,7 +142,7 @@ class SearchSpace(Protocol):
         ...
 
     def members(self) -> Sequence[Architecture] | None:
-        """All canonical architectures where there are at most about 20,000; else None."""
+        """All canonical architectures where there are at most about `MAX_MEMBERS`; else None."""
         ...
 
     def describe(self) -> str:

@@ -1,0 +1,1 @@
+"""Networks of our own spaces. The only folder of spaces that imports torch."""

@@ -1,0 +1,218 @@
+"""The NAS-Bench-201 cell: six edges between four nodes, five operations.
+
+Dong & Yang 2020, arXiv:2001.00326. A node is the sum of its incoming edges.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+import numpy as np
+
+from vitruvius.errors import ConfigError, ToolError
+from vitruvius.spaces import cell_features
+from vitruvius.spaces.cell_classes import EDGES, OPERATIONS, IntArray, all_cells, representatives
+from vitruvius.spaces.slots import SlotSpace
+from vitruvius.spaces.space import Architecture, Choice, Feature, FloatArray, Slot
+
+if TYPE_CHECKING:
+    import torch
+
+Reduction = Literal["pool", "residual"]
+
+_TRAITS: tuple[dict[str, str | int | bool], ...] = (
+    {"kind": "none", "parametric": False},
+    {"kind": "skip", "parametric": False},
+    {"kind": "conv", "kernel": 1, "parametric": True},
+    {"kind": "conv", "kernel": 3, "parametric": True},
+    {"kind": "pool", "kernel": 3, "parametric": False},
+)
+_CHOICES = tuple(
+    Choice(name=name, traits=traits) for name, traits in zip(OPERATIONS, _TRAITS, strict=True)
+)
+SLOTS = tuple(Slot(name=f"edge_{i}_{j}", choices=_CHOICES) for i, j in EDGES)
+
+_DESCRIPTION = """\
+A cell of the NAS-Bench-201 family, stacked to a network. Node 0 is the cell's input, node 3 its
+output; edge_i_j is the operation from node i to node j and a node is the sum of its incoming
+edges. none: no connection; nor_conv_KxK: ReLU, convolution, batch norm; avg_pool_3x3: average
+pooling with stride 1. Cells that compute the same are one architecture (4,930 of 15,625): dead
+edges become none, chains through skips are shortened."""
+
+
+class Cell(SlotSpace):
+    """The cell in a skeleton of stages that double the channels and halve the resolution."""
+
+    def __init__(
+        self,
+        *,
+        channels: int = 8,
+        stages: int = 3,
+        cells: int = 1,
+        reduction: Reduction = "pool",
+    ) -> None:
+        """Makes the space.
+
+        Args:
+            channels: of the first stage; doubled at every further one.
+            stages: resolutions, each half the one before.
+            cells: per stage.
+            reduction: between stages. `pool`: a 1x1 convolution and average pooling, with a 1x1
+                stem, so that little but the cell can learn; `residual`: the published block of
+                3x3 convolutions and 3x3 stem. Published size: channels=16, cells=5, residual.
+
+        Raises:
+            ConfigError: if a number is below 1 or the reduction is unknown.
+        """
+        options = {"channels": channels, "stages": stages, "cells": cells, "reduction": reduction}
+        for name in ("channels", "stages", "cells"):
+            value = options[name]
+            if not isinstance(value, int) or value < 1:
+                raise ConfigError(f"option {name} must be a whole number from 1, got {value!r}")
+        if reduction not in get_args(Reduction):
+            raise ConfigError(f"option reduction must be pool or residual, got {reduction!r}")
+        defaults = {"channels": 8, "stages": 3, "cells": 1, "reduction": "pool"}
+        changed = ",".join(f"{k}={v}" for k, v in options.items() if v != defaults[k])
+        super().__init__(
+            "nb201",
+            SLOTS,
+            description=_DESCRIPTION,
+            options=options,
+            shares=cell_features.SHARES,
+            ref=f"nb201:{changed}" if changed else "nb201",
+        )
+        self.channels, self.stages, self.cells = channels, stages, cells
+        self.reduction: Reduction = reduction
+
+    def sample(self, rng: np.random.Generator) -> Architecture:
+        """Returns the canonical form of a cell drawn uniformly from all 15,625."""
+        return _canonical_cells()[rng.integers(len(all_cells()))]
+
+    def canonical(self, architecture: Architecture) -> Architecture:
+        """Returns the cell with the fewest operations that computes the same."""
+        if architecture in _rows():
+            return architecture
+        return _canonical_cells()[_index(architecture)]
+
+    def members(self) -> Sequence[Architecture]:
+        """Returns the 4,930 canonical cells."""
+        return tuple(_rows())
+
+    def parse(self, spec: Any) -> Architecture:
+        """Returns the canonical cell of an object edge -> operation or a benchmark's string.
+
+        Raises:
+            ToolError: says which part is wrong and what is allowed there.
+        """
+        return self.canonical(from_string(spec)) if isinstance(spec, str) else super().parse(spec)
+
+    def structure(self) -> tuple[Feature, ...]:
+        """Returns the features of the paths from input to output."""
+        return cell_features.STRUCTURE
+
+    def structure_columns(self, indices: IntArray) -> FloatArray:
+        """Returns the columns of `structure`."""
+        return cell_features.structure_columns(indices)
+
+    def featurise(self, architectures: Sequence[Architecture]) -> FloatArray:
+        """Returns the feature matrix [N, F] of canonical cells, looked up in one of all."""
+        rows = _rows()
+        places = [rows[self.canonical(architecture)] for architecture in architectures]
+        return _matrix(self)[np.array(places, dtype=np.int64)]
+
+    def draw(self, architecture: Architecture) -> str:
+        """Returns the cell as a sum at each node, and as the benchmark's string."""
+        lines = []
+        for j in (1, 2, 3):
+            parts = [
+                ("{}" if op == "skip_connect" else f"{op}({{}})").format(f"node {i}")
+                for i in range(j)
+                if (op := architecture.spec[f"edge_{i}_{j}"]) != "none"
+            ]
+            lines.append(f"node {j} = {' + '.join(parts) or '0'}")
+        named = [line.replace("node 0", "input").replace("node 3", "output") for line in lines]
+        return "\n".join([*named, to_string(architecture)])
+
+    def build(
+        self, architecture: Architecture, input_shape: tuple[int, ...], outputs: int
+    ) -> torch.nn.Module:
+        """Returns an initialised network for images (C, H, W) or sequences (C, L).
+
+        Raises:
+            ConfigError: if the input has another form or is too small for the stages.
+        """
+        from vitruvius.spaces.builders.cell import CellNetwork
+
+        return CellNetwork(
+            architecture.spec,
+            input_shape,
+            outputs,
+            channels=self.channels,
+            stages=self.stages,
+            cells=self.cells,
+            reduction=self.reduction,
+        )
+
+
+def to_string(architecture: Architecture) -> str:
+    """Returns the benchmark's string of a cell: `|op~0|+|op~0|op~1|+|op~0|op~1|op~2|`."""
+    nodes = (
+        "".join(f"|{architecture.spec[f'edge_{i}_{j}']}~{i}" for i in range(j)) + "|"
+        for j in (1, 2, 3)
+    )
+    return "+".join(nodes)
+
+
+def from_string(text: str) -> Architecture:
+    """Returns the cell of a benchmark's string as written, not in canonical form.
+
+    Raises:
+        ToolError: if the text is no such string.
+    """
+    found = re.findall(r"([a-z]\w*)~(\d)", text)
+    spec = {slot.name: name for slot, (name, _) in zip(SLOTS, found, strict=False)}
+    architecture = Architecture.of(spec)
+    if len(spec) != len(SLOTS) or to_string(architecture) != text.strip():
+        raise ToolError(
+            f"expected a cell like |op~0|+|op~0|op~1|+|op~0|op~1|op~2|, got {text!r:.120}"
+        )
+    for name in spec.values():
+        if name not in OPERATIONS:
+            raise ToolError(f"there is no operation {name!r}; there are {', '.join(OPERATIONS)}")
+    return architecture
+
+
+def _index(architecture: Architecture) -> int:
+    """Returns the cell's row in `all_cells`."""
+    index = 0
+    for slot in SLOTS:
+        index = index * len(OPERATIONS) + OPERATIONS.index(architecture.spec[slot.name])
+    return index
+
+
+@lru_cache(maxsize=1)
+def _canonical_cells() -> tuple[Architecture, ...]:
+    """Returns the canonical cell of every cell, in the order of `all_cells`."""
+    cells, chosen = all_cells().tolist(), representatives().tolist()
+    made = {
+        row: Architecture.of(
+            {slot.name: OPERATIONS[op] for slot, op in zip(SLOTS, cells[row], strict=True)}
+        )
+        for row in set(chosen)
+    }
+    return tuple(made[row] for row in chosen)
+
+
+@lru_cache(maxsize=1)
+def _rows() -> dict[Architecture, int]:
+    """Returns the canonical cells and their positions among each other."""
+    return {cell: row for row, cell in enumerate(dict.fromkeys(_canonical_cells()))}
+
+
+@lru_cache(maxsize=4)
+def _matrix(space: Cell) -> FloatArray:
+    """Returns the features of all canonical cells, in the order of `_rows`."""
+    return SlotSpace.featurise(space, space.members())
