@@ -134,15 +134,22 @@ class StepRows(LedgerPart):
         with self._database.write() as connection:
             connection.execute(insert_or(schema.marks).values(row).on_conflict_do_nothing())
 
-    def marks(self, run_id: str, name: str) -> list[Mark]:
-        """Returns the notes of one name in order of step."""
+    def marks(self, run_id: str, name: str, last: int | None = None) -> list[Mark]:
+        """Returns the notes of one name in order of step; the `last` few."""
         query = (
-            select(schema.marks)
+            select(_marks.step, _marks.data)
             .where(_marks.run_id == run_id, _marks.name == name)
-            .order_by(_marks.step)
+            .order_by(_marks.step.desc())
         )
         with self._database.read() as connection:
-            return [Mark(**row._mapping) for row in connection.execute(query)]
+            rows = connection.execute(query if last is None else query.limit(last)).all()
+        return [Mark(run_id=run_id, name=name, step=step, data=data) for step, data in rows[::-1]]
+
+    def count_marks(self, run_id: str, name: str) -> int:
+        """Returns how many notes of one name there are."""
+        query = select(func.count()).where(_marks.run_id == run_id, _marks.name == name)
+        with self._database.read() as connection:
+            return connection.scalar(query) or 0
 
 
 def _decision(row: Row[Any]) -> Decision:

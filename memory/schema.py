@@ -140,7 +140,7 @@ decisions = Table(
     "decisions",
     metadata,
     Column("id", Integer, primary_key=True),
-    _run_id(),
+    Column("run_id", Text, ForeignKey("runs.id"), nullable=False, index=True),
     Column("step", Integer, nullable=False),
     Column("author", Text, nullable=False),
     Column("call", JSON, nullable=False),

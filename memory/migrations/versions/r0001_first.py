@@ -98,6 +98,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["run_id"], ["runs.id"], name="fk_decisions_run_id"),
         sa.PrimaryKeyConstraint("id", name="pk_decisions"),
     )
+    op.create_index("ix_decisions_run_id", "decisions", ["run_id"])
     op.create_index(
         "ix_decisions_run_id_was_accepted_status", "decisions", ["run_id", "was_accepted", "status"]
     )
