@@ -1,12 +1,14 @@
 """Fixtures that every floor's tests share."""
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from vitruvius.agents.testing import ScriptedServer
 from vitruvius.memory.edits import Add, Retire
 from vitruvius.memory.ledger import Ledger
 from vitruvius.memory.records import (
@@ -34,6 +36,13 @@ def shared_data() -> Path:
     if not (folder / "nas_bench_201.parquet").is_file():
         pytest.skip(f"no benchmark tables in {folder}; set VITRUVIUS_SHARED")
     return folder.resolve()
+
+
+@pytest.fixture
+def chat_server() -> Iterator[ScriptedServer]:
+    """A scripted chat-completions server on loopback that makes native tool calls."""
+    with ScriptedServer().running() as server:
+        yield server
 
 
 HOSTILE = "# **pwned** <script>alert(1)</script> [x](http://evil.example) ![i](y) | a | \x1b[31m`c`"
