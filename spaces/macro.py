@@ -22,7 +22,7 @@ def _numbers(name: str, description: str, values: tuple[int, ...]) -> Slot:
 
 
 def _names(name: str, description: str, names: tuple[str, ...]) -> Slot:
-    choices = tuple(Choice(name=each, traits={"kind": each}) for each in names)
+    choices = tuple(Choice(name=each) for each in names)
     return Slot(name=name, description=description, choices=choices)
 
 

@@ -6,7 +6,7 @@ import hashlib
 import itertools
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -81,6 +81,8 @@ class SlotSpace:
         self._check()
 
     def _check(self) -> None:
+        if not self.slots:
+            raise ConfigError(f"space {self.name!r} needs at least one slot")
         _refuse_repeats(f"slots of space {self.name!r}", [slot.name for slot in self.slots])
         for slot in self.slots:
             if not slot.choices:
@@ -95,14 +97,15 @@ class SlotSpace:
 
     @cached_property
     def id(self) -> str:
-        """The name and a hash of slots, options and source code (of spaces not our own)."""
+        """The name and a hash of slots, options, class and, where it is a user's, source code."""
         slots = [[slot.name, [[c.name, c.value] for c in slot.choices]] for slot in self.slots]
         sources = [source_of(type(self)), source_of(vars(self).get("build"))]
-        text = json.dumps([self.name, slots, self.options, sources], sort_keys=True)
+        made = [self.name, slots, self.options, type(self).__qualname__, sources]
+        text = json.dumps(made, sort_keys=True)
         return f"{self.name}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, SlotSpace) and type(self) is type(other) and self.id == other.id
+        return isinstance(other, SlotSpace) and self.id == other.id
 
     def __hash__(self) -> int:
         return hash(self.id)
@@ -217,16 +220,12 @@ class SlotSpace:
     def describe(self) -> str:
         """Returns the description for people and models: form, slots, choices, features."""
         lines = [f"Space {self.name}. {self.description}".strip(), "", "Slots and choices:"]
-        listed = [(", ".join(map(_described, slot.choices)), slot) for slot in self.slots]
-        for text, about in dict.fromkeys((text, _about(slot)) for text, slot in listed):
-            names = [s.name for other, s in listed if (other, _about(s)) == (text, about)]
-            lines.append(f"- {', '.join(names)}{about}: {text}")
+        for names, text in _grouped((slot.name, _choices_text(slot)) for slot in self.slots):
+            lines.append(f"- {', '.join(names)}{text}")
         lines += ["", "An architecture is an object with one choice for each slot.", ""]
         lines.append("Features (and SLOT=CHOICE, a bool, for every choice without a number):")
-        shown = [feature for feature in self.features if feature.choice is None]
-        for about in dict.fromkeys((f.kind, f.description) for f in shown):
-            names = [f.name for f in shown if (f.kind, f.description) == about]
-            lines.append(f"- {'; '.join(names)} [{about[0]}]: {about[1]}")
+        shown = ((f.name, f" [{f.kind}]: {f.description}") for f in self.features if not f.choice)
+        lines += [f"- {'; '.join(names)}{text}" for names, text in _grouped(shown)]
         return "\n".join(lines)
 
     def draw(self, architecture: Architecture) -> str:
@@ -245,13 +244,22 @@ def _choice(slot: Slot, given: Any) -> str | None:
     return None
 
 
-def _about(slot: Slot) -> str:
-    return f" ({slot.description})" if slot.description else ""
+def _choices_text(slot: Slot) -> str:
+    about = f" ({slot.description})" if slot.description else ""
+    return f"{about}: {', '.join(_described(choice) for choice in slot.choices)}"
 
 
 def _described(choice: Choice) -> str:
     traits = ", ".join(f"{key}={value}" for key, value in choice.traits.items())
     return f"{choice.name} ({traits})" if traits else choice.name
+
+
+def _grouped(named: Iterable[tuple[str, str]]) -> list[tuple[list[str], str]]:
+    """Returns each text with all names that it belongs to, first seen first."""
+    groups: dict[str, list[str]] = {}
+    for name, text in named:
+        groups.setdefault(text, []).append(name)
+    return [(names, text) for text, names in groups.items()]
 
 
 def _refuse_repeats(what: str, names: Sequence[str]) -> None:
