@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import hashlib
 import re
 import zipfile
 import zlib
@@ -43,15 +42,6 @@ def read_path(path: Path, kind: Kind | None = None) -> Examples:
     if path.suffix != ".npz":
         raise ConfigError(f"expected a folder of idx files or an .npz file, got {path}")
     return _read_npz(path, kind)
-
-
-def content_hash(path: Path) -> str:
-    """Returns the SHA-256 of what `read_path` reads there."""
-    files = sorted(_idx_files(path).values()) if path.is_dir() else [path]
-    digest = hashlib.sha256()
-    for file in files:
-        digest.update(file.name.encode() + b"\0" + hashlib.sha256(file.read_bytes()).digest())
-    return digest.hexdigest()
 
 
 def read_idx(path: Path) -> NDArray[Any]:
@@ -110,7 +100,8 @@ def _read_idx_folder(folder: Path, kind: Kind | None) -> Examples:
 
 def _read_npz(path: Path, kind: Kind | None) -> Examples:
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        # opened here, because np.load leaves a file open that is no archive
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise ConfigError(f"cannot read {path}: {error}") from error

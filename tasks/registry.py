@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from functools import partial
 from pathlib import Path
 from typing import cast, get_args
@@ -13,7 +14,8 @@ from vitruvius.tasks.builtin import MNIST1D_CLASSES, generate_mnist1d, read_digi
 from vitruvius.tasks.datasets import DatasetTask, create_dataset_task, from_examples, renamed
 from vitruvius.tasks.examples import Kind
 from vitruvius.tasks.files import read_path
-from vitruvius.tasks.table import METRICS, TabularTask, read_nas_bench_201
+from vitruvius.tasks.nas_bench_201 import METRICS, read_nas_bench_201
+from vitruvius.tasks.table import TabularTask
 from vitruvius.tasks.task import Constraints, Recipe, Task, TrainableTask
 
 KNOWN = ("mnist1d", "digits", "data:PATH", "table:PATH,metric=c10", "file.py:object")
@@ -169,7 +171,7 @@ def _data(ref: str, options: Options) -> DatasetTask:
     options.done()
     return from_examples(
         read_path(path, kind),
-        name=path.stem,
+        name=re.sub(r"[^\w.-]+", "-", path.name.removesuffix(".npz")),
         ref=ref,
         about=f"data from {path.name}",
         samples=samples,

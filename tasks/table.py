@@ -5,33 +5,19 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vitruvius.errors import ConfigError, ToolError
-from vitruvius.spaces.registry import load_space
+from vitruvius.spaces.cell import Cell
 from vitruvius.spaces.space import Architecture
 from vitruvius.tasks.task import EVALUATOR_VERSION, Constraints, Fidelity, Metric
 
 Column = NDArray[np.float64]
-
-METRICS = {
-    "c10": "CIFAR-10",
-    "c100": "CIFAR-100",
-    "in16": "ImageNet16-120",
-}
-# What a network for each dataset takes and gives; the classifier's extra parameters over CIFAR-10.
-_SHAPES = {"c10": ((3, 32, 32), 10), "c100": ((3, 32, 32), 100), "in16": ((3, 16, 16), 120)}
-_EXTRA_PARAMS = {"c10": 0, "c100": 5_850, "in16": 7_150}
-_EDGES = ("edge_0_1", "edge_0_2", "edge_1_2", "edge_0_3", "edge_1_3", "edge_2_3")
-_EDGE = re.compile(r"(\w+)~(\d)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +50,7 @@ class Table:
 
     name: str
     metric: str
+    dataset: str
     sha256: str
     index: Mapping[Architecture, int]
     by_epochs: Mapping[int, Recorded]
@@ -137,7 +124,7 @@ class TabularTask:
     def describe(self) -> str:
         answer = "one recorded run, drawn by the seed" if self.noise else "the mean over seeds"
         return (
-            f"{self.name}: {METRICS.get(self.name, self.name)} accuracies of {self.table.name}, "
+            f"{self.name}: accuracies on {self.table.dataset} from {self.table.name}, "
             f"{len(self.table.index):,} recorded architectures. Nothing is trained: the score is "
             f"the recorded validation accuracy in percent after {self.epochs} epochs ({answer}), "
             f"and seconds are those of the recorded training.{self.constraints.words()}"
@@ -167,7 +154,7 @@ class TabularTask:
 
     def all_values(self) -> dict[Architecture, tuple[float, float]]:
         """Returns mean validation and test accuracy of every canonical member; for evals only."""
-        members = load_space("nb201").members() or ()
+        members = Cell().members()
         recorded = self._recorded(self.epochs)
         rows = [self._row(member) for member in members]
         return {
@@ -206,102 +193,9 @@ class TabularTask:
     @cached_property
     def _smallest_of_class(self) -> dict[Architecture, int]:
         """Canonical architecture -> smallest index of its class; built on the first gap only."""
-        space = load_space("nb201")
+        space = Cell()
         smallest: dict[Architecture, int] = {}
         for architecture, row in self.table.index.items():
-            try:
-                canonical = space.canonical(architecture)
-            except (KeyError, ToolError):
-                return {}
+            canonical = space.canonical(architecture)
             smallest[canonical] = min(row, smallest.get(canonical, row))
         return smallest
-
-
-def read_nas_bench_201(path: Path, metric: str) -> Table:
-    """Returns the NAS-Bench-201 table of one dataset (`c10`, `c100`, `in16`).
-
-    Validation and test are the columns `{metric}_val_*` and `{metric}_test_*`, means over seeds.
-    For c10 both are the benchmark's own: networks trained on 25k images and judged on the other
-    25k, and networks trained on 50k and judged on the test images. For c100 and in16 one training
-    gives both, and single runs are recorded only as `valtest`, accuracy on the validation and the
-    equally many test images together. So that no level of a test accuracy enters a search, a run's
-    validation value is `valtest + (val - test) / 2`, which gives back `val` where `valtest`
-    is its mean with `test`. There are two or three runs at 200 epochs, none at 12; in 2,339 rows of
-    c10 the mean column leaves one of the recorded runs out. Parameters are the derived ones (150
-    recorded ones are wrong); FLOPs count as `tools.flops`.
-
-    Raises:
-        ConfigError: if the file cannot be read or lacks a column.
-    """
-    raw = _columns(path, metric)
-    index = _index(raw["arch"], path)
-    by_epochs = {}
-    for epochs in (200, 12):
-        value = np.asarray(raw[f"{metric}_val_{epochs}"], dtype=np.float64)
-        test = np.asarray(raw[f"{metric}_test_{epochs}"], dtype=np.float64)
-        seconds = np.asarray(raw[_seconds_column(metric)], dtype=np.float64) * epochs / 200
-        runs = _runs(raw, metric, value, test) if epochs == 200 else np.empty((len(value), 0))
-        for column in (value, test, seconds):
-            if np.isnan(column).any():
-                raise ConfigError(f"{path} has empty cells in the columns of {metric}")
-        by_epochs[epochs] = Recorded(value=value, test=test, train_s=seconds, runs=runs)
-    shape, outputs = _SHAPES[metric]
-    millions = np.asarray(raw["c10_params_m_derived"], dtype=np.float64)
-    return Table(
-        name="NAS-Bench-201",
-        metric=metric,
-        sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
-        index=index,
-        by_epochs=by_epochs,
-        params=np.rint(millions * 1e6).astype(np.int64) + _EXTRA_PARAMS[metric],
-        flops=np.rint(np.asarray(raw[f"{metric}_flops_m"]) * 1e6).astype(np.int64),
-        input_shape=shape,
-        outputs=outputs,
-    )
-
-
-def _seconds_column(metric: str) -> str:
-    return "c10_25k_train_s_200" if metric == "c10" else f"{metric}_train_s_200"
-
-
-def _run_columns(metric: str) -> list[str]:
-    kind = "val" if metric == "c10" else "valtest"
-    return [f"{metric}_{kind}_200_run{run}" for run in (1, 2, 3)]
-
-
-def _columns(path: Path, metric: str) -> dict[str, Any]:
-    import pyarrow
-    import pyarrow.parquet
-
-    wanted = ["arch", "c10_params_m_derived", f"{metric}_flops_m", _seconds_column(metric)]
-    wanted += [f"{metric}_{part}_{n}" for part in ("val", "test") for n in (12, 200)]
-    wanted += _run_columns(metric)
-    if not path.is_file():
-        raise ConfigError(f"there is no table at {path}: expected nas_bench_201.parquet")
-    try:
-        present = set(pyarrow.parquet.read_schema(path).names)
-        missing = [name for name in wanted if name not in present]
-        if missing:
-            raise ConfigError(f"table {path} lacks the columns {', '.join(missing)}")
-        table = pyarrow.parquet.read_table(path, columns=wanted)
-        columns = {name: table[name].to_numpy() for name in wanted if name != "arch"}
-        return {"arch": table["arch"].to_pylist(), **columns}
-    except (pyarrow.ArrowException, OSError) as error:
-        raise ConfigError(f"cannot read the table {path}: {error}") from error
-
-
-def _index(texts: list[str], path: Path) -> dict[Architecture, int]:
-    """Returns the rows by architecture, as written in `|op~0|+|op~0|op~1|+|...|`."""
-    index: dict[Architecture, int] = {}
-    for row, text in enumerate(texts):
-        parts = _EDGE.findall(text or "")
-        if "".join(source for _, source in parts) != "001012":
-            raise ConfigError(f"row {row} of {path} is not a NAS-Bench-201 cell: {text!r}")
-        spec = {edge: operation for edge, (operation, _) in zip(_EDGES, parts, strict=True)}
-        index.setdefault(Architecture.of(spec), row)
-    return index
-
-
-def _runs(raw: dict[str, Any], metric: str, value: Column, test: Column) -> NDArray[np.float64]:
-    runs = np.stack([np.asarray(raw[c], dtype=np.float64) for c in _run_columns(metric)], axis=1)
-    return runs if metric == "c10" else runs + ((value - test) / 2)[:, None]
