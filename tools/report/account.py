@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from vitruvius.tools.report.facts import Report
-from vitruvius.tools.safe_text import code, escape, names
 from vitruvius.tools.report.words import plural, seconds
+from vitruvius.tools.safe_text import code, escape, names
 
 BASELINES = ("params", "flops")
 _MEANING = {

@@ -9,7 +9,6 @@ from vitruvius.memory.records import Standing
 from vitruvius.tools.report.account import account, calibrations, failures
 from vitruvius.tools.report.facts import Best, Finalist, Report
 from vitruvius.tools.report.learned import cuts, effect_text, principles
-from vitruvius.tools.safe_text import code, escape, names
 from vitruvius.tools.report.words import (
     band_text,
     estimate_text,
@@ -18,6 +17,7 @@ from vitruvius.tools.report.words import (
     seconds,
     value_text,
 )
+from vitruvius.tools.safe_text import code, escape, names
 
 SHOWN_IN_SUMMARY = 5
 
