@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
-from vitruvius.memory.calibration import calibrate
-from vitruvius.memory.effects import noise_floor
-from vitruvius.memory.index import PrincipleIndex
 
 from vitruvius.agents.chairs import Architect, Theorist
 from vitruvius.agents.view import PrincipleView, RunView
 from vitruvius.events import Event, EventKind, Listener
 from vitruvius.graphs import schedule
+from vitruvius.memory.calibration import calibrate
+from vitruvius.memory.effects import noise_floor
+from vitruvius.memory.index import PrincipleIndex
 from vitruvius.memory.ledger import Ledger
 from vitruvius.memory.records import (
     Decision,
