@@ -82,7 +82,9 @@ def test_every_setting_is_documented_as_it_is() -> None:
     for name, field in Settings.model_fields.items():
         default = field.default
         if field.default_factory is not None:
-            default = {"home": "the platform's data folder", "workers": "cores"}[name]
+            default = {"home": "the platform's data folder", "workers": "one a core, at most 4"}[
+                name
+            ]
         shown = "none" if default is None else str(default)
         rows.append(f"| `{name}` | {shown} | {field.description} |")
     page = ROOT / "docs/settings.md"
