@@ -14,8 +14,9 @@ from vitruvius.tools.decisions import AnyDecision
 
 @dataclass(frozen=True, kw_only=True)
 class TurnedDown:
-    """A reply that was not accepted, and the sentence that the model was told."""
+    """A reply of `author` that was not accepted, and the sentence that the author was told."""
 
+    author: str
     status: DecisionStatus
     text: str
     problem: str

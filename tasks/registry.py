@@ -15,7 +15,7 @@ from vitruvius.tasks.datasets import DatasetTask, create_dataset_task, from_exam
 from vitruvius.tasks.examples import Kind
 from vitruvius.tasks.files import read_path
 from vitruvius.tasks.nas_bench_201 import METRICS, read_nas_bench_201
-from vitruvius.tasks.table import TabularTask
+from vitruvius.tasks.table import Tabular, TabularTask
 from vitruvius.tasks.task import Constraints, Recipe, Task, TrainableTask
 
 KNOWN = ("mnist1d", "digits", "data:PATH", "table:PATH,metric=c10", "file.py:object")
@@ -200,7 +200,7 @@ def _user_task(ref: str) -> Task:
     name = ref.rsplit(":", 1)[1]
     if isinstance(found, DatasetTask):
         return renamed(found, name=name if found.name == "data" else found.name, ref=ref)
-    if isinstance(found, TrainableTask):
+    if isinstance(found, TrainableTask | Tabular):
         return found
     if isinstance(found, tuple) and len(found) == 2:
         return create_dataset_task(*found, name=name, ref=ref)

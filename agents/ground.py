@@ -1,0 +1,43 @@
+"""The facts of a view that proposals are checked against."""
+
+from __future__ import annotations
+
+from vitruvius.agents.view import RunView
+from vitruvius.memory.records import Decision, DecisionStatus, Standing
+from vitruvius.tools.decisions import Proxy, Recall
+from vitruvius.tools.validate import Ground, Problem, question_key, read_decision
+
+
+def ground_of(view: RunView) -> Ground:
+    """Returns what `tools.validate.check` and `check_edit` need of a view."""
+    left = None
+    if view.budget.trials is not None:
+        left = max(view.budget.trials - view.spent.trials, 0)
+    return Ground(
+        space=view.space,
+        region=view.region,
+        evaluated={trial.architecture: trial.name for trial in reversed(view.trials)},
+        k=view.k,
+        trials_left=left,
+        proxies=tuple(view.proxies),
+        principles={
+            f"P{known.version.principle}": known.version.rule
+            for known in view.principles
+            if known.standing != Standing.RETIRED
+        },
+        cuts={cut.number: cut.principle.split(".")[0] for cut in view.cuts},
+        asked=dict(filter(None, map(_question, view.decisions))),
+    )
+
+
+def _question(decision: Decision) -> tuple[str, str] | None:
+    """Returns key and answer of a question to proxies or memory that was carried out."""
+    if decision.status != DecisionStatus.CARRIED_OUT:
+        return None
+    try:
+        asked = read_decision(dict(decision.call))
+    except Problem:
+        return None
+    if not isinstance(asked, (Proxy, Recall)):
+        return None
+    return question_key(asked), f"step {decision.step}: {decision.outcome or 'no outcome'}"

@@ -1,0 +1,43 @@
+"""The chairs that the settings ask for."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from vitruvius.agents.architect import ModelArchitect
+from vitruvius.agents.chairs import Architect, Theorist
+from vitruvius.agents.client import ModelClient
+from vitruvius.agents.endpoint import ModelSettings
+from vitruvius.agents.models import Resolved, resolve_model
+from vitruvius.agents.prices import price_of
+from vitruvius.agents.theorist import ModelTheorist
+from vitruvius.agents.voice import Voice
+
+
+class BothChairs(Architect, Theorist, Protocol):
+    """Someone who can take both chairs: the analyst."""
+
+
+def create_chairs(
+    settings: ModelSettings, analyst: BothChairs, resolved: Resolved | None = None
+) -> tuple[Architect, Theorist]:
+    """Returns architect and theorist: a model with the analyst behind it, or the analyst.
+
+    Imports langchain, reads files and, for `auto`, asks the endpoint: call it outside the event
+    loop. A model without a known price counts zero dollars; the runner refuses a dollar budget
+    then (`prices.price_of`).
+
+    Args:
+        settings: names the model and its endpoint.
+        analyst: takes each step that the model cannot.
+        resolved: what `resolve_model` said, if it was asked already.
+
+    Raises:
+        ConfigError: a model is named but no endpoint is configured, or prices cannot be read.
+    """
+    endpoint = (resolved or resolve_model(settings)).endpoint
+    if endpoint is None:
+        return analyst, analyst
+    client = ModelClient(endpoint, price=price_of(endpoint.model, settings.home))
+    voice = Voice(client, prompt_tokens=settings.prompt_tokens)
+    return ModelArchitect(voice, analyst), ModelTheorist(voice, analyst)

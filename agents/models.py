@@ -1,0 +1,102 @@
+"""Which model takes the chairs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from vitruvius.agents.endpoint import Endpoint, ModelSettings, find_address
+from vitruvius.agents.probe import Capabilities, probe
+from vitruvius.agents.transport import TransportFailed, classified
+from vitruvius.errors import ConfigError
+
+__all__ = ["Capabilities", "Resolved", "probe", "resolve_model", "served_models"]
+
+# Taken by `auto` at OpenAI's own endpoint, where many models are served.
+OPENAI_CHOICE = "gpt-5-mini"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resolved:
+    """Which model takes the chairs. `endpoint` None: the analyst. `words` say it to people."""
+
+    endpoint: Endpoint | None
+    words: str
+
+    @property
+    def model(self) -> str | None:
+        """The model's name; None for the analyst."""
+        return self.endpoint.model if self.endpoint else None
+
+
+def resolve_model(settings: ModelSettings) -> Resolved:
+    """Returns the endpoint that the settings stand for, or the analyst.
+
+    `auto` takes the configured endpoint if one is configured and answers, else the analyst; it
+    asks the endpoint what it serves (at most 10 s).
+
+    Raises:
+        ConfigError: a model is named but no endpoint is configured, or the URL is not one.
+    """
+    name = settings.model
+    if name == "analyst":
+        return _analyst("as asked")
+    address = find_address(settings)
+    if address is None and name == "auto":
+        return _analyst("no model endpoint is configured (OPENAI_BASE_URL, OPENAI_API_KEY)")
+    if address is None:
+        raise ConfigError(
+            f"model {name!r} needs an endpoint: set OPENAI_API_KEY, or OPENAI_BASE_URL for "
+            "another server (any key will do there), or use --model analyst"
+        )
+    base_url, api_key = address
+    endpoint = Endpoint(
+        model=name, base_url=base_url, api_key=api_key, timeout_s=settings.model_timeout_s
+    )
+    if name != "auto":
+        return Resolved(endpoint=endpoint, words=f"{name} at {endpoint.where} takes both chairs.")
+    try:
+        model, note = _choice(endpoint, served_models(endpoint))
+    except (TransportFailed, ConfigError) as error:
+        return _analyst(str(error))
+    return Resolved(
+        endpoint=replace(endpoint, model=model),
+        words=f"{model} at {endpoint.where} takes both chairs ({note}).",
+    )
+
+
+def _analyst(why: str) -> Resolved:
+    return Resolved(endpoint=None, words=f"The built-in analyst takes both chairs: {why}.")
+
+
+def _choice(endpoint: Endpoint, served: Sequence[str]) -> tuple[str, str]:
+    if endpoint.is_openai and OPENAI_CHOICE in served:
+        return OPENAI_CHOICE, "the usual choice there; name another with --model"
+    if not served:
+        return "default", "the endpoint lists no models; name one with --model"
+    if len(served) == 1:
+        return served[0], "the model that it serves"
+    return served[0], f"the first of {len(served)} that it serves; name another with --model"
+
+
+def served_models(endpoint: Endpoint, *, timeout_s: float = 5.0) -> list[str]:
+    """Returns the names of the models that an endpoint lists; none if it keeps no list.
+
+    Raises:
+        TransportFailed: if it cannot be reached.
+        ConfigError: if it refuses the key.
+    """
+    import openai
+
+    with openai.OpenAI(
+        api_key=endpoint.api_key,
+        base_url=endpoint.base_url or "https://api.openai.com/v1",
+        timeout=timeout_s,
+        max_retries=1,
+    ) as client:
+        try:
+            return [model.id for model in client.models.list().data or ()]
+        except openai.NotFoundError:
+            return []
+        except (openai.OpenAIError, ValueError, TypeError, AttributeError) as error:
+            raise classified(error, endpoint) from error
