@@ -75,9 +75,7 @@ def fit_hyper(space: Coordinates, points: FloatArray, scores: FloatArray) -> Hyp
 
 def _prior_centre(space: Coordinates) -> tuple[float, ...]:
     many = len(space.names) > 1
-    return tuple(
-        LOG_CHOICES if many and name == "choices" else LOG_WEIGHT for name in space.names
-    )
+    return tuple(LOG_CHOICES if many and name == "choices" else LOG_WEIGHT for name in space.names)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -99,6 +97,7 @@ class Surrogate:
         features: FloatArray,
         scores: FloatArray,
         prior: Mean | None = None,
+        hyper: Hyper | None = None,
     ) -> Surrogate:
         """Returns the process given trials.
 
@@ -110,13 +109,15 @@ class Surrogate:
             features: feature matrix [N, F] of the trials' architectures, in order of number.
             scores: normal scores [N].
             prior: mean before any trial, from principles of earlier runs.
+            hyper: hyperparameters to keep; None: fit them.
         """
         transform = coordinates(space)
         plain = transform.of(features)
         left = scores - prior(features) if prior is not None else scores
-        known = len(left) - len(left) % max(1, len(left) // 10)
-        spread = np.unique(np.linspace(0, known - 1, min(known, FIT_POINTS)).astype(int))
-        hyper = _remembered(transform, plain[spread], left[spread])
+        if hyper is None:
+            known = len(left) - len(left) % max(1, len(left) // 10)
+            spread = np.unique(np.linspace(0, known - 1, min(known, FIT_POINTS)).astype(int))
+            hyper = _remembered(transform, plain[spread], left[spread])
         points = plain * _roots(transform, hyper)
         kernel = _kernel(points, points)
         kernel[np.diag_indices(len(kernel))] += hyper.noise + JITTER
@@ -160,10 +161,11 @@ class Surrogate:
             variance=self.variance,
         )
 
-    def residuals(self) -> FloatArray:
-        """Returns each trial's score minus its prediction from all other trials [N]."""
+    def left_out(self) -> tuple[FloatArray, FloatArray]:
+        """Returns each trial's score minus its prediction from all others, and that one's sd."""
         inverse = solve_triangular(self.factor, np.eye(len(self.factor)), lower=True)
-        return np.asarray((inverse.T @ self.whitened) / np.einsum("nm,nm->m", inverse, inverse))
+        precision = np.einsum("nm,nm->m", inverse, inverse)
+        return (inverse.T @ self.whitened) / precision, np.sqrt(self.variance / precision)
 
     def sample(self, features: FloatArray, n: int, rng: np.random.Generator) -> FloatArray:
         """Returns draws of the posterior at the rows of a feature matrix: [n, M].
