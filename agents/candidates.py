@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from numpy.typing import NDArray
 
 from vitruvius.agents.view import RunView
 from vitruvius.errors import ToolError
@@ -32,7 +31,7 @@ class Candidates:
     """
 
     pool: Sequence[Architecture]
-    rows: NDArray[np.int64]
+    rows: Sequence[int]
     features: FloatArray
     plain: FloatArray
 
@@ -76,7 +75,7 @@ def untried(view: RunView, lesson: Lesson, judge: Judge, rng: np.random.Generato
         rows = np.flatnonzero(free)
         return Candidates(
             pool=listed.architectures,
-            rows=rows,
+            rows=rows.tolist(),
             features=listed.features[rows],
             plain=listed.plain[rows],
         )
@@ -159,7 +158,7 @@ def _drawn(view: RunView, rng: np.random.Generator) -> Candidates:
 def _all_of(space: SearchSpace, found: Sequence[Architecture], features: FloatArray) -> Candidates:
     return Candidates(
         pool=found,
-        rows=np.arange(len(found)),
+        rows=range(len(found)),
         features=features,
         plain=coordinates(space).of(features),
     )
