@@ -1,5 +1,6 @@
 """Vectors: the same everywhere, near where texts are near."""
 
+import doctest
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from vitruvius.memory import embedding
 from vitruvius.memory.embedding import DIMENSIONS, embed
 
 
@@ -43,3 +45,7 @@ def test_nearer_texts_have_nearer_vectors() -> None:
         ]
     )
     assert ask @ near > 0.3 > ask @ far
+
+
+def test_the_example_holds() -> None:
+    assert doctest.testmod(embedding).failed == 0
