@@ -51,7 +51,7 @@ def test_a_kill_loses_no_acknowledged_result(tmp_path: Path, new_run: NewRun) ->
     ledger = Ledger.open(tmp_path)
     run = new_run(ledger)
     rng = random.Random(0)
-    for _ in range(4):
+    for _ in range(3):
         writer = subprocess.Popen(
             [sys.executable, "-c", WRITER, str(tmp_path), run.id],
             env={"PYTHONPATH": SOURCE},
