@@ -6,7 +6,7 @@ import hashlib
 import itertools
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -218,16 +218,12 @@ class SlotSpace:
     def describe(self) -> str:
         """Returns the description for people and models: form, slots, choices, features."""
         lines = [f"Space {self.name}. {self.description}".strip(), "", "Slots and choices:"]
-        listed = [(", ".join(map(_described, slot.choices)), slot) for slot in self.slots]
-        for text, about in dict.fromkeys((text, _about(slot)) for text, slot in listed):
-            names = [s.name for other, s in listed if (other, _about(s)) == (text, about)]
-            lines.append(f"- {', '.join(names)}{about}: {text}")
+        for names, text in _grouped((slot.name, _choices_text(slot)) for slot in self.slots):
+            lines.append(f"- {', '.join(names)}{text}")
         lines += ["", "An architecture is an object with one choice for each slot.", ""]
         lines.append("Features (and SLOT=CHOICE, a bool, for every choice without a number):")
-        shown = [feature for feature in self.features if feature.choice is None]
-        for about in dict.fromkeys((f.kind, f.description) for f in shown):
-            names = [f.name for f in shown if (f.kind, f.description) == about]
-            lines.append(f"- {'; '.join(names)} [{about[0]}]: {about[1]}")
+        shown = ((f.name, f" [{f.kind}]: {f.description}") for f in self.features if not f.choice)
+        lines += [f"- {'; '.join(names)}{text}" for names, text in _grouped(shown)]
         return "\n".join(lines)
 
     def draw(self, architecture: Architecture) -> str:
@@ -246,13 +242,22 @@ def _choice(slot: Slot, given: Any) -> str | None:
     return None
 
 
-def _about(slot: Slot) -> str:
-    return f" ({slot.description})" if slot.description else ""
+def _choices_text(slot: Slot) -> str:
+    about = f" ({slot.description})" if slot.description else ""
+    return f"{about}: {', '.join(_described(choice) for choice in slot.choices)}"
 
 
 def _described(choice: Choice) -> str:
     traits = ", ".join(f"{key}={value}" for key, value in choice.traits.items())
     return f"{choice.name} ({traits})" if traits else choice.name
+
+
+def _grouped(named: Iterable[tuple[str, str]]) -> list[tuple[list[str], str]]:
+    """Returns each text with all names that it belongs to, first seen first."""
+    groups: dict[str, list[str]] = {}
+    for name, text in named:
+        groups.setdefault(text, []).append(name)
+    return [(names, text) for text, names in groups.items()]
 
 
 def _refuse_repeats(what: str, names: Sequence[str]) -> None:

@@ -8,6 +8,8 @@ from typing import Literal, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+EVALUATOR_VERSION = 1  # part of every task's id: raise it when the same request gives other numbers
+
 
 @dataclass(frozen=True, kw_only=True)
 class Metric:
@@ -29,6 +31,23 @@ class Constraints:
 
     params: int | None = None
     flops: int | None = None  # multiply-adds of one forward pass of one example
+
+    def violation(self, *, params: int, flops: int) -> str | None:
+        """Returns the sentence that says which limit is broken, or None."""
+        if self.params is not None and params > self.params:
+            return f"constraint: {params:,} parameters, at most {self.params:,} are allowed"
+        if self.flops is not None and flops > self.flops:
+            return f"constraint: {flops:,} multiply-adds, at most {self.flops:,} are allowed"
+        return None
+
+    def words(self) -> str:
+        """Returns the limits as a sentence with a space in front, or nothing."""
+        limits = []
+        if self.params is not None:
+            limits.append(f"at most {self.params:,} parameters")
+        if self.flops is not None:
+            limits.append(f"at most {self.flops:,} multiply-adds")
+        return f" Limits: {' and '.join(limits)}." if limits else ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,8 +117,8 @@ class Recipe:
     """How a network is trained: AdamW with a one-cycle learning rate."""
 
     epochs: int = 8
-    batch_size: int = 64
-    learning_rate: float = 0.01
+    batch_size: int = 128
+    learning_rate: float = 0.02
     weight_decay: float = 0.01
 
 

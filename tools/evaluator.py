@@ -1,0 +1,138 @@
+"""The only place that knows workers from tables."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+from vitruvius.errors import ConfigError, ToolError
+from vitruvius.spaces.space import Architecture, Builder, SearchSpace
+from vitruvius.tasks.task import Fidelity, Task, TrainableTask
+from vitruvius.tools.evaluation import Evaluator, Failed, FailureKind, Outcome, Request, Trained
+from vitruvius.tools.outcomes import adopt, sweep
+from vitruvius.tools.setup import Carried, Setup
+from vitruvius.tools.workers import Limits, OnBeat, WorkerPool
+
+if TYPE_CHECKING:
+    from vitruvius.tasks.table import TableRow
+
+__all__ = ["TableEvaluator", "adopt", "create_evaluator"]
+
+
+@runtime_checkable
+class Tabular(Protocol):
+    """A task that knows its answers."""
+
+    def lookup(self, architecture: Architecture, fidelity: Fidelity, seed: int) -> TableRow: ...
+
+
+class TableEvaluator:
+    """An `Evaluator` that looks results up; their seconds are the table's own."""
+
+    def __init__(self, task: Task, table: Tabular, slots: int = 1) -> None:
+        self._constraints = task.constraints
+        self._table = table
+        self._slots = slots
+        self._is_closed = False
+
+    @property
+    def slots(self) -> int:
+        return self._slots
+
+    async def evaluate(self, request: Request) -> Outcome:
+        """Returns what the table records; a row that it lacks is a failure."""
+        if self._is_closed:
+            return Failed(
+                kind=FailureKind.CANCELLED, message="stopped", train_s=0.0, retriable=True
+            )
+        return await asyncio.to_thread(self._answer, request)
+
+    async def aclose(self) -> None:
+        """Answers nothing more."""
+        self._is_closed = True
+
+    def _answer(self, request: Request) -> Outcome:
+        try:
+            row = self._table.lookup(request.architecture, request.fidelity, request.seed)
+        except ToolError as error:
+            return Failed(kind=FailureKind.FAILED, message=str(error), train_s=0.0)
+        broken = self._constraints.violation(params=row.params, flops=row.flops)
+        if broken is not None:
+            return Failed(kind=FailureKind.FAILED, message=broken, train_s=0.0)
+        return Trained(
+            value=row.value,
+            test=row.test,
+            train_s=row.train_s,
+            params=row.params,
+            flops=row.flops,
+        )
+
+
+def create_evaluator(
+    task: Task,
+    space: SearchSpace,
+    *,
+    run_dir: Path,
+    workers: int = 1,
+    deadline_s: float | None = None,
+    memory_mib: float | None = None,
+    device: str | None = None,
+    on_beat: OnBeat | None = None,
+) -> Evaluator:
+    """Returns what evaluates the space's architectures on the task. Starts no process yet.
+
+    Workers write `outcomes/<result_id>.json` and `weights/<result_id>.pt` under `run_dir`, which
+    belongs to one run with one driver: what killed workers left half-written there is removed.
+
+    Args:
+        task: one with a `lookup` is answered from its table, in this process.
+        space: must build networks, unless the task is a table.
+        run_dir: the run's folder, made if need be.
+        workers: evaluations at once, at least 1; each gets cores / workers threads.
+        deadline_s: of one training, in wall seconds; the simulated ones of a table are free.
+        memory_mib: what one worker may hold, in MiB, of which torch alone takes about 300.
+        device: a torch device; None or `auto` for cuda, mps or cpu, whichever there is.
+        on_beat: told of every epoch of every training, in the event loop.
+
+    Raises:
+        ConfigError: if the space or the task cannot be evaluated, or an argument is out of range.
+    """
+    if workers < 1:
+        raise ConfigError(f"expected at least 1 worker, got {workers}")
+    for name, limit in (("deadline_s", deadline_s), ("memory_mib", memory_mib)):
+        if limit is not None and not limit > 0:
+            raise ConfigError(f"expected {name} above 0, got {limit}")
+    if isinstance(task, Tabular):
+        return TableEvaluator(task, task, slots=workers)
+    if not isinstance(task, TrainableTask):
+        raise ConfigError(f"the task {task.name} has neither data to train on nor a table")
+    if not isinstance(space, Builder):
+        raise ConfigError(f"the space {space.name} builds no networks: it needs a build method")
+    setup = Setup(
+        space=Carried.of(space),
+        task=Carried.of(task),
+        run_dir=str(run_dir.resolve()),
+        device=device,
+        slot=0,
+        threads=max(1, usable_cores() // workers),
+        memory_mib=memory_mib,
+        parent=os.getpid(),
+        path=[entry or str(Path.cwd()) for entry in sys.path],
+    )
+    try:
+        run_dir.mkdir(parents=True, exist_ok=True)
+        sweep(run_dir)
+    except OSError as error:
+        raise ConfigError(f"the run's folder {run_dir} cannot be written: {error}") from error
+    limits = Limits(deadline_s=deadline_s, memory_mib=memory_mib)
+    return WorkerPool(setup, workers, limits, on_beat)
+
+
+def usable_cores() -> int:
+    """Returns how many cores this process may run on."""
+    if sys.platform == "linux":
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

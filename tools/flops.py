@@ -1,0 +1,102 @@
+"""Counting parameters and multiply-adds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+COUNTED = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
+
+
+def count_params(network: nn.Module) -> int:
+    """Returns the number of parameters, shared ones once.
+
+    Example:
+        >>> count_params(nn.Linear(4, 2))
+        10
+    """
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+def count_flops(network: nn.Module, input_shape: tuple[int, ...]) -> int:
+    """Returns the multiply-adds of one forward pass of one example, counted on a real pass.
+
+    The convention is that of NAS-Bench-201 (Dong & Yang 2020, arXiv:2001.00326), whose
+    recorded FLOPs it reproduces: a convolution or linear layer costs its weights once per output
+    position, plus one per output where it has a bias; normalisation, activations, pooling and
+    sums cost nothing. Layers that are called and whose output is not used count. Products written
+    in functional form (attention, recurrence) are not seen.
+
+    Modes, buffers, gradients, device and the global random generator stay as they were.
+
+    Args:
+        network: maps [B, *input_shape] to outputs, on any device.
+        input_shape: shape of one example, without the batch.
+
+    Raises:
+        RuntimeError: whatever torch raises where the shapes do not fit.
+
+    Example:
+        >>> count_flops(nn.Linear(4, 2), (4,))
+        10
+    """
+    total = 0
+
+    def count(layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        nonlocal total
+        total += output.numel() * _per_output(layer)
+
+    layers = [layer for layer in network.modules() if isinstance(layer, COUNTED)]
+    hooks = [layer.register_forward_hook(count) for layer in layers]
+    try:
+        with evaluating(network), unmoved_generator(), torch.no_grad():
+            network(torch.zeros((1, *input_shape), device=device_of(network)))
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return total
+
+
+def device_of(network: nn.Module) -> torch.device:
+    """Returns the device of the network's first parameter; the CPU if it has none."""
+    first = next(network.parameters(), None)
+    return torch.device("cpu") if first is None else first.device
+
+
+@contextmanager
+def evaluating(network: nn.Module) -> Iterator[None]:
+    """Puts every module in evaluation mode, and each back in the mode it had."""
+    modes = {module: module.training for module in network.modules()}
+    network.eval()
+    try:
+        yield
+    finally:
+        for module, mode in modes.items():
+            module.training = mode
+
+
+@contextmanager
+def unmoved_generator(seed: int = 0) -> Iterator[None]:
+    """Seeds torch's global generators inside, and puts their states back."""
+    state = torch.get_rng_state()
+    on_cuda = torch.cuda.is_available() and torch.cuda.is_initialized()  # type: ignore[no-untyped-call]  # torch lacks the annotation
+    cuda_states = torch.cuda.get_rng_state_all() if on_cuda else []
+    try:
+        torch.default_generator.manual_seed(seed)
+        if cuda_states:
+            torch.cuda.manual_seed_all(seed)
+        yield
+    finally:
+        torch.set_rng_state(state)
+        if cuda_states:
+            torch.cuda.set_rng_state_all(cuda_states)
+
+
+def _per_output(layer: nn.Module) -> int:
+    """Returns the multiply-adds behind one output element of a counted layer."""
+    assert isinstance(layer, COUNTED)
+    weights = layer.weight[0].numel()  # [out, in / groups, *kernel] or [out, in]
+    return weights + (layer.bias is not None)
