@@ -281,6 +281,7 @@ class SearchRun:
                     "run": self.id,
                     "space": record.space_name,
                     "task": record.task_name,
+                    "metric": self.task.metric,
                     "model": settings.model,
                     "budget": record.budget,
                     "workers": settings.workers,

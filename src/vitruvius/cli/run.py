@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from vitruvius.api import SearchRun
 
 INTERRUPTED = 130
-Workers = Annotated[int | None, typer.Option(help="Trainings at once; default one a core.")]
+Workers = Annotated[
+    int | None, typer.Option(help="Trainings at once; default one a core, at most 4.")
+]
 Ask = Annotated[bool, typer.Option("--ask", help="Ask at the terminal before each costly step.")]
 
 
