@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from asyncio import sleep
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -126,7 +127,7 @@ class ModelClient:
                 self._was_down = isinstance(kind, TransportFailed)
                 if not isinstance(kind, TransportFailed) or attempt == attempts:
                     raise kind from error
-                await asyncio.sleep(retry_after(error, wait_s))
+                await sleep(retry_after(error, wait_s))
                 wait_s *= 2
             else:
                 self._was_down = False

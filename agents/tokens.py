@@ -69,5 +69,5 @@ class TokenCounter:
 
     def learn(self, chars: int, tokens: int) -> None:
         """Takes the endpoint's own count of a prompt; later estimates follow it."""
-        if chars >= 400 and tokens > 0:
+        if chars >= 2000 and tokens > 0:  # in a short one the chat template weighs too much
             self._chars_per_token = min(max(chars / tokens, 1.0), 8.0)

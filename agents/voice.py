@@ -124,9 +124,10 @@ class Voice:
             try:
                 return await self.client.ask(question, talk.calls, streaming=streaming)
             except ContextFull:
-                if self.prompt_tokens // 2 < LEAST_PAGE:
+                sent = self.client.counter.count(question.text)
+                if min(sent, self.prompt_tokens) // 2 < LEAST_PAGE:
                     raise
-                self.prompt_tokens //= 2
+                self.prompt_tokens = min(sent, self.prompt_tokens) // 2
 
     async def _known(self, log: list[ModelCall]) -> Capabilities:
         self._probing = self._probing or asyncio.Lock()

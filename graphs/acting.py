@@ -21,6 +21,7 @@ from vitruvius.tools.evaluation import Failed, FailureKind, Outcome, Request
 from vitruvius.tools.evaluator import adopt
 from vitruvius.tools.proxies import score
 
+KEPT_WEIGHTS = 5  # best architectures whose weights stay on disk
 POLL_S = 0.5  # while another live run trains the same result
 
 
@@ -54,7 +55,18 @@ async def _train(session: Session, decision: Decision) -> str | None:
         await session.call(session.forget)
         return None
     closed = {trial.number: trial for trial in await session.call(session.trials)}
+    await session.call(_thin_weights, session)
     return "; ".join(_words(session, closed[trial.number]) for trial in trials)
+
+
+def _thin_weights(session: Session) -> None:
+    """Deletes the weights of this run's trainings whose architecture is not among the best."""
+    best = set(session.leaders(KEPT_WEIGHTS))
+    trials = {trial.number: trial for trial in session.trials()}
+    kept = {t.result_id for t in trials.values() if t.architecture in best}
+    for path in (session.run_dir / "weights").glob("*.pt"):
+        if path.stem.isdigit() and int(path.stem) not in kept:
+            path.unlink(missing_ok=True)
 
 
 def _words(session: Session, trial: Trial) -> str:

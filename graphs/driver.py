@@ -15,20 +15,21 @@ from typing import Any
 import aiosqlite
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 from langgraph.types import Command
-from vitruvius.agents.analyst import Analyst
-from vitruvius.memory.index import PrincipleIndex
 
+from vitruvius.agents.analyst import Analyst
 from vitruvius.agents.llm import create_chairs
-from vitruvius.events import Listener
+from vitruvius.events import Event, EventKind, Listener
 from vitruvius.graphs.log import logged
 from vitruvius.graphs.search import create_search_graph
 from vitruvius.graphs.session import Policy, Session
+from vitruvius.memory.index import PrincipleIndex
 from vitruvius.memory.ledger import Ledger
 from vitruvius.memory.records import Run, RunStatus
 from vitruvius.settings import Settings
 from vitruvius.spaces.space import SearchSpace
 from vitruvius.tasks.task import Task
 from vitruvius.tools.evaluator import create_evaluator
+from vitruvius.tools.report import write_report
 
 HEARTBEAT_S = 5.0
 KEPT_CHECKPOINTS = 50
@@ -71,9 +72,24 @@ async def drive(job: Job) -> RunStatus:
                     status = RunStatus.DONE
         finally:
             await asyncio.to_thread(ledger.release, job.run.id, driver, status)
+        await asyncio.to_thread(_report, job, ledger, status)
         return status
     finally:
         await asyncio.to_thread(ledger.close)
+
+
+def _report(job: Job, ledger: Ledger, status: RunStatus) -> None:
+    """Writes the report, once the run's row says how it ended."""
+    run_dir = job.home / "runs" / job.run.id
+    path = write_report(ledger, job.run.id, job.space, job.task, run_dir)
+    text = f"run {job.run.id} is {status}; report: {path}"
+    job.listener(
+        Event(
+            kind=EventKind.DONE,
+            text=text,
+            data={"run": job.run.id, "status": status, "report": str(path)},
+        )
+    )
 
 
 @contextlib.asynccontextmanager

@@ -11,16 +11,17 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
-from vitruvius.memory.calibration import calibrate
-from vitruvius.memory.effects import noise_floor
-from vitruvius.memory.index import PrincipleIndex
 
 from vitruvius.agents.chairs import Architect, Theorist
 from vitruvius.agents.view import PrincipleView, RunView
 from vitruvius.events import Event, EventKind, Listener
 from vitruvius.graphs import schedule
+from vitruvius.memory.calibration import calibrate
+from vitruvius.memory.effects import noise_floor
+from vitruvius.memory.index import PrincipleIndex
 from vitruvius.memory.ledger import Ledger
 from vitruvius.memory.records import (
+    Calibration,
     Decision,
     DecisionStatus,
     Origin,
@@ -227,7 +228,7 @@ class Session:
     def _recent_decisions(self) -> list[Decision]:
         return self.ledger.decisions(self.run.id, last=RECENT_DECISIONS)
 
-    def _calibrations(self, trials: Sequence[Trial]) -> list[Any]:
+    def _calibrations(self, trials: Sequence[Trial]) -> list[Calibration]:
         recent = list(trials[-ALL_PROXIES_SHOWN:])
         scores = self.ledger.scores(
             self.run.space_id,

@@ -58,6 +58,12 @@ class VersionRows(LedgerPart):
         with self._database.read() as connection:
             return in_force(current_of_run(connection, run_id))
 
+    def newest(self, run_id: str) -> list[PrincipleVersion]:
+        """Returns what `current` does and the versions by which the run gave principles up."""
+        with self._database.read() as connection:
+            rows = current_of_run(connection, run_id)
+            return [version_of(rows[number]) for number in sorted(rows)]
+
     def all_current(self) -> list[PrincipleVersion]:
         """Returns the newest version of each principle over all runs, retired ones left out.
 

@@ -6,35 +6,24 @@ import asyncio
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from vitruvius.errors import ConfigError, ToolError
-from vitruvius.spaces.space import Architecture, Builder, SearchSpace
-from vitruvius.tasks.task import Fidelity, Task, TrainableTask
+from vitruvius.spaces.space import Builder, SearchSpace
+from vitruvius.tasks.table import Tabular
+from vitruvius.tasks.task import Task, TrainableTask
 from vitruvius.tools.evaluation import Evaluator, Failed, FailureKind, Outcome, Request, Trained
 from vitruvius.tools.outcomes import adopt, sweep
 from vitruvius.tools.setup import Carried, Setup
 from vitruvius.tools.workers import Limits, OnBeat, WorkerPool
 
-if TYPE_CHECKING:
-    from vitruvius.tasks.table import TableRow
-
 __all__ = ["TableEvaluator", "adopt", "create_evaluator"]
-
-
-@runtime_checkable
-class Tabular(Protocol):
-    """A task that knows its answers."""
-
-    def lookup(self, architecture: Architecture, fidelity: Fidelity, seed: int) -> TableRow: ...
 
 
 class TableEvaluator:
     """An `Evaluator` that looks results up; their seconds are the table's own."""
 
-    def __init__(self, task: Task, table: Tabular, slots: int = 1) -> None:
-        self._constraints = task.constraints
-        self._table = table
+    def __init__(self, task: Tabular, slots: int = 1) -> None:
+        self._task = task
         self._slots = slots
         self._is_closed = False
 
@@ -56,10 +45,10 @@ class TableEvaluator:
 
     def _answer(self, request: Request) -> Outcome:
         try:
-            row = self._table.lookup(request.architecture, request.fidelity, request.seed)
+            row = self._task.lookup(request.architecture, request.fidelity, request.seed)
         except ToolError as error:
             return Failed(kind=FailureKind.FAILED, message=str(error), train_s=0.0)
-        broken = self._constraints.violation(params=row.params, flops=row.flops)
+        broken = self._task.constraints.violation(params=row.params, flops=row.flops)
         if broken is not None:
             return Failed(kind=FailureKind.FAILED, message=broken, train_s=0.0)
         return Trained(
@@ -114,7 +103,7 @@ def create_evaluator(
         if limit is not None and not limit > 0:
             raise ConfigError(f"expected {name} above 0, got {limit}")
     if isinstance(task, Tabular):
-        return TableEvaluator(task, task, slots=workers)
+        return TableEvaluator(task, slots=workers)
     if not isinstance(task, TrainableTask):
         raise ConfigError(f"the task {task.name} has neither data to train on nor a table")
     if not isinstance(space, Builder):

@@ -10,6 +10,7 @@ _SPECIAL = re.compile(r"([\\`*\[\]<>#|!~&@$^{}])")
 _UNDERSCORE = re.compile(r"(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
 _LINK = re.compile(r"(?<=[A-Za-z])(://)|(?<=\bwww)(\.)", re.IGNORECASE)
 _BACKTICKS = re.compile(r"`+")
+_UNSEEN = ("Cc", "Cf", "Cs", "Co", "Cn")
 MAX_CHARACTERS = 600
 
 
@@ -18,10 +19,9 @@ def clean(text: str, limit: int = MAX_CHARACTERS) -> str:
 
     Terminal escape sequences lose their escape character and with it their effect.
     """
-    spaced = " ".join(text.split())
-    kept = "".join(
-        c for c in spaced if unicodedata.category(c) not in ("Cc", "Cf", "Cs", "Co", "Cn")
-    )
+    spaced = (" " if c.isspace() else c for c in text)
+    shown = "".join(c for c in spaced if unicodedata.category(c) not in _UNSEEN)
+    kept = " ".join(shown.split())
     return kept if len(kept) <= limit else kept[: limit - 1].rstrip() + "…"
 
 

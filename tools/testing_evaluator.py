@@ -21,25 +21,30 @@ class EvaluatorContract:
     """
 
     @pytest.fixture(scope="class")
-    def make(self) -> Make:
+    @classmethod
+    def make(cls) -> Make:
         raise NotImplementedError
 
     @pytest.fixture(scope="class")
-    def requests(self) -> list[Request]:
+    @classmethod
+    def requests(cls) -> list[Request]:
         raise NotImplementedError
 
     @pytest.fixture(scope="class")
-    def impossible(self) -> Request:
+    @classmethod
+    def impossible(cls) -> Request:
         raise NotImplementedError
 
     @pytest.fixture(scope="class")
-    def runner(self) -> Iterator[asyncio.Runner]:
+    @classmethod
+    def runner(cls) -> Iterator[asyncio.Runner]:
         """One event loop for the class, so that warm workers are shared."""
         with asyncio.Runner() as runner:
             yield runner
 
     @pytest.fixture(scope="class")
-    def evaluator(self, make: Make, runner: asyncio.Runner) -> Iterator[Evaluator]:
+    @classmethod
+    def evaluator(cls, make: Make, runner: asyncio.Runner) -> Iterator[Evaluator]:
         evaluator = make()
         yield evaluator
         runner.run(evaluator.aclose())

@@ -6,12 +6,13 @@ import asyncio
 import os
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vitruvius.background import loop, submit
 from vitruvius.budget import parse_budget
-from vitruvius.errors import ConfigError
+from vitruvius.errors import ConfigError, ToolError
 from vitruvius.events import Event, EventKind, Listener
 from vitruvius.memory.ledger import Ledger
 from vitruvius.memory.records import Budget, Run, RunStatus
@@ -19,14 +20,18 @@ from vitruvius.settings import Settings, load_settings
 from vitruvius.spaces.region import Cut, Region
 from vitruvius.spaces.registry import absolute_ref, load_space, source_hash
 from vitruvius.spaces.rules import words
-from vitruvius.spaces.space import SearchSpace
+from vitruvius.spaces.space import Architecture, SearchSpace
 from vitruvius.tasks.registry import load_task
 from vitruvius.tasks.task import Task
 
 if TYPE_CHECKING:
     import pandas as pd
+    import torch
 
     from vitruvius.graphs.driver import Job
+    from vitruvius.tasks.task import TrainableTask
+    from vitruvius.tools.export import Exported
+    from vitruvius.tools.report.facts import Best, Report
 
 _LEAVE = 130  # exit code after an interrupt
 Ask = Callable[[Mapping[str, Any]], Mapping[str, Any]]
@@ -276,6 +281,7 @@ class SearchRun:
                     "run": self.id,
                     "space": record.space_name,
                     "task": record.task_name,
+                    "metric": self.task.metric,
                     "model": settings.model,
                     "budget": record.budget,
                     "workers": settings.workers,
@@ -371,3 +377,104 @@ class SearchRun:
                 for cut in cuts
             ),
         )
+
+    @property
+    def report(self) -> str:
+        """The report as Markdown, from the ledger as it stands."""
+        from vitruvius.tools.report import to_markdown
+
+        return to_markdown(self._report())
+
+    def _report(self) -> Report:
+        from vitruvius.tools.report import build_report
+
+        with Ledger.open(self.home) as ledger:
+            return build_report(ledger, self.id, self.space, self.task)
+
+    @property
+    def best(self) -> BestNetwork:
+        """The best network: by confirmation where there is one, else by validation.
+
+        Raises:
+            ToolError: no trial of the run has a score yet.
+        """
+        best = self._report().best
+        if best is None:
+            raise ToolError(f"run {self.id} has no finished trial yet")
+        return BestNetwork(run=self, facts=best)
+
+    def export(self, directory: Path | str) -> Exported:
+        """Writes the best network's weights and a Python file that builds it with torch alone.
+
+        Raises:
+            ToolError: nothing was trained, or no weights of the best network were kept.
+        """
+        from vitruvius.tools.export import export
+
+        best = self.best
+        return export(self.space, best.architecture, best.weights, best.task, Path(directory))
+
+
+@dataclass(frozen=True, kw_only=True)
+class BestNetwork:
+    """What a run found: the facts of the report, and the trained network itself."""
+
+    run: SearchRun
+    facts: Best
+
+    @property
+    def architecture(self) -> Architecture:
+        return self.facts.finalist.architecture
+
+    @property
+    def value(self) -> float:
+        """Validation metric: mean over the fresh seeds, or of the search where unconfirmed."""
+        judged = self.facts.finalist.confirmed or self.facts.finalist.search
+        assert judged is not None
+        return judged.mean
+
+    @property
+    def params(self) -> int | None:
+        return self.facts.finalist.found.params
+
+    @property
+    def task(self) -> TrainableTask:
+        """The task, if networks are trained on it.
+
+        Raises:
+            ToolError: the task is a table, so there is no network.
+        """
+        from vitruvius.tasks.task import TrainableTask
+
+        if not isinstance(self.run.task, TrainableTask):
+            raise ToolError(f"task {self.run.task.name} is a table: nothing was trained")
+        return self.run.task
+
+    @property
+    def weights(self) -> Path:
+        """The file with the trained weights (a state dict, readable with weights_only).
+
+        Raises:
+            ToolError: none were kept.
+        """
+        self.task  # noqa: B018 - says so if nothing was trained
+        if self.facts.weights is None or not Path(self.facts.weights[1]).is_file():
+            raise ToolError(f"no weights of the best network of run {self.run.id} were kept")
+        return Path(self.facts.weights[1])
+
+    def load(self) -> torch.nn.Module:
+        """Returns the trained network in evaluation mode, on the CPU.
+
+        Raises:
+            ToolError: nothing was trained, or no weights were kept.
+        """
+        import torch
+
+        from vitruvius.spaces.space import Builder
+
+        task, space, weights = self.task, self.run.space, self.weights
+        if not isinstance(space, Builder):
+            raise ToolError(f"space {space.name} builds no networks")
+        network = space.build(self.architecture, task.input_shape, task.outputs)
+        network.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
+        return network.eval()

@@ -11,11 +11,11 @@ from typing import Any
 class EventKind(StrEnum):
     """What happened. `data` holds, by kind, the keys named here."""
 
-    STARTED = "started"  # run, space, task, model, budget (Budget), workers
+    STARTED = "started"  # run, space, task, metric (Metric), model, budget (Budget), workers
     RECALLED = "recalled"  # principles: version names
     DECISION = "decision"  # author, tool, status
     TRIAL_STARTED = "trial_started"  # trial, origin
-    TRIAL_DONE = "trial_done"  # trial, origin, status, value, best, train_s, spent (Spent)
+    TRIAL_DONE = "trial_done"  # trial, origin, status, value, train_s, spent (Spent)
     REFLECTED = "reflected"  # trials, author, edits
     PRINCIPLE = "principle"  # principle, edit, standing, effect
     CUT = "cut"  # cut, principle, kept, undone (bool)

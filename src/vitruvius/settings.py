@@ -24,6 +24,7 @@ from vitruvius.errors import ConfigError
 PREFIX = "VITRUVIUS_"
 PROJECT_FILE = "vitruvius.toml"
 DEFAULT = "default"
+MOST_WORKERS = 4  # by default
 _OPENAI = {"base_url": ("OPENAI_API_BASE", "OPENAI_BASE_URL"), "api_key": ("OPENAI_API_KEY",)}
 _CREDENTIALS = re.compile(r"//[^/@]*@")
 
@@ -37,10 +38,11 @@ def _data_home() -> Path:
     return Path(platformdirs.user_data_path("vitruvius", appauthor=False))
 
 
-def _cores() -> int:
+def _workers() -> int:
+    """One a core, at most 4: wide batches learn less from each result, and share one GPU."""
     if hasattr(os, "sched_getaffinity"):  # a container may own fewer cores than the machine has
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+        return min(MOST_WORKERS, len(os.sched_getaffinity(0)))
+    return min(MOST_WORKERS, os.cpu_count() or 1)
 
 
 def _absolute(path: Path) -> Path:
@@ -84,9 +86,7 @@ class Settings(BaseSettings):
     budget: Annotated[str, AfterValidator(_readable_budget)] = Field(
         default="60 trials", description="limits of a run, like '60 trials, 8h, 2M tokens, $5'"
     )
-    workers: int = Field(
-        default_factory=_cores, ge=1, le=256, description="trainings at once; default one a core"
-    )
+    workers: int = Field(default_factory=_workers, ge=1, le=256, description="trainings at once")
     deadline_s: float = Field(
         default=600.0, gt=0, description="seconds that one training may take before it is killed"
     )

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from vitruvius.spaces.registry import load_space
 from vitruvius.spaces.space import Architecture, SearchSpace
 from vitruvius.tasks.registry import load_task

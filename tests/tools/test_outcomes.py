@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+
 from vitruvius.tools.evaluation import Failed, FailureKind, Outcome, Request, Trained
 from vitruvius.tools.outcomes import adopt, outcome_path, sweep, weights_path, write_outcome
 
@@ -12,7 +13,7 @@ OUTCOMES = [
     Trained(
         value=91.25, test=90.0, train_s=2.0, curve=(50.0, 91.25), params=7, flops=9, peak_mib=1.5
     ),
-    Failed(kind=FailureKind.OUT_OF_MEMORY, message="100 µs; “too big”\n  line", train_s=0.5),
+    Failed(kind=FailureKind.OUT_OF_MEMORY, message="100 ä: “too big”\n  line", train_s=0.5),
 ]
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+
 from vitruvius.errors import ConfigError
 from vitruvius.tasks.task import Metric, Recipe, Split, Splits
 from vitruvius.tools.evaluation import FailureKind

@@ -2,6 +2,7 @@
 
 import ctypes
 import hashlib
+import itertools
 import os
 import signal
 import subprocess
@@ -11,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+
 from vitruvius.errors import ToolError
 from vitruvius.spaces.space import Architecture
 from vitruvius.tasks.task import Constraints, Fidelity, Metric, Recipe, Split, Splits
@@ -191,7 +193,7 @@ class ToyTask:
         edges = (0, self.samples, 3 * self.samples // 2, 2 * self.samples)
         parts = [
             Split(inputs=inputs[a:b], labels=labels[a:b].astype(np.int64))
-            for a, b in zip(edges, edges[1:], strict=False)
+            for a, b in itertools.pairwise(edges)
         ]
         return Splits(train=parts[0], valid=parts[1], test=parts[2])
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from vitruvius.tools.report.facts import Report
-from vitruvius.tools.safe_text import code, escape, names
 from vitruvius.tools.report.words import plural, seconds
+from vitruvius.tools.safe_text import code, escape, names
 
 BASELINES = ("params", "flops")
 _MEANING = {
@@ -29,6 +29,8 @@ def account(report: Report) -> Iterator[str]:
     total = sum(entry.train_s for entry in report.accounts)
     lines.append(f"| all | {report.n_trials} | | {seconds(total)} |")
     yield "\n".join(lines)
+    counts = ", ".join(f"{escape(kind)} {n}" for kind, n in sorted(report.decisions.items()))
+    yield f"Decisions by author and what became of them: {counts or 'none'}."
     if not report.models:
         yield "No language model was called."
         return
@@ -44,8 +46,6 @@ def account(report: Report) -> Iterator[str]:
             f"| {seconds(model.wall_s)} |"
         )
     yield "\n".join(lines)
-    counts = ", ".join(f"{escape(kind)}: {n}" for kind, n in sorted(report.decisions.items()))
-    yield f"Decisions by author and what became of them: {counts}."
 
 
 def failures(report: Report) -> Iterator[str]:

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from vitruvius.memory.calibration import calibrate
-
 from vitruvius.memory.ledger import Ledger
 from vitruvius.memory.records import CutRecord, ModelCall, Origin, ResultStatus, Trial
 from vitruvius.spaces.region import Cut, Region

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 
 from vitruvius.memory.records import Origin, RunStatus, Standing, Trial
 from vitruvius.tools.report.facts import Finalist, Report
+from vitruvius.tools.report.words import plural
 from vitruvius.tools.safe_text import names
 
 FEW_TRIALS = 20
 FEW_SEEDS = 3
 MANY_FAILURES = 0.2
 FEW_ON_A_SIDE = 5
-UNIFORM_WORDS = "`--control` buys a real random arm"
+UNIFORM_WORDS = "--control buys a real random arm"
 
 
 def distrust_of(report: Report, trials: Sequence[Trial]) -> tuple[str, ...]:
@@ -76,8 +78,8 @@ def _is_close(report: Report, best: Finalist, other: Finalist) -> bool:
     """Returns whether two confirmed means differ by less than two standard errors of their gap."""
     if best.confirmed is None or other.confirmed is None or report.noise is None:
         return False
-    error = report.noise.deviation * (
-        (1 / len(best.confirmed.trials) + 1 / len(other.confirmed.trials)) ** 0.5
+    error = report.noise.deviation * math.sqrt(
+        1 / len(best.confirmed.trials) + 1 / len(other.confirmed.trials)
     )
     return abs(best.confirmed.mean - other.confirmed.mean) < 2 * error
 
@@ -168,6 +170,6 @@ def _of_the_account(report: Report, trials: Sequence[Trial]) -> Iterator[str]:
     stepped_in = report.decisions.get("analyst, carried_out", 0)
     if asked and stepped_in:
         yield (
-            f"The analyst took {stepped_in} decisions because answers of "
+            f"The analyst took {plural(stepped_in, 'decision')} because answers of "
             f"{', '.join(sorted(asked))} could not be used."
         )

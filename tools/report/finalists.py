@@ -8,7 +8,7 @@ from vitruvius.memory.records import Origin, Trial
 from vitruvius.spaces.space import Architecture
 from vitruvius.tasks.task import Metric
 from vitruvius.tools.report.facts import Finalist
-from vitruvius.tools.report.statistics import estimate
+from vitruvius.tools.report.statistics import estimates
 
 UNCONFIRMED = 3  # how many are listed where nothing was trained again
 
@@ -25,11 +25,26 @@ def finalists(
     done = [trial for trial in trials if trial.value is not None]
     search = _grouped([t for t in done if t.origin not in (Origin.CONTROL, Origin.CONFIRM)])
     fresh = _grouped([trial for trial in done if trial.origin == Origin.CONFIRM])
-    if fresh:
-        made = [_finalist(search.get(a, fresh[a]), fresh[a], tests) for a in fresh]
-        return sorted(made, key=lambda f: -metric.sign * f.confirmed.mean if f.confirmed else 0.0)
-    ranked = sorted(search, key=lambda a: -metric.sign * _mean(search[a]))
-    return [_finalist(search[a], [], tests) for a in ranked[:UNCONFIRMED]]
+    judged = fresh or search
+    ranked = sorted(judged, key=lambda a: -metric.sign * _mean(judged[a]))
+    if not fresh:
+        ranked = ranked[:UNCONFIRMED]
+    columns = zip(
+        estimates([_values(search.get(a, ())) for a in ranked]),
+        estimates([_values(fresh.get(a, ())) for a in ranked]),
+        estimates([_tests(judged[a], tests) for a in ranked]),
+        strict=True,
+    )
+    return [
+        Finalist(
+            architecture=architecture,
+            found=(search.get(architecture) or judged[architecture])[0],
+            search=seen,
+            confirmed=confirmed,
+            test=test,
+        )
+        for architecture, (seen, confirmed, test) in zip(ranked, columns, strict=True)
+    ]
 
 
 def _grouped(trials: Sequence[Trial]) -> dict[Architecture, list[Trial]]:
@@ -43,21 +58,12 @@ def _mean(trials: Sequence[Trial]) -> float:
     return sum(trial.value or 0.0 for trial in trials) / len(trials)
 
 
-def _finalist(
-    search: Sequence[Trial], fresh: Sequence[Trial], tests: Mapping[int, float]
-) -> Finalist:
-    judged = fresh or search
-    return Finalist(
-        architecture=search[0].architecture,
-        found=search[0],
-        search=estimate(_values(search)),
-        confirmed=estimate(_values(fresh)),
-        test=estimate({t.number: tests[t.number] for t in judged if t.number in tests}),
-    )
-
-
 def _values(trials: Sequence[Trial]) -> dict[int, float]:
     return {trial.number: trial.value for trial in trials if trial.value is not None}
+
+
+def _tests(trials: Sequence[Trial], tests: Mapping[int, float]) -> dict[int, float]:
+    return {trial.number: tests[trial.number] for trial in trials if trial.number in tests}
 
 
 def kept_weights(

@@ -9,7 +9,6 @@ from vitruvius.memory.records import Standing
 from vitruvius.tools.report.account import account, calibrations, failures
 from vitruvius.tools.report.facts import Best, Finalist, Report
 from vitruvius.tools.report.learned import cuts, effect_text, principles
-from vitruvius.tools.safe_text import code, escape, names
 from vitruvius.tools.report.words import (
     band_text,
     estimate_text,
@@ -18,6 +17,7 @@ from vitruvius.tools.report.words import (
     seconds,
     value_text,
 )
+from vitruvius.tools.safe_text import code, escape, names
 
 SHOWN_IN_SUMMARY = 5
 
@@ -108,16 +108,16 @@ def _best(report: Report, *, short: bool = False) -> Iterator[str]:
             f"Validation {name} **{value_text(best.search.mean, metric)}** "
             f"({names(best.search.trials)}; {said})."
         )
-    yield "\n".join(_facts(report, best))
+    yield "\n".join(_facts(report, best, short))
     yield _fenced(report.best.drawing)
     yield _where(report, report.best)
     if not short and len(report.finalists) > 1:
         yield "\n".join(_finalist_table(report))
 
 
-def _facts(report: Report, best: Finalist) -> Iterator[str]:
+def _facts(report: Report, best: Finalist, short: bool) -> Iterator[str]:
     metric, found = report.metric, best.found
-    if best.test is not None:
+    if best.test is not None and not short:  # while a run can be steered, no test figure is shown
         yield f"- Test: {estimate_text(best.test, metric)}, from {names(best.test.trials)}."
     if found.value is not None:
         yield f"- Found as {found.name} ({found.origin}) with {value_text(found.value, metric)}."
@@ -134,10 +134,10 @@ def _facts(report: Report, best: Finalist) -> Iterator[str]:
 
 
 def _fenced(drawing: str) -> str:
-    """Returns a drawing as an indented block: whatever it holds, it cannot end the block."""
-    return "\n".join(
-        f"    {''.join(c for c in line if c.isprintable())}" for line in drawing.splitlines()
-    )
+    """Returns a drawing as a fenced block that nothing inside it can end."""
+    lines = ["".join(c for c in line if c.isprintable()) for line in drawing.splitlines()]
+    fence = "`" * max(3, 1 + max((line.count("`") for line in lines), default=0))
+    return "\n".join([fence, *lines, fence])
 
 
 def _where(report: Report, best: Best) -> str:

@@ -23,8 +23,11 @@ def principles_of(ledger: Ledger, run_id: str) -> list[PrincipleReport]:
     for cut in ledger.cuts(run_id):
         licensed.setdefault(cut.principle.split(".")[0], []).append(cut.number)
     reports = []
-    for version in _touched(ledger, run_id):
+    for version in ledger.newest(run_id):
         evidence = latest.get((version.principle, version.version))
+        if version.edit == "retire":  # what the last version that was measured had shown
+            measured = [v for principle, v in latest if principle == version.principle]
+            evidence = latest[version.principle, max(measured)] if measured else None
         source = adopted.get(version.name)
         reports.append(
             PrincipleReport(
@@ -39,17 +42,6 @@ def principles_of(ledger: Ledger, run_id: str) -> list[PrincipleReport]:
             )
         )  # fmt: skip
     return sorted(reports, key=_rank)
-
-
-def _touched(ledger: Ledger, run_id: str) -> list[PrincipleVersion]:
-    """Returns the newest version that the run wrote or recalled of each principle."""
-    newest = {version.principle: version for version in ledger.current(run_id)}
-    for principle, _ in ledger.latest_evidence(run_id):
-        for version in ledger.versions(principle):
-            known = newest.get(principle)
-            if version.run_id == run_id and (known is None or version.version > known.version):
-                newest[principle] = version
-    return list(newest.values())
 
 
 def _standing(version: PrincipleVersion, evidence: Evidence | None) -> Standing:

@@ -15,19 +15,29 @@ from vitruvius.tools.report.facts import Band, Estimate, Noise
 TAIL = 0.025  # on either side of a 95 % interval
 
 
-def estimate(values: Mapping[int, float]) -> Estimate | None:
-    """Returns the mean of values by trial number, with Student's 95 % interval from two on."""
-    if not values:
-        return None
-    numbers = tuple(sorted(values))
-    sample = np.array([values[number] for number in numbers])
-    mean = float(sample.mean())
-    low = high = None
-    if len(sample) > 1:
-        error = float(sample.std(ddof=1)) / len(sample) ** 0.5
-        half = float(stats.t.ppf(1 - TAIL, len(sample) - 1)) * error
-        low, high = mean - half, mean + half
-    return Estimate(mean=mean, low=low, high=high, trials=numbers)
+def estimates(groups: Sequence[Mapping[int, float]]) -> list[Estimate | None]:
+    """Returns the mean of each group of values by trial number, with Student's 95 % interval.
+
+    The deviation is pooled over the groups: finalists are alike, and three seeds alone would give
+    an interval of four deviations. No interval where no group has two values, None for an empty
+    group.
+    """
+    samples = [np.array([group[number] for number in sorted(group)]) for group in groups]
+    freedom = sum(max(0, len(sample) - 1) for sample in samples)
+    squares = sum(float(((s - s.mean()) ** 2).sum()) for s in samples if len(s))
+    made: list[Estimate | None] = []
+    for group, sample in zip(groups, samples, strict=True):
+        if not len(sample):
+            made.append(None)
+            continue
+        mean, low, high = float(sample.mean()), None, None
+        if freedom:
+            half = float(stats.t.ppf(1 - TAIL, freedom)) * math.sqrt(
+                squares / freedom / len(sample)
+            )
+            low, high = mean - half, mean + half
+        made.append(Estimate(mean=mean, low=low, high=high, trials=tuple(sorted(group))))
+    return made
 
 
 def noise_of(trials: Sequence[Trial]) -> Noise | None:

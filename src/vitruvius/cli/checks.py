@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import platform
 import shutil
@@ -59,13 +60,14 @@ def rebuild_index(home: Path) -> Finding:
     from vitruvius.memory.index import PrincipleIndex
     from vitruvius.memory.ledger import Ledger
 
-    ledger = Ledger.open(home)
     try:
-        PrincipleIndex(home, ledger).rebuild()
-        count = len(ledger.all_current())
-    finally:
-        ledger.close()
-    return Finding(name="repair", ok=True, text=f"rebuilt the index: {count} principles")
+        with Ledger.open(home) as ledger:
+            index = PrincipleIndex(home, ledger)
+            count = index.rebuild()
+            index.close()
+    except VitruviusError as error:
+        return Finding(name="repair", ok=False, text=str(error))
+    return Finding(name="repair", ok=True, text=f"the index holds {count} versions, all made anew")
 
 
 def _python() -> Finding:
@@ -76,7 +78,12 @@ def _python() -> Finding:
 
 def _packages() -> Finding:
     missing, found = [], []
-    for requirement in requires("vitruvius") or []:
+    try:
+        wanted = requires("vitruvius") or []
+    except PackageNotFoundError:
+        text = "vitruvius runs from a checkout that is not installed; `make install` installs it"
+        return Finding(name="packages", ok=True, text=text)
+    for requirement in wanted:
         name = requirement.split(";")[0].split("[")[0]
         name = "".join(c if c.isalnum() or c in "-_." else " " for c in name).split()[0]
         try:
@@ -137,14 +144,30 @@ def _ledger(home: Path) -> Finding:
     if not (home / "ledger.db").exists():
         return Finding(name="ledger", ok=True, text="none yet; the first run makes it")
     try:
-        ledger = Ledger.open(home)
-        try:
+        with Ledger.open(home) as ledger:
             text = f"{len(ledger.runs())} runs, {len(ledger.all_current())} principles"
-        finally:
-            ledger.close()
     except VitruviusError as error:
         return Finding(name="ledger", ok=False, text=str(error))
     return Finding(name="ledger", ok=True, text=text)
+
+
+def _index(home: Path) -> Finding:
+    from vitruvius.memory.index import PrincipleIndex
+    from vitruvius.memory.ledger import Ledger
+
+    if not (home / "ledger.db").exists():
+        return Finding(name="index", ok=True, text="none yet")
+    try:
+        with Ledger.open(home) as ledger:
+            index = PrincipleIndex(home, ledger)
+            missing = index.missing()
+            index.close()
+    except VitruviusError as error:
+        return Finding(name="index", ok=False, text=f"{error}; see `vitruvius doctor --repair`")
+    if missing:
+        text = f"{len(missing)} principle versions differ from the ledger: `doctor --repair`"
+        return Finding(name="index", ok=False, text=text)
+    return Finding(name="index", ok=True, text="agrees with the ledger")
 
 
 def _device() -> Finding:
@@ -155,3 +178,23 @@ def _device() -> Finding:
     else:
         name = "mps" if torch.backends.mps.is_available() else "cpu"
     return Finding(name="device", ok=True, text=f"torch {torch.__version__} trains on {name}")
+
+
+def _model(settings: Settings) -> Finding:
+    """Returns who decides, and what an endpoint's model was seen to do when asked."""
+    from vitruvius.agents.models import probe, resolve_model
+
+    try:
+        chosen = resolve_model(settings)
+        if chosen.endpoint is None:
+            return Finding(name="model", ok=True, text=chosen.words)
+        from vitruvius.agents.client import ModelClient
+
+        seen = asyncio.run(probe(ModelClient(chosen.endpoint)))
+    except VitruviusError as error:
+        return Finding(name="model", ok=False, text=str(error))
+    able = {"tools": seen.tools, "json_schema": seen.json_schema, "streaming": seen.streaming,
+            "usage": seen.usage}  # fmt: skip
+    words = ", ".join(f"{name} {'yes' if can else 'no'}" for name, can in able.items())
+    text = f"{chosen.words} It can: {words}; decisions as {seen.mode}. {seen.note}"
+    return Finding(name="model", ok=True, text=text)

@@ -51,11 +51,8 @@ def opened(home: Path | None) -> Iterator[Ledger]:
         raise ConfigError(
             f"there is no ledger in {folder}; start with `vitruvius run`, or name another --home"
         )
-    ledger = Ledger.open(folder)
-    try:
+    with Ledger.open(folder) as ledger:
         yield ledger
-    finally:
-        ledger.close()
 
 
 def run_of(ledger: Ledger, run_id: str | None) -> Run:

@@ -24,9 +24,8 @@ def doctor(
     from vitruvius.settings import resolve
 
     resolved = resolve({"home": home})
-    findings = checks.all_checks(resolved)
-    if repair:
-        findings.append(checks.rebuild_index(resolved.settings.home))
+    repaired = [checks.rebuild_index(resolved.settings.home)] if repair else []
+    findings = [*repaired, *checks.all_checks(resolved)]
     settings = checks.settings_rows(resolved)
     healthy = all(finding.ok for finding in findings)
     if as_json:

@@ -119,9 +119,10 @@ class Progress:
                 self._sign, self._unit = metric.sign, metric.unit
         self._spent = data.get("spent", self._spent)
         value = data.get("value")
-        if event.kind == EventKind.TRIAL_DONE and value is not None:
-            if self._best is None or self._sign * value > self._sign * self._best[0]:
-                self._best = (value, str(data.get("trial", "?")))
+        if event.kind != EventKind.TRIAL_DONE or value is None:
+            return
+        if self._best is None or self._sign * value > self._sign * self._best[0]:
+            self._best = (value, str(data.get("trial", "?")))
 
     def _clock(self) -> str:
         minutes, seconds = divmod(int(time.monotonic() - self._started), 60)
@@ -137,7 +138,9 @@ class Progress:
         if self._best is not None:
             best = f"best {self._best[0]:.4g} {self._unit} ({self._best[1]})"
         head = Text(f"run {self.run or '...'}  {self._clock()}  {words}  {best}", style="bold")
-        lines = [Text(line, style="dim", no_wrap=True, overflow="ellipsis") for line in self._recent]
+        lines = [
+            Text(line, style="dim", no_wrap=True, overflow="ellipsis") for line in self._recent
+        ]
         return Group(head, ProgressBar(total=1.0, completed=share, width=60), *lines)
 
     def _done(self) -> tuple[float, str]:

@@ -67,11 +67,8 @@ def show(
     from vitruvius.cli.payloads import evidence_data, version_data
     from vitruvius.spaces.rules import words
 
-    number = principle_number(name)
     with opened(home) as ledger:
-        versions, evidence = ledger.versions(number), ledger.evidence_of(number)
-    if not versions:
-        raise ConfigError(f"there is no principle {name}; `vitruvius principles list` names them")
+        versions, evidence = ledger.versions(name), ledger.evidence_of(name)
     if as_json:
         print_json(
             [
@@ -93,7 +90,7 @@ def show(
     )  # fmt: skip
     print()
     print_table(
-        ("version", "run", "up to", "standing", "effect", "in", "out", "top loss", "for", "against"),
+        ("version", "run", "up to", "standing", "effect", "in", "out", "loss", "for", "against"),
         [
             (f"P{e.principle}.{e.version}", e.run_id, f"T{e.up_to}", e.standing,
              f"{e.effect:+.2f} ({e.low:+.2f} to {e.high:+.2f})", str(e.n_in), str(e.n_out),
@@ -104,17 +101,6 @@ def show(
     )  # fmt: skip
 
 
-def principle_number(name: str) -> int:
-    """Returns 7 for P7.
-
-    Raises:
-        ConfigError: not a principle's name.
-    """
-    if not (name[:1] in ("P", "p") and name[1:].isascii() and name[1:].isdigit()):
-        raise ConfigError(f"a principle is named like P7, got {name!r}")
-    return int(name[1:])
-
-
 @app.command(name="export")
 def export_principles(
     file: Annotated[Path, typer.Argument(help="JSON file to write; - for standard output.")],
@@ -123,9 +109,9 @@ def export_principles(
     ] = None,
     home: Home = None,
 ) -> None:
-    """Write principles with their history and evidence to a file that another home can import."""
+    """Write principles as they stand to a file that another home can import."""
     with opened(home) as ledger:
-        data = ledger.export_principles([principle_number(n) for n in names] if names else None)
+        data = ledger.export_principles(names or None)
     if str(file) == "-":
         print_json(data)
         return
@@ -154,10 +140,9 @@ def import_principles(
     except (OSError, ValueError, RecursionError) as error:
         raise ConfigError(f"cannot read {file} as JSON: {error}") from None
     folder = home_of(home)
-    ledger = Ledger.open(folder)
-    try:
+    with Ledger.open(folder) as ledger:
         versions = ledger.import_principles(data)
-        PrincipleIndex(folder, ledger).add(versions)
-    finally:
-        ledger.close()
+        index = PrincipleIndex(folder, ledger)
+        index.add(versions)
+        index.close()
     print_table(("imported", "statement"), [(v.name, v.statement) for v in versions])

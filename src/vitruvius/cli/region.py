@@ -7,7 +7,6 @@ from typing import Annotated
 import typer
 
 from vitruvius.cli.console import Home, Json, RunId, opened, print_json, print_table, run_of
-from vitruvius.errors import ConfigError
 
 app = typer.Typer(
     help="The region: what a run has cut from its space, why, and undoing it.",
@@ -60,12 +59,6 @@ def undo(
     Example: vitruvius region undo 261122-4f1a 2 --reason "pooling matters on my data"
     """
     with opened(home) as ledger:
-        run = run_of(ledger, run_id)
-        found = {record.number: record for record in ledger.cuts(run.id)}
-        if cut not in found:
-            known = ", ".join(str(number) for number in found) or "none"
-            raise ConfigError(f"run {run.id} has no cut {cut}; it has: {known}")
-        if not found[cut].in_force:
-            raise ConfigError(f"cut {cut} of run {run.id} is undone already")
-        ledger.undo_cut(run.id, cut, ledger.accepted_decisions(run.id), YOU, reason)
-    print(f"cut {cut} of run {run.id} is undone")
+        step = ledger.accepted_decisions(ledger.run(run_id).id)
+        ledger.undo_cut(run_id, cut, step, YOU, reason)
+    print(f"cut {cut} of run {run_id} is undone")

@@ -6,17 +6,26 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vitruvius.cli.console import Home, Json, RunId, note, opened, print_json, print_markdown, run_of
+from vitruvius.cli.console import (
+    Home,
+    Json,
+    RunId,
+    note,
+    opened,
+    print_json,
+    print_markdown,
+    run_of,
+)
 from vitruvius.errors import ConfigError
 
 if TYPE_CHECKING:
     from vitruvius.api import SearchRun
 
 INTERRUPTED = 130
-Workers = Annotated[int | None, typer.Option(help="Trainings at once; default one a core.")]
-Ask = Annotated[
-    bool, typer.Option("--ask", help="Ask at the terminal before each costly step.")
+Workers = Annotated[
+    int | None, typer.Option(help="Trainings at once; default one a core, at most 4.")
 ]
+Ask = Annotated[bool, typer.Option("--ask", help="Ask at the terminal before each costly step.")]
 
 
 def run(
@@ -55,7 +64,8 @@ def run(
         str | None, typer.Option(help="Which metric of a table: c10, c100, in16, or a column.")
     ] = None,
     noise: Annotated[
-        bool, typer.Option("--noise", help="Let a table answer with one recorded run, not the mean.")
+        bool,
+        typer.Option("--noise", help="Let a table answer with one recorded run, not the mean."),
     ] = False,
     ask: Ask = False,
     as_json: Json = False,
@@ -63,7 +73,6 @@ def run(
     """Search for the best network of a task, and learn why it is the best.
 
     Examples:
-
       vitruvius run
 
       vitruvius run --task digits --space macro --budget "40 trials, 30min" --seed 7
@@ -163,11 +172,8 @@ def _finish(found: SearchRun, as_json: bool) -> None:
     from vitruvius.memory.records import RunStatus
     from vitruvius.tools.report import build_report, summary
 
-    ledger = Ledger.open(found.home)
-    try:
+    with Ledger.open(found.home) as ledger:
         made = build_report(ledger, found.id, found.space, found.task)
-    finally:
-        ledger.close()
     path = found.home / "runs" / found.id / "report.md"
     if as_json:
         print_json(
@@ -183,5 +189,3 @@ def _finish(found: SearchRun, as_json: bool) -> None:
     if made.best is None:
         note("no trial finished with a score; the report says how each one failed")
         raise typer.Exit(1)
-
-

@@ -117,11 +117,11 @@ def _report(ledger: Ledger, run: Run) -> Report | None:
 
 def _trial_table(trials: list[Trial]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     headers = ("trial", "origin", "status", "value", "seed", "seconds", "architecture", "message")
-    rows = [
+    rows: list[tuple[str, ...]] = [
         (
             trial.name,
-            trial.origin,
-            trial.status,
+            trial.origin.value,
+            trial.status.value,
             "" if trial.value is None else f"{trial.value:.4g}",
             str(trial.seed),
             "" if trial.train_s is None else f"{trial.train_s:.3g}",
