@@ -21,6 +21,7 @@ from vitruvius.memory.effects import noise_floor
 from vitruvius.memory.index import PrincipleIndex
 from vitruvius.memory.ledger import Ledger
 from vitruvius.memory.records import (
+    Calibration,
     Decision,
     DecisionStatus,
     Origin,
@@ -227,7 +228,7 @@ class Session:
     def _recent_decisions(self) -> list[Decision]:
         return self.ledger.decisions(self.run.id, last=RECENT_DECISIONS)
 
-    def _calibrations(self, trials: Sequence[Trial]) -> list[Any]:
+    def _calibrations(self, trials: Sequence[Trial]) -> list[Calibration]:
         recent = list(trials[-ALL_PROXIES_SHOWN:])
         scores = self.ledger.scores(
             self.run.space_id,

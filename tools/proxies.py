@@ -181,16 +181,12 @@ def score(
     scores: list[Score] = []
     for architecture in architectures:
         recorded = _recorded(task, architecture)
-        lacking = [name for name in proxies if name not in recorded]
-        probe = _probe(space, task, architecture, batch, seed) if lacking else None
-        for name in proxies:
-            if name in recorded:
-                scores.append(
-                    Score(proxy=name, architecture=architecture, value=recorded[name], wall_s=0.0)
-                )
-            else:
-                assert probe is not None
-                scores.append(_measure(PROXIES[name], architecture, probe))
+        to_measure = [name for name in proxies if name not in recorded]
+        probe = _probe(space, task, architecture, batch, seed) if to_measure else ""
+        scores.extend(
+            recorded[name] if name in recorded else _measure(PROXIES[name], architecture, probe)
+            for name in proxies
+        )
     return scores
 
 
@@ -236,12 +232,21 @@ def _check_names(wanted: Sequence[str], known: Sequence[str]) -> None:
         )
 
 
-def _recorded(task: Task, architecture: Architecture) -> dict[str, float]:
-    """Returns what a table records of an architecture; {} for other tasks."""
+def _recorded(task: Task, architecture: Architecture) -> dict[str, Score]:
+    """Returns the scores that a table records of an architecture; {} for other tasks."""
     if not isinstance(task, TabularTask):
         return {}
-    row = task.lookup(architecture, task.fidelity, 0)
-    return {"params": float(row.params), "flops": float(row.flops)}
+    values: dict[str, float | None] = {"params": None, "flops": None}
+    note = ""
+    try:
+        row = task.lookup(architecture, task.fidelity, 0)
+        values = {"params": float(row.params), "flops": float(row.flops)}
+    except ToolError as error:
+        note = str(error)
+    return {
+        name: Score(proxy=name, architecture=architecture, value=value, wall_s=0.0, note=note)
+        for name, value in values.items()
+    }
 
 
 def _draw_batch(task: Task, seed: int) -> Batch:

@@ -429,7 +429,9 @@ class BestNetwork:
     @property
     def value(self) -> float:
         """Validation metric: mean over the fresh seeds, or of the search where unconfirmed."""
-        return (self.facts.finalist.confirmed or self.facts.finalist.search).mean
+        judged = self.facts.finalist.confirmed or self.facts.finalist.search
+        assert judged is not None
+        return judged.mean
 
     @property
     def params(self) -> int | None:
