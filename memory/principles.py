@@ -11,8 +11,10 @@ from sqlalchemy import Connection, Row, select
 from vitruvius.errors import ToolError
 from vitruvius.memory import schema
 from vitruvius.memory.edits import Add, Edit, Merge, Narrow, Retire, Revise
-from vitruvius.memory.ledger_versions import (
-    VersionRows,
+from vitruvius.memory.ledger_versions import VersionRows
+from vitruvius.memory.narrowing import is_narrower
+from vitruvius.memory.records import PrincipleVersion
+from vitruvius.memory.version_rows import (
     current_of_all,
     current_of_run,
     holders,
@@ -20,8 +22,6 @@ from vitruvius.memory.ledger_versions import (
     version_of,
     write_version,
 )
-from vitruvius.memory.narrowing import is_narrower
-from vitruvius.memory.records import PrincipleVersion
 from vitruvius.spaces.rules import Rule
 
 

@@ -143,6 +143,17 @@ def test_a_home_that_cannot_be_written(shut_home: Path, unprivileged: None) -> N
         Ledger.open(shut_home)
 
 
+def test_a_file_that_cannot_be_written(shut_home: Path) -> None:
+    before = os.geteuid()
+    shut_home.chmod(0o777)
+    os.seteuid(NOBODY if before == 0 else before)
+    try:
+        with pytest.raises(ConfigError, match=r"cannot write .*ledger\.db"):
+            Ledger.open(shut_home)
+    finally:
+        os.seteuid(before)
+
+
 def test_a_damaged_page_is_told(tmp_path: Path, new_run: NewRun) -> None:
     ledger = Ledger.open(tmp_path)
     run = new_run(ledger)

@@ -121,20 +121,26 @@ def test_only_current_versions_are_found(
 
 
 def test_a_second_process_searches_the_ledger_and_finds_the_same(
-    index: PrincipleIndex, home: Path, ledger: Ledger, written: list[PrincipleVersion]
+    index: PrincipleIndex,
+    home: Path,
+    ledger: Ledger,
+    written: list[PrincipleVersion],
+    rule: Callable[..., Rule],
 ) -> None:
-    index.add(written[:3])
+    index.add(written)
     other = PrincipleIndex(home, ledger)
-    other.add(written[3:])  # it does not hold the lock: the holder catches up
+    edit = Add(rationale="seen", statement="skip the neck", rule=rule(("neck", "skip")))
+    # the other one does not hold the lock: the holder catches up
+    other.add([ledger.apply_edit(written[0].run_id, "mnist1d", "nb201", 2, "m", edit)])
     bare = PrincipleIndex(None, ledger)
-    found = index.search("the neck", "nb201", FEATURES, 10)
-    assert len(found) == 5
-    assert other.search("the neck", "nb201", FEATURES, 10) == found
-    assert bare.search("the neck", "nb201", FEATURES, 10) == found
+    found = index.search("the neck", "nb201", FEATURES | {"neck=skip"}, 10)
+    assert len(found) == 6
+    assert other.search("the neck", "nb201", FEATURES | {"neck=skip"}, 10) == found
+    assert bare.search("the neck", "nb201", FEATURES | {"neck=skip"}, 10) == found
+    assert index.missing() == []
     for refused in (other.rebuild, other.missing):
         with pytest.raises(VitruviusError, match="another process holds"):
             refused()
-    assert index.missing() == []
     index.close()
     assert other.missing() == []
     other.close()
