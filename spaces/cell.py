@@ -14,7 +14,14 @@ import numpy as np
 
 from vitruvius.errors import ConfigError, ToolError
 from vitruvius.spaces import cell_features
-from vitruvius.spaces.cell_classes import EDGES, OPERATIONS, IntArray, all_cells, representatives
+from vitruvius.spaces.cell_classes import (
+    EDGES,
+    OPERATIONS,
+    IntArray,
+    all_cells,
+    neighbours,
+    representatives,
+)
 from vitruvius.spaces.slots import SlotSpace
 from vitruvius.spaces.space import Architecture, Choice, Feature, FloatArray, Slot
 
@@ -96,6 +103,16 @@ class Cell(SlotSpace):
         if architecture in _rows():
             return architecture
         return _canonical_cells()[_index(architecture)]
+
+    def neighbours(self, architecture: Architecture) -> list[Architecture]:
+        """Returns the canonical cells that a change of one edge, of any equal cell, leads to."""
+        cells = _canonical_cells()
+        return [cells[row] for row in neighbours()[_index(self.canonical(architecture))].tolist()]
+
+    def mutate(self, architecture: Architecture, rng: np.random.Generator) -> Architecture:
+        """Returns one of the neighbours, each as likely as the others."""
+        near = self.neighbours(architecture)
+        return near[rng.integers(len(near))]
 
     def members(self) -> Sequence[Architecture]:
         """Returns the 4,930 canonical cells."""

@@ -51,6 +51,29 @@ def representatives() -> IntArray:
     return np.array([chosen[value] for value in values])
 
 
+@lru_cache(maxsize=1)
+def neighbours() -> dict[int, IntArray]:
+    """Returns, for each representative, the others that one edge's change leads to, ascending.
+
+    The change may start from any cell of the class: what is dead in the representative may be
+    alive after it. So the relation is symmetric and connects all cells, which changes of
+    representatives alone do not: five of them lead only to one another.
+    """
+    chosen = representatives()
+    rows = np.arange(len(chosen))
+    digits = len(OPERATIONS) ** np.arange(len(EDGES))[::-1]  # all_cells counts in base 5
+    changed = [
+        rows + (operation - all_cells()[:, edge]) * digits[edge]
+        for edge in range(len(EDGES))
+        for operation in range(len(OPERATIONS))
+    ]
+    starts, ends = np.tile(chosen, len(changed)), chosen[np.concatenate(changed)]
+    pairs = np.unique((starts * len(rows) + ends)[starts != ends])
+    starts, ends = np.divmod(pairs, len(rows))
+    found, first = np.unique(starts, return_index=True)
+    return dict(zip(found.tolist(), np.split(ends, first[1:]), strict=True))
+
+
 def _output_values() -> list[Value]:
     """Returns the value at the output of every cell, in the order of `all_cells`."""
     terms: dict[tuple[int, Value], int] = {}

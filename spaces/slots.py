@@ -81,6 +81,8 @@ class SlotSpace:
         self._check()
 
     def _check(self) -> None:
+        if not self.slots:
+            raise ConfigError(f"space {self.name!r} needs at least one slot")
         _refuse_repeats(f"slots of space {self.name!r}", [slot.name for slot in self.slots])
         for slot in self.slots:
             if not slot.choices:
