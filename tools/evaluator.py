@@ -79,10 +79,13 @@ def create_evaluator(
     workers: int = 1,
     deadline_s: float | None = None,
     memory_mib: float | None = None,
+    silent_s: float = 120.0,
     device: str | None = None,
     on_beat: OnBeat | None = None,
 ) -> Evaluator:
     """Returns what evaluates the space's architectures on the task. Starts no process yet.
+
+    Blocks while the task computes its id from its data: in an event loop, call it in a thread.
 
     Workers write `outcomes/<result_id>.json` and `weights/<result_id>.pt` under `run_dir`, which
     belongs to one run with one driver: what killed workers left half-written there is removed.
@@ -94,6 +97,7 @@ def create_evaluator(
         workers: evaluations at once, at least 1; each gets cores / workers threads.
         deadline_s: of one training, in wall seconds; the simulated ones of a table are free.
         memory_mib: what one worker may hold, in MiB, of which torch alone takes about 300.
+        silent_s: without a sign of life (one batch, say) before a training counts as hung.
         device: a torch device; None or `auto` for cuda, mps or cpu, whichever there is.
         on_beat: told of every epoch of every training, in the event loop.
 
@@ -102,7 +106,11 @@ def create_evaluator(
     """
     if workers < 1:
         raise ConfigError(f"expected at least 1 worker, got {workers}")
-    for name, limit in (("deadline_s", deadline_s), ("memory_mib", memory_mib)):
+    for name, limit in (
+        ("deadline_s", deadline_s),
+        ("memory_mib", memory_mib),
+        ("silent_s", silent_s),
+    ):
         if limit is not None and not limit > 0:
             raise ConfigError(f"expected {name} above 0, got {limit}")
     if isinstance(task, Tabular):
@@ -127,7 +135,7 @@ def create_evaluator(
         sweep(run_dir)
     except OSError as error:
         raise ConfigError(f"the run's folder {run_dir} cannot be written: {error}") from error
-    limits = Limits(deadline_s=deadline_s, memory_mib=memory_mib)
+    limits = Limits(deadline_s=deadline_s, memory_mib=memory_mib, silent_s=silent_s)
     return WorkerPool(setup, workers, limits, on_beat)
 
 
