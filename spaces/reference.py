@@ -12,13 +12,13 @@ REFERENCE_DRAWS = 2000
 
 
 @lru_cache(maxsize=16)
-def reference_sample(space: SearchSpace) -> tuple[Architecture, ...]:
-    """Returns `REFERENCE_DRAWS` draws of the space's own sampler, seed 0, repeats included."""
+def reference_sample(space: SearchSpace, draws: int = REFERENCE_DRAWS) -> tuple[Architecture, ...]:
+    """Returns that many draws of the space's own sampler, seed 0, repeats included."""
     rng = np.random.default_rng(0)
-    return tuple(space.sample(rng) for _ in range(REFERENCE_DRAWS))
+    return tuple(space.sample(rng) for _ in range(draws))
 
 
 @lru_cache(maxsize=16)
-def reference_features(space: SearchSpace) -> FloatArray:
+def reference_features(space: SearchSpace, draws: int = REFERENCE_DRAWS) -> FloatArray:
     """Returns the feature matrix of `reference_sample`."""
-    return space.featurise(reference_sample(space))
+    return space.featurise(reference_sample(space, draws))

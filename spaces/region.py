@@ -9,6 +9,7 @@ from functools import lru_cache
 import numpy as np
 
 from vitruvius.errors import ConfigError, ToolError
+from vitruvius.spaces.reference import REFERENCE_DRAWS
 from vitruvius.spaces.reference import reference_features as reference_features
 from vitruvius.spaces.reference import reference_sample as reference_sample
 from vitruvius.spaces.rules import Rule, check_rule, holds
@@ -16,6 +17,7 @@ from vitruvius.spaces.space import Architecture, BoolArray, FloatArray, SearchSp
 
 MIN_FRACTION = 0.001
 MIN_MEMBERS = 20
+CLOSE_DRAWS = 20_000
 SAMPLE_TRIES = 20_000
 BATCH = 50  # draws tested at once
 
@@ -100,14 +102,16 @@ class Region:
 
     def too_small(self) -> str | None:
         """Returns why what is left is too small to search, or None."""
-        members = self.space.members()
-        if members is not None:
-            mask = self.mask(_member_features(self.space))
-            left, share = int(mask.sum()), self.fraction()
+        draws = REFERENCE_DRAWS
+        if self.fraction() * draws < MIN_MEMBERS:  # too few draws inside to tell: look closer
+            draws = CLOSE_DRAWS
+        mask = self.mask(reference_features(self.space, draws))
+        share = float(mask.mean())
+        if self.space.members() is not None:
+            left = int(self.mask(_member_features(self.space)).sum())
         else:
-            mask = self.mask(reference_features(self.space))
-            inside = {a for a, ok in zip(reference_sample(self.space), mask, strict=True) if ok}
-            left, share = len(inside), float(mask.mean())
+            sample = reference_sample(self.space, draws)
+            left = len({sample[place] for place in np.flatnonzero(mask)})
         if left < MIN_MEMBERS:
             return f"it would leave {left} architectures; at least {MIN_MEMBERS} must remain"
         if share < MIN_FRACTION:
