@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -154,8 +154,3 @@ class _Ready:
 
     def __call__(self) -> Splits:
         return self.splits
-
-
-def renamed(task: DatasetTask, *, name: str, ref: str) -> DatasetTask:
-    """Returns the same task under the name and reference by which it was asked for."""
-    return replace(task, name=name, ref=ref)

@@ -117,8 +117,8 @@ class Recipe:
     """How a network is trained: AdamW with a one-cycle learning rate."""
 
     epochs: int = 8
-    batch_size: int = 64
-    learning_rate: float = 0.01
+    batch_size: int = 128
+    learning_rate: float = 0.02
     weight_decay: float = 0.01
 
 
