@@ -58,7 +58,7 @@ def test_a_pipe_gets_plain_lines(capsys: pytest.CaptureFixture[str]) -> None:
     assert out == ""
     assert err.splitlines() == [
         "00:00 run 261122-aaaa: digits on macro",
-        "00:00 T1 says [31m[bold]hello[/bold]",
+        "00:00 T1 says [31m[bold]hello[/bold] (best so far)",
         "00:00 warning: disk is nearly full",
     ]
 
@@ -135,3 +135,13 @@ def test_asking_needs_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.StringIO("y\n"))
     with pytest.raises(ConfigError, match="--ask needs a terminal"):
         Progress().ask(PAYLOAD)
+
+
+def test_a_resumed_run_remembers_its_best() -> None:
+    class Earlier:
+        value, name = 90.0, "T3"
+
+    progress = Progress(earlier=[Earlier()])  # type: ignore[list-item]
+    progress(started())
+    progress(done(4, 80.0))
+    assert "best 90 % (T3)" in shown(progress)

@@ -128,7 +128,7 @@ def _facts(report: Report, best: Finalist, short: bool) -> Iterator[str]:
     if report.noise is not None:
         yield (
             f"- Noise between seeds: {value_text(report.noise.deviation, metric)} standard "
-            f"deviation ({report.noise.freedom} degrees of freedom; {names(report.noise.trials)})."
+            f"deviation ({plural(report.noise.freedom, 'repeat')}; {names(report.noise.trials)})."
         )
     yield f"- Architecture: {code(best.architecture.text)}"
 

@@ -28,7 +28,7 @@ def estimate_text(estimate: Estimate, metric: Metric) -> str:
     """Returns a mean with its interval: `97.1 % (95 % interval 96.4 to 97.8)`."""
     text = value_text(estimate.mean, metric)
     if estimate.low is None:
-        return f"{text} (no interval: nothing was repeated)"
+        return f"{text} (no interval: too few repeats)"
     return f"{text} (95 % interval {interval(estimate.low, estimate.high)})"
 
 

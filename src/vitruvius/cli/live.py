@@ -6,7 +6,7 @@ import signal
 import sys
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -17,6 +17,8 @@ from vitruvius.tools.safe_text import clean
 if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.live import Live
+
+    from vitruvius.memory.records import Trial
 
 LINES = 8
 REFRESH_PER_S = 4
@@ -30,8 +32,9 @@ class Progress:
     Events come from another thread; rich's own lock serialises the drawing.
     """
 
-    def __init__(self, *, quiet: bool = False) -> None:
-        self.quiet = quiet
+    def __init__(self, *, quiet: bool = False, earlier: Sequence[Trial] = ()) -> None:
+        """Makes the listener; `earlier` trials are those of the run before it was resumed."""
+        self.quiet, self._earlier = quiet, earlier
         self.run: str | None = None
         self._started = time.monotonic()
         self._limits: Any = None
@@ -75,10 +78,12 @@ class Progress:
 
     def __call__(self, event: Event) -> None:
         """Takes in an event; prints it where there is no live panel."""
+        before = self._best
         self._learn(event)
         if event.kind in UNTOLD:
             return
-        line = clean(event.text)
+        is_best = event.kind == EventKind.TRIAL_DONE and self._best != before
+        line = clean(event.text) + (" (best so far)" if is_best else "")
         if event.kind == EventKind.WARNING:
             line = f"warning: {line}"
         self._recent.append(line)
@@ -117,12 +122,17 @@ class Progress:
             self.run, self._limits = data.get("run"), data.get("budget")
             if (metric := data.get("metric")) is not None:
                 self._sign, self._unit = metric.sign, metric.unit
+            for trial in self._earlier:
+                self._consider(trial.value, trial.name)
         self._spent = data.get("spent", self._spent)
-        value = data.get("value")
-        if event.kind != EventKind.TRIAL_DONE or value is None:
+        if event.kind == EventKind.TRIAL_DONE:
+            self._consider(data.get("value"), str(data.get("trial", "?")))
+
+    def _consider(self, value: float | None, trial: str) -> None:
+        if value is None:
             return
         if self._best is None or self._sign * value > self._sign * self._best[0]:
-            self._best = (value, str(data.get("trial", "?")))
+            self._best = (value, trial)
 
     def _clock(self) -> str:
         minutes, seconds = divmod(int(time.monotonic() - self._started), 60)

@@ -125,8 +125,9 @@ def resume(
 
     with opened(home) as ledger:
         name = run_of(ledger, run_id).id
+        earlier = ledger.trials(name)
     found = api.open(name, home=home)
-    with Progress(quiet=as_json) as progress:
+    with Progress(quiet=as_json, earlier=earlier) as progress:
         found.resume(on_event=progress, ask=progress.ask if ask else None, workers=workers)
     _finish(found, as_json)
 
