@@ -7,16 +7,15 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from langgraph.graph import END
 from langgraph.runtime import Runtime
 from langgraph.types import Command, interrupt
-from vitruvius.tools.report import write_report
 
 from vitruvius.graphs import acting, confirming, deciding, pruning, recalling, reflecting
 from vitruvius.graphs.schedule import next_node
 from vitruvius.graphs.session import Session
 from vitruvius.graphs.state import SearchState
 from vitruvius.memory.records import DecisionStatus
+from vitruvius.tools.report import write_report
 
 Due = Literal["verify", "architect", "reflect", "confirm", "report"]
 
@@ -111,7 +110,7 @@ async def verify(
     session = runtime.context
     await session.call(reflecting.verify_principles, session)
     due = await _due(session)
-    if due in ("architect", "verify"):
+    if due == "architect" or due == "verify":
         return Command(goto="prune")
     return Command(goto=due)
 
@@ -129,4 +128,4 @@ async def report(state: SearchState, runtime: Runtime[Session]) -> Command[Liter
     await session.call(
         write_report, session.ledger, session.run.id, session.space, session.task, session.run_dir
     )
-    return Command(goto=END)
+    return Command(goto="__end__")

@@ -21,6 +21,7 @@ from vitruvius.memory.effects import noise_floor
 from vitruvius.memory.index import PrincipleIndex
 from vitruvius.memory.ledger import Ledger
 from vitruvius.memory.records import (
+    Calibration,
     Decision,
     DecisionStatus,
     Origin,
@@ -152,8 +153,7 @@ class Session:
         """Returns where the run stands, from its rows alone."""
         ledger, run_id = self.ledger, self.run.id
         trials = self.search_trials()
-        reflections = ledger.marks(run_id, "reflected")
-        verified = ledger.marks(run_id, "verified")
+        verified = ledger.marks(run_id, "verified", last=1)
         step = int(verified[-1].data["step"]) if verified else -1
         idle = [
             decision
@@ -165,7 +165,8 @@ class Session:
         return schedule.Progress(
             closed=len(trials),
             reflected_at=int(verified[-1].data["closed"]) if verified else 0,
-            verify_due=len(reflections) > len(verified),
+            verify_due=ledger.count_marks(run_id, "reflected")
+            > ledger.count_marks(run_id, "verified"),
             idle=len(idle),
             since_best=self._since_best(trials),
             has_open_decision=ledger.open_decision(run_id) is not None,
@@ -227,7 +228,7 @@ class Session:
     def _recent_decisions(self) -> list[Decision]:
         return self.ledger.decisions(self.run.id, last=RECENT_DECISIONS)
 
-    def _calibrations(self, trials: Sequence[Trial]) -> list[Any]:
+    def _calibrations(self, trials: Sequence[Trial]) -> list[Calibration]:
         recent = list(trials[-ALL_PROXIES_SHOWN:])
         scores = self.ledger.scores(
             self.run.space_id,

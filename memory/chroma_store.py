@@ -15,6 +15,7 @@ from vitruvius.memory.embedding import ENCODER
 
 _NAME = f"principles-{ENCODER}"
 _LOCK = "lock"
+_DATA = "chroma-"
 _BATCH = 1000
 
 
@@ -85,13 +86,19 @@ class ChromaStore:
         self._open().delete(ids=list(names))
 
     def wipe(self) -> None:
-        """Deletes every file but the lock, readable or not."""
+        """Deletes every file but the lock, readable or not.
+
+        The next client gets a folder of another name: after a failure Chroma keeps a broken
+        client for the old one as long as the process lives.
+        """
         self._drop_client()
+        old = self._data_folder()
         for entry in self._folder.iterdir():
             if entry.is_dir():
                 shutil.rmtree(entry)
             elif entry.name != _LOCK:
                 entry.unlink()
+        (self._folder / f"{_DATA}{int(old.name.removeprefix(_DATA)) + 1}").mkdir()
 
     def close(self) -> None:
         """Lets go of files and lock."""
@@ -104,11 +111,19 @@ class ChromaStore:
         if self._collection is None:
             import chromadb  # 0.6 s, and only the holder of the lock needs it
 
-            self._client = chromadb.PersistentClient(str(self._folder))
+            self._client = chromadb.PersistentClient(str(self._data_folder()))
             self._collection = self._client.get_or_create_collection(
                 _NAME, embedding_function=None, configuration={"hnsw": {"space": "cosine"}}
             )
         return self._collection
+
+    def _data_folder(self) -> Path:
+        numbers = [
+            int(number)
+            for entry in self._folder.glob(f"{_DATA}*")
+            if (number := entry.name.removeprefix(_DATA)).isdecimal()
+        ]
+        return self._folder / f"{_DATA}{max(numbers, default=1)}"
 
     def _drop_client(self) -> None:
         if self._client is not None:
@@ -118,7 +133,8 @@ class ChromaStore:
 
 def store_faults() -> tuple[type[BaseException], ...]:
     """Returns what Chroma raises when its folder or its installation is at fault."""
-    faults = (OSError, RuntimeError, ValueError, KeyError, ImportError)
+    # AttributeError: what its client says at the second call after it failed to start
+    faults = (OSError, RuntimeError, ValueError, KeyError, AttributeError, ImportError)
     try:
         from chromadb.errors import ChromaError
     except (ImportError, RuntimeError):  # RuntimeError: its word for an SQLite that is too old

@@ -8,14 +8,14 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from vitruvius.errors import ToolError
-from vitruvius.memory.ledger_versions import (
+from vitruvius.memory.principles import PrincipleRows
+from vitruvius.memory.records import PrincipleVersion
+from vitruvius.memory.version_rows import (
     current_of_all,
     holders,
     split_name,
     write_version,
 )
-from vitruvius.memory.principles import PrincipleRows
-from vitruvius.memory.records import PrincipleVersion
 from vitruvius.spaces.rules import Rule
 
 # one line, so that no text can pass for more than one line of a prompt or a report

@@ -64,7 +64,7 @@ class PrincipleIndex:
         current = {version.name: version for version in self._ledger.all_current()}
         query = embed([text])[0]
 
-        def near(store: ChromaStore) -> set[str]:
+        def near(store: ChromaStore) -> set[str] | None:
             self._catch_up(store)
             return _candidates(store, query, space_name, set(current), max(_CANDIDATES, 10 * n))
 
@@ -185,8 +185,11 @@ def _candidates(
     space_name: str,
     current: set[str],
     wanted: int,
-) -> set[str]:
-    """Returns enough current versions near the query, from this space and from all."""
+) -> set[str] | None:
+    """Returns current versions near the query, from this space and from all.
+
+    None stands for all: Chroma's search is approximate and may come back short.
+    """
     found: set[str] = set()
     for scope in (space_name, None):
         reach = wanted
@@ -197,4 +200,4 @@ def _candidates(
                 break
             reach *= 2
         found |= hits
-    return found
+    return found if len(found) >= min(wanted, len(current)) else None

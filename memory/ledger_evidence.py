@@ -11,8 +11,8 @@ from sqlalchemy.dialects.sqlite import insert
 
 from vitruvius.memory import schema
 from vitruvius.memory.ledger_part import LedgerPart
-from vitruvius.memory.ledger_versions import split_name
 from vitruvius.memory.records import Evidence, Standing
+from vitruvius.memory.version_rows import split_name
 
 _evidence = schema.evidence.c
 _ORDER = (_evidence.up_to, _evidence.principle, _evidence.version)

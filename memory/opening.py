@@ -97,17 +97,23 @@ def _revision(path: Path) -> str | None:
 
 def _create(path: Path, revision: str) -> None:
     engine = create_engine(URL.create("sqlite", database=str(path)))
-    with engine.connect() as connection:
-        connection.exec_driver_sql("PRAGMA journal_mode=WAL")
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
-        create_tables(connection, revision)
-        connection.commit()
-    engine.dispose()
+    try:
+        with engine.connect() as connection:
+            connection.exec_driver_sql("PRAGMA journal_mode=WAL")
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            create_tables(connection, revision)
+            connection.commit()
+    finally:
+        engine.dispose()
 
 
 @contextmanager
 def _alone(lock: Path) -> Iterator[None]:
     """Holds the lock file, so that one process at a time makes or changes tables."""
-    with lock.open("w") as file:
+    try:
+        file = lock.open("w")
+    except OSError as error:
+        raise ConfigError(_unwritable(lock, error.strerror or str(error))) from error
+    with file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield

@@ -11,8 +11,10 @@ from sqlalchemy import Connection, Row, select
 from vitruvius.errors import ToolError
 from vitruvius.memory import schema
 from vitruvius.memory.edits import Add, Edit, Merge, Narrow, Retire, Revise
-from vitruvius.memory.ledger_versions import (
-    VersionRows,
+from vitruvius.memory.ledger_versions import VersionRows
+from vitruvius.memory.narrowing import is_narrower
+from vitruvius.memory.records import PrincipleVersion
+from vitruvius.memory.version_rows import (
     current_of_all,
     current_of_run,
     holders,
@@ -20,8 +22,6 @@ from vitruvius.memory.ledger_versions import (
     version_of,
     write_version,
 )
-from vitruvius.memory.narrowing import is_narrower
-from vitruvius.memory.records import PrincipleVersion
 from vitruvius.spaces.rules import Rule
 
 
@@ -36,18 +36,22 @@ class PrincipleRows(VersionRows):
         step: int,
         author: str,
         edit: Edit,
+        *,
+        ordinal: int = 0,
     ) -> PrincipleVersion:
         """Applies an edit and returns the version that it made.
 
-        The same edit at the same step of a run is applied once: a replay gets the first one's
-        version. An `add` whose rule a principle of another run holds becomes that principle's next
-        version, found again; without a run (a person's edit) all principles are in view.
+        The same edit at the same step and `ordinal` (its place in a batch) of a run is applied
+        once: a replay gets the version that the first call made. An `add` whose rule a principle
+        of another run holds becomes that principle's next version, found again; without a run (a
+        person's edit) all principles are in view.
 
         Raises:
             ToolError: says how to mend the edit: the principle is unknown or retired, another one
                 holds the rule, nothing would change, or `narrow` does not narrow.
         """
-        key = hashlib.sha256(edit.model_dump_json().encode()).hexdigest()[:32]
+        text = f"{space_name} {ordinal} {edit.model_dump_json()}"
+        key = hashlib.sha256(text.encode()).hexdigest()[:32]
         with self._database.write() as connection:
             made = _made_before(connection, run_id, step, key)
             if made is not None:

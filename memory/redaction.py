@@ -32,7 +32,8 @@ def redact_settings(data: Mapping[str, Any], secrets: Iterable[str] = ()) -> dic
 
 def _known(secrets: Iterable[str]) -> tuple[str, ...]:
     own = [value for name, value in os.environ.items() if _SECRET_NAME.search(name)]
-    return tuple(secret for secret in (*secrets, *own) if len(secret) >= _SHORTEST)
+    known = {secret for secret in (*secrets, *own) if len(secret) >= _SHORTEST}
+    return tuple(sorted(known, key=len, reverse=True))  # one may be part of another
 
 
 def _redact(text: str, secrets: tuple[str, ...]) -> str:

@@ -33,14 +33,16 @@ def upgrade(path: Path, revision: str, migrations: Path | None = None) -> Path:
 def _run_scripts(path: Path, migrations: Path) -> None:
     engine = create_engine(URL.create("sqlite", database=str(path)))
     config = _config(migrations)
-    with engine.connect() as connection:
-        # tables that are copied and dropped must not take rows that refer to them along
-        connection.exec_driver_sql("PRAGMA foreign_keys=OFF")
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
-        connection.commit()
-    engine.dispose()
+    try:
+        with engine.connect() as connection:
+            # tables that are copied and dropped must not take rows that refer to them along
+            connection.exec_driver_sql("PRAGMA foreign_keys=OFF")
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+            connection.commit()
+    finally:
+        engine.dispose()
 
 
 def _config(migrations: Path) -> Config:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any
+
+import numpy as np
 
 from vitruvius.tasks.examples import Kind, check_examples
 from vitruvius.tasks.split import SPLIT_SEED, Examples, split
@@ -134,7 +136,8 @@ def from_examples(
     digest = hashlib.sha256()
     for part in (splits.train, splits.valid, splits.test):
         digest.update(repr(part.inputs.shape).encode())
-        digest.update(part.inputs.tobytes() + part.labels.tobytes())
+        digest.update(np.ascontiguousarray(part.inputs).data)
+        digest.update(np.ascontiguousarray(part.labels).data)
     return DatasetTask(
         name=name,
         ref=ref,
@@ -154,8 +157,3 @@ class _Ready:
 
     def __call__(self) -> Splits:
         return self.splits
-
-
-def renamed(task: DatasetTask, *, name: str, ref: str) -> DatasetTask:
-    """Returns the same task under the name and reference by which it was asked for."""
-    return replace(task, name=name, ref=ref)

@@ -125,4 +125,5 @@ def _runs(raw: dict[str, Any], metric: str, value: Column, test: Column) -> NDAr
 
 def _numbers(column: Any, digits: int = 4) -> Column:
     """Returns a column as float64, rid of the noise of its float32 digits."""
-    return np.round(np.asarray(column, dtype=np.float64), digits)
+    numbers: Column = np.asarray(column, dtype=np.float64)
+    return numbers.round(digits)

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import difflib
 import re
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import cast, get_args
 
 from vitruvius.errors import ConfigError
 from vitruvius.spaces.registry import absolute_ref, is_user_object, load_object, parse_ref
-from vitruvius.tasks.builtin import MNIST1D_CLASSES, generate_mnist1d, read_digits
-from vitruvius.tasks.datasets import DatasetTask, create_dataset_task, from_examples, renamed
+from vitruvius.tasks.builtin import (
+    MNIST1D_CLASSES,
+    MNIST1D_HELD_OUT,
+    MNIST1D_SEED,
+    generate_mnist1d,
+    read_digits,
+)
+from vitruvius.tasks.datasets import DatasetTask, create_dataset_task, from_examples
 from vitruvius.tasks.examples import Kind
 from vitruvius.tasks.files import read_path
 from vitruvius.tasks.nas_bench_201 import METRICS, read_nas_bench_201
@@ -142,7 +149,7 @@ def _mnist1d(ref: str, options: Options) -> DatasetTask:
         name="mnist1d",
         ref=ref,
         about="MNIST-1D, noisy one-dimensional digits, generated on this machine",
-        identity=f"mnist1d by its package, {samples} for training",
+        identity=f"mnist1d:{MNIST1D_SEED}:{MNIST1D_HELD_OUT}:{samples}",
         read=partial(generate_mnist1d, samples),
         recipe=recipe,
         constraints=constraints,
@@ -198,12 +205,23 @@ def _table(ref: str, options: Options) -> TabularTask:
 def _user_task(ref: str) -> Task:
     found = load_object(ref)
     name = ref.rsplit(":", 1)[1]
-    if isinstance(found, DatasetTask):
-        return renamed(found, name=name if found.name == "data" else found.name, ref=ref)
-    if isinstance(found, TrainableTask | Tabular):
-        return found
     if isinstance(found, tuple) and len(found) == 2:
         return create_dataset_task(*found, name=name, ref=ref)
-    raise ConfigError(
-        f"{ref} must give a task or a pair (inputs, labels), got {type(found).__name__}"
-    )
+    if isinstance(found, DatasetTask):
+        return replace(found, name=name if found.name == "data" else found.name, ref=ref)
+    if isinstance(found, TabularTask):
+        return replace(found, ref=ref)
+    judged_by = Tabular if hasattr(found, "lookup") else TrainableTask
+    missing = [part for part in _promised(judged_by) if not hasattr(found, part)]
+    if missing:
+        raise ConfigError(
+            f"{ref} must give a pair (inputs, labels) or a task; it gave "
+            f"{type(found).__name__}, which lacks {', '.join(missing)}"
+        )
+    return cast(Task, found)
+
+
+def _promised(protocol: type) -> list[str]:
+    """Returns the names that a protocol promises, those of its bases included."""
+    bases = (base for base in protocol.__mro__ if getattr(base, "_is_protocol", False))
+    return [name for base in bases for name in vars(base) if not name.startswith("_")]

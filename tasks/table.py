@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from vitruvius.errors import ConfigError, ToolError
 from vitruvius.spaces.cell import Cell
-from vitruvius.spaces.space import Architecture
+from vitruvius.spaces.space import Architecture, SearchSpace
 from vitruvius.tasks.task import EVALUATOR_VERSION, Constraints, Fidelity, Metric, Task
 
 Column = NDArray[np.float64]
@@ -165,6 +165,20 @@ class TabularTask:
             params=int(self.table.params[row]),
             flops=int(self.table.flops[row]),
         )
+
+    def check_space(self, space: SearchSpace) -> None:
+        """Checks that the table knows the space's architectures.
+
+        Raises:
+            ConfigError: if it has no row for any of 20 draws.
+        """
+        rng = np.random.default_rng(0)
+        drawn = [space.sample(rng) for _ in range(20)]
+        if not any(one in self.table.index or one in self._smallest_of_class for one in drawn):
+            raise ConfigError(
+                f"the table of {self.table.name} has no row for architectures of space "
+                f"{space.name} such as {drawn[0]}; use the space nb201"
+            )
 
     def all_values(self) -> dict[Architecture, tuple[float, float]]:
         """Returns mean validation and test accuracy of every canonical member; for evals only."""

@@ -82,7 +82,7 @@ def evaluating(network: nn.Module) -> Iterator[None]:
 def unmoved_generator(seed: int = 0) -> Iterator[None]:
     """Seeds torch's global generators inside, and puts their states back."""
     state = torch.get_rng_state()
-    on_cuda = torch.cuda.is_available() and torch.cuda.is_initialized()
+    on_cuda = torch.cuda.is_available() and torch.cuda.is_initialized()  # type: ignore[no-untyped-call]  # torch lacks the annotation
     cuda_states = torch.cuda.get_rng_state_all() if on_cuda else []
     try:
         torch.default_generator.manual_seed(seed)

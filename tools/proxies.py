@@ -67,12 +67,14 @@ class Formula:
 def _naswot(probe: Probe) -> float:
     """Log-determinant of the kernel of Hamming similarities between activation codes.
 
-    Mellor et al. 2021, arXiv:2006.04647, eq. 2. Two examples with equal codes make it singular.
+    Mellor et al. 2021, arXiv:2006.04647, eq. 2. Two examples with equal codes make it singular,
+    and the score minus infinity.
     """
     codes = probe.codes  # [B, units]
     kernel = codes @ codes.T + (1 - codes) @ (1 - codes).T  # [B, B]: units on which two agree
-    sign, logarithm = torch.linalg.slogdet(kernel)
-    return float(logarithm) if sign > 0 else -math.inf
+    eigenvalues = torch.linalg.eigvalsh(kernel)  # rising
+    rounding = len(kernel) * torch.finfo(kernel.dtype).eps * float(eigenvalues[-1])
+    return float(eigenvalues.log().sum()) if eigenvalues[0] > rounding else -math.inf
 
 
 def _synflow(probe: Probe) -> float:
@@ -181,16 +183,12 @@ def score(
     scores: list[Score] = []
     for architecture in architectures:
         recorded = _recorded(task, architecture)
-        lacking = [name for name in proxies if name not in recorded]
-        probe = _probe(space, task, architecture, batch, seed) if lacking else None
-        for name in proxies:
-            if name in recorded:
-                scores.append(
-                    Score(proxy=name, architecture=architecture, value=recorded[name], wall_s=0.0)
-                )
-            else:
-                assert probe is not None
-                scores.append(_measure(PROXIES[name], architecture, probe))
+        to_measure = [name for name in proxies if name not in recorded]
+        probe = _probe(space, task, architecture, batch, seed) if to_measure else ""
+        scores.extend(
+            recorded[name] if name in recorded else _measure(PROXIES[name], architecture, probe)
+            for name in proxies
+        )
     return scores
 
 
@@ -236,12 +234,21 @@ def _check_names(wanted: Sequence[str], known: Sequence[str]) -> None:
         )
 
 
-def _recorded(task: Task, architecture: Architecture) -> dict[str, float]:
-    """Returns what a table records of an architecture; {} for other tasks."""
+def _recorded(task: Task, architecture: Architecture) -> dict[str, Score]:
+    """Returns the scores that a table records of an architecture; {} for other tasks."""
     if not isinstance(task, TabularTask):
         return {}
-    row = task.lookup(architecture, task.fidelity, 0)
-    return {"params": float(row.params), "flops": float(row.flops)}
+    values: dict[str, float | None] = {"params": None, "flops": None}
+    note = ""
+    try:
+        row = task.lookup(architecture, task.fidelity, 0)
+        values = {"params": float(row.params), "flops": float(row.flops)}
+    except ToolError as error:
+        note = str(error)
+    return {
+        name: Score(proxy=name, architecture=architecture, value=value, wall_s=0.0, note=note)
+        for name, value in values.items()
+    }
 
 
 def _draw_batch(task: Task, seed: int) -> Batch:

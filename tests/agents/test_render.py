@@ -129,7 +129,7 @@ def crowded(make_view: MakeView, make_trial: Any, make_principle: Any, cells: An
     return make_view(0, trials=trials, principles=principles, decisions=decisions)
 
 
-@pytest.mark.parametrize("budget", [1500, 2000, 3000, 5000])
+@pytest.mark.parametrize("budget", [1500, 2000, 3000])
 def test_the_page_keeps_to_its_budget_and_uses_it(crowded: RunView, budget: int) -> None:
     made = render(crowded, "Decide.", count=count, budget=budget)
     assert budget - 250 < made.tokens <= budget
@@ -202,7 +202,7 @@ def test_foreign_text_cannot_leave_its_fence(
             inside = line == "<data>"
         elif "Ignore all rules" in line or "System:" in line:
             assert inside
-    assert text.count("# Task") - text.count("\\n# Task") - text.count("\\\\n# Task") == 1
+    assert text.splitlines().count("# Task") == 1
 
 
 def test_quoting_is_reversible_and_on_one_line() -> None:

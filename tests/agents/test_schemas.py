@@ -78,9 +78,19 @@ def test_architectures_and_rules_that_the_schema_allows_are_legal(full: RunView)
     rule = edits_union(ground)["properties"]["edits"]["items"]["anyOf"][0]["properties"]["rule"]
     for _ in range(100):
         full.space.parse(instances(train, rng))
-        add = {"edit": "add", "rationale": "seen", "statement": "so", "rule": instances(rule, rng)}
+        add = {
+            "edit": "add",
+            "rationale": "seen",
+            "statement": "it is so",
+            "rule": instances(rule, rng),
+        }
         read_edit(add)
-    fine = {"edit": "add", "rationale": "seen", "statement": "so", "rule": instances(rule, rng)}
+    fine = {
+        "edit": "add",
+        "rationale": "seen",
+        "statement": "it is so",
+        "rule": instances(rule, rng),
+    }
     check_edit(read_edit(fine), ground)
 
 

@@ -51,7 +51,7 @@ def test_a_kill_loses_no_acknowledged_result(tmp_path: Path, new_run: NewRun) ->
     ledger = Ledger.open(tmp_path)
     run = new_run(ledger)
     rng = random.Random(0)
-    for _ in range(4):
+    for _ in range(3):
         writer = subprocess.Popen(
             [sys.executable, "-c", WRITER, str(tmp_path), run.id],
             env={"PYTHONPATH": SOURCE},
@@ -141,6 +141,17 @@ def test_a_home_that_cannot_be_made(shut_home: Path, unprivileged: None) -> None
 def test_a_home_that_cannot_be_written(shut_home: Path, unprivileged: None) -> None:
     with pytest.raises(ConfigError, match=r"cannot write .*VITRUVIUS_HOME"):
         Ledger.open(shut_home)
+
+
+def test_a_file_that_cannot_be_written(shut_home: Path) -> None:
+    before = os.geteuid()
+    shut_home.chmod(0o777)
+    os.seteuid(NOBODY if before == 0 else before)
+    try:
+        with pytest.raises(ConfigError, match=r"cannot write .*ledger\.db"):
+            Ledger.open(shut_home)
+    finally:
+        os.seteuid(before)
 
 
 def test_a_damaged_page_is_told(tmp_path: Path, new_run: NewRun) -> None:

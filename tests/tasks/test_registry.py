@@ -69,10 +69,29 @@ def test_a_task_of_ones_own_with_a_recipe(tmp_path: Path) -> None:
 
 
 def test_what_is_neither_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"a pair \(inputs, labels\), got str"):
+    with pytest.raises(ConfigError, match=r"it gave str, which lacks .*load"):
         load_task(user_file(tmp_path, "it = 'nothing'\n"))
 
 
 def test_a_wrong_pair_names_the_object(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="labels of it must be integers"):
         load_task(user_file(tmp_path, "it = ([[1.0, 2.0]] * 20, [0.5] * 20)\n"))
+
+
+TABLE_OF_ONES_OWN = """
+from vitruvius.tasks.task import Constraints, Fidelity, Metric
+class Table:
+    name, id, ref, metric = "mine", "mine-1", "", Metric(name="score")
+    constraints, fidelity, is_noisy = Constraints(), Fidelity(epochs=1), False
+    def describe(self): return "mine: a table"
+    def lookup(self, architecture, fidelity, seed): return None
+it = Table
+"""
+
+
+def test_an_object_with_a_lookup_is_a_task(tmp_path: Path) -> None:
+    task = load_task(user_file(tmp_path, TABLE_OF_ONES_OWN))
+    assert task.id == "mine-1"
+    without = TABLE_OF_ONES_OWN.replace("is_noisy", "noisy")
+    with pytest.raises(ConfigError, match="which lacks is_noisy"):
+        load_task(user_file(tmp_path, without))

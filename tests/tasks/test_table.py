@@ -212,3 +212,12 @@ def test_broken_files_are_refused_in_one_sentence(parquet, tmp_path: Path) -> No
         load(f"table:{tmp_path / 'gaps.parquet'}")
     with pytest.raises(ConfigError, match="there is no table at"):
         load(f"table:{tmp_path}")
+
+
+def test_a_space_that_the_table_does_not_know_is_refused(parquet) -> None:
+    from vitruvius.spaces.registry import load_space
+
+    task = load(f"table:{parquet}")
+    task.check_space(load_space("nb201:channels=16"))
+    with pytest.raises(ConfigError, match="no row for architectures of space macro"):
+        task.check_space(load_space("macro"))

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -135,6 +136,9 @@ def test_degenerate_values_become_none_with_a_note() -> None:
         None,
         "degenerate: the value is -inf",
     )
+    torch.manual_seed(0)  # many examples, one of them twice: only rounding hides that
+    inputs = torch.randn(40, 2)
+    assert measure(PROXIES["naswot"], probe_of(network, torch.cat([inputs, inputs])))[0] is None
     dead = probe_of(linear([[0.0, 0.0], [0.0, 0.0]]), torch.ones(2, 2))
     assert measure(PROXIES["synflow"], dead) == (None, "degenerate: the value is -inf")
     broken = probe_of(linear([[math.nan, 0.0], [0.0, 0.0]]), torch.ones(2, 2))
@@ -241,6 +245,14 @@ def test_a_table_answers_for_parameters_and_flops(shared_data) -> None:
     assert found[2].value is not None
     with pytest.raises(ToolError, match="cannot be computed for this space and task"):
         score(space, task, [architecture], ["naswot"], seed=0)
+
+
+def test_a_row_that_a_table_lacks_is_a_score_without_value(shared_data) -> None:
+    table = read_nas_bench_201(shared_data / "nas_bench_201.parquet", "c10")
+    task, space = TabularTask(table=replace(table, index={}), ref=""), Cell()
+    found = score(space, task, [space.members()[0]], ["flops"], seed=0)
+    assert found[0].value is None
+    assert "no row" in found[0].note
 
 
 def test_a_formula_of_ones_own_is_a_proxy() -> None:
