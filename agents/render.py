@@ -22,10 +22,18 @@ QUOTE_CHARS = 400
 
 
 @cache
+def prompts() -> dict[str, Template]:
+    """Returns every prompt file by its name without ending. Reads files the first time."""
+    folder = resources.files("vitruvius.agents").joinpath("prompts")
+    files = [file for file in folder.iterdir() if file.name.endswith(".md")]
+    return {
+        file.name.removesuffix(".md"): Template(file.read_text("utf-8").strip()) for file in files
+    }
+
+
 def template(name: str) -> Template:
     """Returns a prompt file by name, without its ending."""
-    folder = resources.files("vitruvius.agents").joinpath("prompts")
-    return Template(folder.joinpath(f"{name}.md").read_text("utf-8").strip())
+    return prompts()[name]
 
 
 def quoted(text: str, limit: int = QUOTE_CHARS) -> str:

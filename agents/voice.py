@@ -12,7 +12,7 @@ from vitruvius.agents.chairs import TurnedDown
 from vitruvius.agents.client import Chair, ModelClient, Question, Reply
 from vitruvius.agents.probe import Capabilities, Mode, probe
 from vitruvius.agents.reader import UnreadableReply, json_values, read_calls
-from vitruvius.agents.render import Page, quoted, render, template
+from vitruvius.agents.render import Page, prompts, quoted, render, template
 from vitruvius.agents.schemas import Schema, in_words, native_tools
 from vitruvius.agents.transport import BadReply, ContextFull, RequestRefused, TransportFailed
 from vitruvius.agents.view import RunView
@@ -63,6 +63,7 @@ class Voice:
     def __init__(
         self, client: ModelClient, *, prompt_tokens: int = 8000, mode: Mode | None = None
     ) -> None:
+        prompts()  # read now: a step must not block the event loop on files
         self.client = client
         self.prompt_tokens = prompt_tokens
         self._mode = mode

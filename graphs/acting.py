@@ -101,9 +101,13 @@ async def finish(session: Session, trial: Trial) -> None:
             if not await session.call(ledger.reopen_result, result_id):
                 break
             continue
-        if not (await session.call(_now, session, trial.number)).status.is_open:
+        status = (await session.call(_now, session, trial.number)).status
+        if status == ResultStatus.CANCELLED:
+            await session.call(ledger.reopen_result, result_id)
+        elif not status.is_open:
             break  # closed by the run that was training it
-        await asyncio.sleep(POLL_S)
+        else:
+            await asyncio.sleep(POLL_S)
     else:
         return
     await session.call(_tell_done, session, trial.number)

@@ -78,7 +78,7 @@ def _book(session: Session, proposal: Proposal | None, step: int) -> None:
 
 
 def _forced(session: Session, trials: list[Trial], room: int, step: int) -> list[dict[str, Any]]:
-    verifications = len(session.ledger.marks(session.run.id, "verified"))
+    verifications = session.ledger.count_marks(session.run.id, "verified")
     incumbent = next(iter(session.leaders(1)), None)
     origins = schedule.forced_origins(
         trials,

@@ -18,6 +18,7 @@ from langgraph.types import Command
 
 from vitruvius.agents.analyst import Analyst
 from vitruvius.agents.llm import create_chairs
+from vitruvius.errors import VitruviusError
 from vitruvius.events import Event, EventKind, Listener
 from vitruvius.graphs.log import logged
 from vitruvius.graphs.search import create_search_graph
@@ -60,7 +61,9 @@ async def drive(job: Job) -> RunStatus:
         RunHeld: another live process drives it.
         VitruviusError: the run cannot go on; what was finished is kept and it can be resumed.
     """
-    ledger = await asyncio.to_thread(Ledger.open, job.home)
+    key = job.settings.api_key
+    secrets = [key.get_secret_value()] if key else []
+    ledger = await asyncio.to_thread(Ledger.open, job.home, secrets=secrets)
     driver = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
     try:
         await asyncio.to_thread(ledger.claim, job.run.id, driver)
@@ -95,59 +98,68 @@ def _report(job: Job, ledger: Ledger, status: RunStatus) -> None:
 @contextlib.asynccontextmanager
 async def _session(job: Job, ledger: Ledger, driver: str) -> AsyncIterator[Session]:
     """Opens the engines of a run and closes them, whatever happens."""
+    log = contextlib.ExitStack()
+    session = await asyncio.to_thread(_open, job, ledger, driver, log)
+    heartbeat = asyncio.create_task(_heartbeat(session))
+    try:
+        yield session
+    finally:
+        heartbeat.cancel()
+        await session.evaluator.aclose()
+        await asyncio.to_thread(session.index.close)
+        await asyncio.to_thread(log.close)
+        with contextlib.suppress(asyncio.CancelledError):
+            await heartbeat
+
+
+def _open(job: Job, ledger: Ledger, driver: str, log: contextlib.ExitStack) -> Session:
     run_dir = job.home / "runs" / job.run.id
-    settings, slots = job.settings, job.settings.workers
+    settings = job.settings
     analyst = Analyst()
-    architect, theorist = await asyncio.to_thread(create_chairs, settings, analyst)
+    architect, theorist = create_chairs(settings, analyst)
     evaluator = create_evaluator(
         job.task,
         job.space,
         run_dir=run_dir,
-        workers=slots,
+        workers=settings.workers,
         deadline_s=settings.deadline_s,
         memory_mib=settings.memory_mib,
     )
-    index = await asyncio.to_thread(PrincipleIndex, job.home, ledger)
-    with logged(run_dir, job.listener) as listener:
-        session = Session(
-            ledger=ledger,
-            index=index,
-            run=job.run,
-            run_dir=run_dir,
-            space=job.space,
-            task=job.task,
-            evaluator=evaluator,
-            architect=architect,
-            theorist=theorist,
-            policy=Policy(
-                explore=settings.explore,
-                control=settings.control,
-                reflect_every=settings.reflect_every,
-                cut_loss=settings.cut_loss,
-                trust_to_cut=settings.trust_to_cut,
-            ),
-            driver=driver,
-            batch=evaluator.slots if architect is analyst else max(evaluator.slots, MODEL_BATCH),
-            asks=job.ask is not None,
-            listener=listener,
-            stopping=job.stopping,
-        )
-        heartbeat = asyncio.create_task(_heartbeat(session))
-        try:
-            yield session
-        finally:
-            heartbeat.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await heartbeat
-            await evaluator.aclose()
-            await asyncio.to_thread(index.close)
+    return Session(
+        ledger=ledger,
+        index=PrincipleIndex(job.home, ledger),
+        run=job.run,
+        run_dir=run_dir,
+        space=job.space,
+        task=job.task,
+        evaluator=evaluator,
+        architect=architect,
+        theorist=theorist,
+        policy=Policy(
+            explore=settings.explore,
+            control=settings.control,
+            reflect_every=settings.reflect_every,
+            cut_loss=settings.cut_loss,
+            trust_to_cut=settings.trust_to_cut,
+        ),
+        driver=driver,
+        batch=evaluator.slots if architect is analyst else max(evaluator.slots, MODEL_BATCH),
+        asks=job.ask is not None,
+        listener=log.enter_context(logged(run_dir, job.listener)),
+        stopping=job.stopping,
+    )
 
 
 async def _heartbeat(session: Session) -> None:
-    while True:
-        await asyncio.sleep(HEARTBEAT_S)
-        if await asyncio.to_thread(session.beat):
-            session.stopping.set()
+    """Renews the lease; where another process has taken it, stops this one."""
+    try:
+        while True:
+            await asyncio.sleep(HEARTBEAT_S)
+            if await asyncio.to_thread(session.beat):
+                session.stopping.set()
+    except VitruviusError:
+        session.stopping.set()
+        raise
 
 
 async def _search(job: Job, session: Session) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import logging
+import queue
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from logging.handlers import QueueHandler, QueueListener
 from pathlib import Path
 
 from vitruvius.events import Event, EventKind, Listener
@@ -32,10 +34,14 @@ def logged(run_dir: Path, listener: Listener) -> Iterator[Listener]:
     run_dir.mkdir(parents=True, exist_ok=True)
     handler = logging.FileHandler(run_dir / "log.jsonl", encoding="utf-8")
     handler.setFormatter(_JsonLines())
+    lines: queue.SimpleQueue[logging.LogRecord] = queue.SimpleQueue()
+    writer = QueueListener(lines, handler)  # a thread of its own: the event loop never writes
+    writer.start()
+    relay = QueueHandler(lines)
     logger = logging.getLogger(f"vitruvius.runs.{run_dir.name}")
     logger.setLevel(logging.INFO)
     logger.propagate = False
-    logger.addHandler(handler)
+    logger.addHandler(relay)
 
     def listen(event: Event) -> None:
         level = logging.WARNING if event.kind == EventKind.WARNING else logging.INFO
@@ -45,5 +51,6 @@ def logged(run_dir: Path, listener: Listener) -> Iterator[Listener]:
     try:
         yield listen
     finally:
-        logger.removeHandler(handler)
+        logger.removeHandler(relay)
+        writer.stop()
         handler.close()

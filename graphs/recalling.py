@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from vitruvius.memory.effects import licenses_cut
-
 from vitruvius.events import EventKind
 from vitruvius.graphs.pruning import cut_provisionally
 from vitruvius.graphs.session import Session
+from vitruvius.memory.effects import licenses_cut
 from vitruvius.memory.records import Evidence, PrincipleVersion, Standing
 
 MAX_RECALLED = 8
@@ -31,30 +30,32 @@ def recall_principles(session: Session) -> None:
         if version is None or version.space_name != session.space.name:
             continue
         evidence = _best_evidence(session, version)
-        if evidence is None:
-            continue
         trust = source_trust(evidence) * (
             SAME_TASK if version.task_name == session.task.name else OTHER_TASK
         )
-        if trust >= LEAST_TRUST:
+        if trust >= LEAST_TRUST or version.edit == "import":  # imported: to be measured
             trusted.append((trust, similarity, version, evidence))
     trusted.sort(key=lambda row: (-row[0], row[2].principle))
     for trust, similarity, version, evidence in trusted[:MAX_RECALLED]:
         ledger.adopt(
-            run_id, version.name, trust=trust, source_effect=evidence.effect, similarity=similarity
+            run_id,
+            version.name,
+            trust=trust,
+            source_effect=evidence.effect if evidence else None,
+            similarity=similarity,
         )
         session.tell(
             EventKind.RECALLED,
             f"{version.name} (trust {trust:.2f}): {version.statement}",
             principles=[version.name],
         )
-    _cut_provisionally(session, {v.name: e for _, _, v, e in trusted})
+    _cut_provisionally(session, {v.name: e for _, _, v, e in trusted if e is not None})
     ledger.mark(run_id, "recalled", 0, {"adopted": len(trusted[:MAX_RECALLED])})
 
 
-def source_trust(evidence: Evidence) -> float:
+def source_trust(evidence: Evidence | None) -> float:
     """Returns a source's word in [0, 1]: how far its interval lies from zero effect."""
-    if evidence.standing != Standing.SUPPORTED or evidence.effect == 0:
+    if evidence is None or evidence.standing != Standing.SUPPORTED or evidence.effect == 0:
         return 0.0
     nearest = evidence.low if evidence.effect > 0 else -evidence.high
     return float(min(1.0, max(0.0, nearest / abs(evidence.effect)) + 0.5))

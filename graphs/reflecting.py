@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pydantic import TypeAdapter
-from vitruvius.memory.effects import measure
 
 from vitruvius.errors import ToolError
 from vitruvius.events import EventKind
 from vitruvius.graphs.session import Session
 from vitruvius.memory.edits import Edit
+from vitruvius.memory.effects import measure
 from vitruvius.memory.records import DecisionStatus
 
 _EDIT: TypeAdapter[Edit] = TypeAdapter(Edit)
@@ -17,9 +17,9 @@ _EDIT: TypeAdapter[Edit] = TypeAdapter(Edit)
 async def rewrite_principles(session: Session) -> None:
     """Stores the theorist's edits, then applies them: a kill in between loses nothing."""
     ledger, run_id = session.ledger, session.run.id
-    number = len(await session.call(ledger.marks, run_id, "reflected"))
-    proposed = await session.call(ledger.marks, run_id, "proposed")
-    if len(proposed) <= number:
+    number = await session.call(ledger.count_marks, run_id, "reflected")
+    proposed = await session.call(ledger.marks, run_id, "proposed", last=1)
+    if not proposed or proposed[-1].step < number:
         step = await session.call(session.steps)
         view = await session.call(session.view, step, "theorist", session.batch)
         rewrite = await session.theorist.rewrite(view)
@@ -40,8 +40,8 @@ async def rewrite_principles(session: Session) -> None:
             "edits": [edit.model_dump(mode="json") for edit in rewrite.edits],
         }
         await session.call(ledger.mark, run_id, "proposed", number, data)
-        proposed = await session.call(ledger.marks, run_id, "proposed")
-    await session.call(_apply, session, number, proposed[number].data)
+        proposed = await session.call(ledger.marks, run_id, "proposed", last=1)
+    await session.call(_apply, session, number, proposed[-1].data)
     await session.call(ledger.mark, run_id, "reflected", number, {})
 
 
@@ -93,7 +93,7 @@ def verify_principles(session: Session) -> None:
     """Measures every version that the run works with on its trials so far."""
     ledger, run_id = session.ledger, session.run.id
     trials = session.search_trials()
-    number = len(ledger.marks(run_id, "verified"))
+    number = ledger.count_marks(run_id, "verified")
     views = session.principles()
     evidence = measure(
         run_id=run_id,

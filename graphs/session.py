@@ -153,8 +153,7 @@ class Session:
         """Returns where the run stands, from its rows alone."""
         ledger, run_id = self.ledger, self.run.id
         trials = self.search_trials()
-        reflections = ledger.marks(run_id, "reflected")
-        verified = ledger.marks(run_id, "verified")
+        verified = ledger.marks(run_id, "verified", last=1)
         step = int(verified[-1].data["step"]) if verified else -1
         idle = [
             decision
@@ -166,7 +165,8 @@ class Session:
         return schedule.Progress(
             closed=len(trials),
             reflected_at=int(verified[-1].data["closed"]) if verified else 0,
-            verify_due=len(reflections) > len(verified),
+            verify_due=ledger.count_marks(run_id, "reflected")
+            > ledger.count_marks(run_id, "verified"),
             idle=len(idle),
             since_best=self._since_best(trials),
             has_open_decision=ledger.open_decision(run_id) is not None,

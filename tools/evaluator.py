@@ -69,6 +69,7 @@ def create_evaluator(
     deadline_s: float | None = None,
     memory_mib: float | None = None,
     silent_s: float = 120.0,
+    threads: int | None = None,
     device: str | None = None,
     on_beat: OnBeat | None = None,
 ) -> Evaluator:
@@ -83,18 +84,21 @@ def create_evaluator(
         task: one with a `lookup` is answered from its table, in this process.
         space: must build networks, unless the task is a table.
         run_dir: the run's folder, made if need be.
-        workers: evaluations at once, at least 1; each gets cores / workers threads.
+        workers: evaluations at once, at least 1.
         deadline_s: of one training, in wall seconds; the simulated ones of a table are free.
         memory_mib: what one worker may hold, in MiB, of which torch alone takes about 300.
         silent_s: without a sign of life (one batch, say) before a training counts as hung.
+        threads: of each worker; None for cores / workers. Numbers may differ in their last digits
+            between thread counts, and a training magnifies that.
         device: a torch device; None or `auto` for cuda, mps or cpu, whichever there is.
         on_beat: told of every epoch of every training, in the event loop.
 
     Raises:
         ConfigError: if the space or the task cannot be evaluated, or an argument is out of range.
     """
-    if workers < 1:
-        raise ConfigError(f"expected at least 1 worker, got {workers}")
+    for name, number in (("workers", workers), ("threads", threads)):
+        if number is not None and number < 1:
+            raise ConfigError(f"expected {name} of at least 1, got {number}")
     for name, limit in (
         ("deadline_s", deadline_s),
         ("memory_mib", memory_mib),
@@ -114,7 +118,7 @@ def create_evaluator(
         run_dir=str(run_dir.resolve()),
         device=device,
         slot=0,
-        threads=max(1, usable_cores() // workers),
+        threads=threads or max(1, usable_cores() // workers),
         memory_mib=memory_mib,
         parent=os.getpid(),
         path=[entry or str(Path.cwd()) for entry in sys.path],

@@ -67,12 +67,14 @@ class Formula:
 def _naswot(probe: Probe) -> float:
     """Log-determinant of the kernel of Hamming similarities between activation codes.
 
-    Mellor et al. 2021, arXiv:2006.04647, eq. 2. Two examples with equal codes make it singular.
+    Mellor et al. 2021, arXiv:2006.04647, eq. 2. Two examples with equal codes make it singular,
+    and the score minus infinity.
     """
     codes = probe.codes  # [B, units]
     kernel = codes @ codes.T + (1 - codes) @ (1 - codes).T  # [B, B]: units on which two agree
-    sign, logarithm = torch.linalg.slogdet(kernel)
-    return float(logarithm) if sign > 0 else -math.inf
+    eigenvalues = torch.linalg.eigvalsh(kernel)  # rising
+    rounding = len(kernel) * torch.finfo(kernel.dtype).eps * float(eigenvalues[-1])
+    return float(eigenvalues.log().sum()) if eigenvalues[0] > rounding else -math.inf
 
 
 def _synflow(probe: Probe) -> float:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from vitruvius.background import loop, submit
@@ -128,6 +129,12 @@ def create(
         )
     key = settings.get("api_key")
     return SearchRun(run.id, resolved.home, space=the_space, task=the_task, api_key=key)
+
+
+def _engine() -> ModuleType:
+    from vitruvius.graphs import driver
+
+    return driver
 
 
 def _wait_or_leave(future: Future[RunStatus]) -> RunStatus:
@@ -251,12 +258,12 @@ class SearchRun:
             loop().call_soon_threadsafe(self._stopping.set)
 
     async def _drive(self, listener: Listener, ask: Ask | None, given: dict[str, Any]) -> RunStatus:
-        from vitruvius.graphs.driver import Job, drive
-
         self._stopping = asyncio.Event()
         try:
-            job = await asyncio.to_thread(self._job, listener, ask, given, Job)
-            return await drive(job)
+            engine = await asyncio.to_thread(_engine)  # imports block: never on the loop
+            job = await asyncio.to_thread(self._job, listener, ask, given, engine.Job)
+            status: RunStatus = await engine.drive(job)
+            return status
         finally:
             self._stopping = None
 

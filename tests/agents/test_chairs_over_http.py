@@ -494,3 +494,21 @@ def test_a_principle_can_be_cut_by(
     chat_server.enqueue(call("prune", {"reason": "it holds", "action": "cut", "principle": "P1"}))
     view = make_view(principles=(make_principle(1, Rule(**RULE)),))
     assert isinstance(decide(view).decision, Prune)
+
+
+def test_nothing_in_a_step_blocks_the_event_loop(
+    chat_server: ScriptedServer,
+    chairs: tuple[ModelArchitect, ModelTheorist],
+    make_view: Callable[..., RunView],
+) -> None:
+    from blockbuster import blockbuster_ctx
+
+    async def step() -> None:
+        view = make_view(40)
+        await chairs[0].decide(view)
+        await chairs[1].rewrite(view)
+
+    chat_server.enqueue(fail(429), say(""), GOOD, call("rewrite", {"edits": [ADD]}))
+    with blockbuster_ctx():
+        asyncio.run(step())
+    assert len(chat_server.bodies) == 4

@@ -211,7 +211,13 @@ def test_code_that_fails_to_load_is_told_with_its_line(
 def test_arguments_out_of_range_are_refused(
     tmp_path: Path, toy_space: SearchSpace, toy_task: Task
 ) -> None:
-    for name, value in [("workers", 0), ("deadline_s", 0.0), ("memory_mib", -1.0), ("silent_s", 0)]:
+    for name, value in [
+        ("workers", 0),
+        ("threads", 0),
+        ("deadline_s", 0.0),
+        ("memory_mib", -1.0),
+        ("silent_s", 0),
+    ]:
         with pytest.raises(ConfigError, match=f"{value}"):
             create_evaluator(toy_task, toy_space, run_dir=tmp_path, **{name: value})
 

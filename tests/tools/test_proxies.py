@@ -136,6 +136,9 @@ def test_degenerate_values_become_none_with_a_note() -> None:
         None,
         "degenerate: the value is -inf",
     )
+    torch.manual_seed(0)  # many examples, one of them twice: only rounding hides that
+    inputs = torch.randn(40, 2)
+    assert measure(PROXIES["naswot"], probe_of(network, torch.cat([inputs, inputs])))[0] is None
     dead = probe_of(linear([[0.0, 0.0], [0.0, 0.0]]), torch.ones(2, 2))
     assert measure(PROXIES["synflow"], dead) == (None, "degenerate: the value is -inf")
     broken = probe_of(linear([[math.nan, 0.0], [0.0, 0.0]]), torch.ones(2, 2))

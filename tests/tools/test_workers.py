@@ -2,13 +2,14 @@
 
 import asyncio
 import os
+import random
 import signal
 import subprocess
 import sys
 import textwrap
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import cast
 
@@ -372,3 +373,45 @@ def test_a_worker_ends_when_its_parent_is_killed(tmp_path: Path, kind: str) -> N
         process.wait()
         assert wait_until(lambda: not any(is_alive(child.pid) for child in children), 10)
     assert not outcome_path(tmp_path, 1).exists()
+
+
+@pytest.mark.slow
+def test_workers_killed_at_random_moments_lose_nothing_that_is_finished(
+    tmp_path: Path, toy_request: MakeRequest
+) -> None:
+    """Every request is asked again until it ends; each is finished by exactly one training."""
+    rng = random.Random(0)
+    requests = [toy_request(i, "slow", seed=i, data=0.4) for i in range(8)]
+
+    async def kill_now_and_then() -> None:
+        while True:
+            await asyncio.sleep(rng.uniform(0.2, 4.0))
+            victims = await asyncio.to_thread(workers)
+            if victims:
+                with suppress(psutil.NoSuchProcess):
+                    rng.choice(victims).kill()
+
+    async def ask(pool: WorkerPool, request: Request) -> Outcome:
+        while True:
+            try:
+                outcome = await pool.evaluate(request)
+            except ConfigError:  # its worker was killed twice while it started
+                continue
+            if isinstance(outcome, Trained) or not outcome.retriable:
+                return outcome
+
+    async def scenario() -> list[Outcome]:
+        pool = create_pool(tmp_path, workers=2)
+        killer = asyncio.create_task(kill_now_and_then())
+        try:
+            return await asyncio.gather(*(ask(pool, request) for request in requests))
+        finally:
+            killer.cancel()
+            await pool.aclose()
+
+    outcomes = asyncio.run(scenario())
+    assert all(isinstance(outcome, Trained) for outcome in outcomes), outcomes
+    assert [adopt(tmp_path, i, requests[i]) for i in range(8)] == outcomes
+    assert not workers()
+    assert evaluate(tmp_path, *requests) == outcomes, "and a later pool adopts them all"
+    assert not list(tmp_path.rglob("*.tmp"))
