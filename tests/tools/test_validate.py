@@ -14,15 +14,8 @@ from vitruvius.spaces.region import Cut, Region
 from vitruvius.spaces.rules import Rule, SlotCondition
 from vitruvius.spaces.space import Architecture
 from vitruvius.tools.decisions import Train
-from vitruvius.tools.validate import (
-    Ground,
-    Problem,
-    check,
-    check_edit,
-    question_key,
-    read_decision,
-    read_edit,
-)
+from vitruvius.tools.untrusted import Problem, read_decision, read_edit
+from vitruvius.tools.validate import Ground, check, check_edit, question_key
 
 SPACE = Cell()
 RNG = np.random.default_rng(3)
