@@ -10,8 +10,8 @@ from typing import Any
 from vitruvius.errors import ToolError
 from vitruvius.memory.edits import Add, Edit, Merge, Narrow, Retire, Revise
 from vitruvius.memory.records import DecisionStatus
-from vitruvius.spaces.region import Region
-from vitruvius.spaces.rules import Rule, check_rule, words
+from vitruvius.spaces.region import Region, reference_features
+from vitruvius.spaces.rules import Rule, check_rule, holds, words
 from vitruvius.spaces.space import Architecture, SearchSpace
 from vitruvius.tools.decisions import AnyDecision, Proxy, Prune, Recall, Train
 from vitruvius.tools.untrusted import Problem, short
@@ -195,6 +195,7 @@ def check_edit(edit: Edit, ground: Ground) -> Edit:
         check_rule(edit.rule, ground.space)
     except ToolError as error:
         raise _invalid(f"{edit.edit}: {error}") from error
+    _check_tells(edit.rule, ground.space)
     for name, rule in ground.principles.items():
         if rule.key == edit.rule.key and (name not in named or isinstance(edit, Narrow)):
             raise Problem(
@@ -203,6 +204,17 @@ def check_edit(edit: Edit, ground: Ground) -> Edit:
                 "propose another rule, or edit that principle",
             )
     return edit
+
+
+def _check_tells(rule: Rule, space: SearchSpace) -> None:
+    """Raises where a rule divides nothing: small models like to allow every choice."""
+    share = float(holds(rule, space, reference_features(space)).mean())
+    if share in (0.0, 1.0):
+        which = "every" if share == 1.0 else "no"
+        raise _invalid(
+            f"the rule ({words(rule)}) says nothing: {which} architecture satisfies it; name the "
+            "choices or bounds that good architectures have and others have not"
+        )
 
 
 def _named(edit: Edit) -> tuple[str, ...]:
