@@ -19,7 +19,6 @@ from vitruvius.memory.records import (
 )
 from vitruvius.tools.evaluation import Failed, FailureKind, Outcome, Request
 from vitruvius.tools.evaluator import adopt
-from vitruvius.tools.proxies import score
 
 KEPT_WEIGHTS = 5  # best architectures whose weights stay on disk
 POLL_S = 0.5  # while another live run trains the same result
@@ -210,6 +209,8 @@ def _scores(session: Session, call: Any) -> str:
     }
     missing = [a for a in architectures if any((p, a) not in known for p in call["proxies"])]
     if missing:
+        from vitruvius.tools.scoring import score  # torch: only a run that asks for scores pays
+
         fresh = score(session.space, session.task, missing, call["proxies"], run.seed)
         ledger.put_scores(run.space_id, run.task_id, fresh)
         known |= {(s.proxy, s.architecture): s for s in fresh}

@@ -23,6 +23,7 @@ from vitruvius.spaces.registry import absolute_ref, load_space, source_hash
 from vitruvius.spaces.rules import words
 from vitruvius.spaces.space import Architecture, SearchSpace
 from vitruvius.tasks.registry import load_task
+from vitruvius.tasks.table import TabularTask
 from vitruvius.tasks.task import Task
 
 if TYPE_CHECKING:
@@ -113,6 +114,8 @@ def create(
     limits = budget if isinstance(budget, Budget) else parse_budget(resolved.budget)
     the_space = load_space(absolute_ref(space)) if isinstance(space, str) else space
     the_task = load_task(absolute_ref(task)) if isinstance(task, str) else task
+    if isinstance(the_task, TabularTask):
+        the_task.check_space(the_space)
     _check_price(resolved, limits)
     with Ledger.open(resolved.home) as ledger:
         run = ledger.create_run(

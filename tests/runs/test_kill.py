@@ -30,9 +30,7 @@ class Seen:
 
     def look(self, home: Path) -> None:
         """Checks that nothing seen before is lost or was made again."""
-        files = {
-            str(path): path.stat().st_mtime_ns for path in home.glob("runs/*/outcomes/*.json")
-        }
+        files = {str(path): path.stat().st_mtime_ns for path in home.glob("runs/*/outcomes/*.json")}
         with Ledger.open(home) as ledger:
             trials = [t for run in ledger.runs() for t in ledger.trials(run.id)]
         rows = {t.result_id: (t.status.value, t.value) for t in trials if t.value is not None}
@@ -65,9 +63,7 @@ def drive(home: Path, environment: dict[str, str], seed: int) -> list[str]:
 
 
 def calm_run(home: Path, seed: int) -> vt.SearchRun:
-    return vt.search(
-        TRAINED, SPACE, BUDGET, home=home, workers=1, seed=seed, model="analyst"
-    )
+    return vt.search(TRAINED, SPACE, BUDGET, home=home, workers=1, seed=seed, model="analyst")
 
 
 @pytest.mark.slow
@@ -128,12 +124,15 @@ def test_a_killed_driver_leaves_a_run_that_resumes(
     workers = psutil.Process(process.pid).children(recursive=True)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
-    gone, alive = psutil.wait_procs(workers, timeout=20)
+    _, alive = psutil.wait_procs(workers, timeout=20)
     assert not alive, "workers outlived the driver"
     seen = Seen()
     seen.look(home)
     done = subprocess.run(
-        [*drive(home, environment, 0), "--json"], env=environment, capture_output=True, text=True,
+        [*drive(home, environment, 0), "--json"],
+        env=environment,
+        capture_output=True,
+        text=True,
         check=False,
     )
     assert done.returncode == 0, done.stderr
