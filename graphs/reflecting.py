@@ -103,11 +103,6 @@ def verify_principles(session: Session) -> None:
         versions=[view.version for view in views],
         previous=ledger.latest_evidence(run_id),
         proposed_ever=ledger.proposed_ever(run_id),
-        priors=[
-            (view.version.rule, view.source_effect, view.trust)
-            for view in views
-            if view.source_effect is not None
-        ],
     )
     ledger.add_evidence(evidence)
     ledger.mark(run_id, "verified", number, {"closed": len(trials), "step": session.steps()})
