@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import pytest
 
 from vitruvius.__main__ import main
+from vitruvius.agents.testing import ScriptedServer
 from vitruvius.cli.run import table_ref
 from vitruvius.errors import ConfigError
 from vitruvius.memory.ledger import Ledger
@@ -263,6 +264,26 @@ def test_doctor_finds_a_sound_installation(
     assert rows["api_key"]["value"] == "set"
     assert "sk-very-secret-key" not in json.dumps(found)
     assert "repair" in checks
+
+
+def test_doctor_says_what_the_endpoint_can_do(
+    shell: Shell, chat_server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_BASE_URL", chat_server.url)
+    found = shell.json("doctor", "--home", "new")
+    (model,) = [check["text"] for check in found["checks"] if check["name"] == "model"]
+    assert "scripted at http://127.0.0.1" in model
+    assert "tools yes" in model
+    assert "decisions as tools" in model
+
+
+def test_doctor_fails_where_the_endpoint_does_not_answer(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:9/v1")
+    monkeypatch.setenv("VITRUVIUS_MODEL", "named")
+    found = shell.json("doctor", "--home", "new", code=1)
+    assert [c["name"] for c in found["checks"] if not c["ok"]] == ["model"]
 
 
 def test_doctor_fails_where_something_is_wrong(shell: Shell, home: Path) -> None:
