@@ -18,6 +18,7 @@ from langgraph.types import Command
 
 from vitruvius.agents.analyst import Analyst
 from vitruvius.agents.llm import create_chairs
+from vitruvius.agents.models import resolve_model
 from vitruvius.errors import VitruviusError
 from vitruvius.events import Event, EventKind, Listener
 from vitruvius.graphs.log import logged
@@ -116,7 +117,8 @@ def _open(job: Job, ledger: Ledger, driver: str, log: contextlib.ExitStack) -> S
     run_dir = job.home / "runs" / job.run.id
     settings = job.settings
     analyst = Analyst()
-    architect, theorist = create_chairs(settings, analyst)
+    resolved = resolve_model(settings)
+    architect, theorist = create_chairs(settings, analyst, resolved)
     evaluator = create_evaluator(
         job.task,
         job.space,
@@ -125,7 +127,7 @@ def _open(job: Job, ledger: Ledger, driver: str, log: contextlib.ExitStack) -> S
         deadline_s=settings.deadline_s,
         memory_mib=settings.memory_mib,
     )
-    return Session(
+    session = Session(
         ledger=ledger,
         index=PrincipleIndex(job.home, ledger),
         run=job.run,
@@ -148,6 +150,18 @@ def _open(job: Job, ledger: Ledger, driver: str, log: contextlib.ExitStack) -> S
         listener=log.enter_context(logged(run_dir, job.listener)),
         stopping=job.stopping,
     )
+    session.tell(
+        EventKind.STARTED,
+        f"run {job.run.id}: {job.task.name} on {job.space.name}. {resolved.words}",
+        run=job.run.id,
+        space=job.space.name,
+        task=job.task.name,
+        metric=job.task.metric,
+        model=resolved.model or "analyst",
+        budget=job.run.budget,
+        workers=evaluator.slots,
+    )
+    return session
 
 
 async def _heartbeat(session: Session) -> None:
