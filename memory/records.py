@@ -181,6 +181,17 @@ class PrincipleVersion:
         return f"P{self.principle}.{self.version}"
 
 
+@dataclass(frozen=True, kw_only=True)
+class Adoption:
+    """A version of an earlier run that this run recalled. `trust` in [0, 1]."""
+
+    run_id: str
+    version: str  # P7.3
+    trust: float
+    source_effect: float | None  # what earlier runs measured, normal-score units
+    similarity: float
+
+
 class Standing(StrEnum):
     """What a run's trials say of a version."""
 
@@ -279,3 +290,13 @@ class Calibration:
     spearman: float
     low: float
     high: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mark:
+    """A line of a run's small journal: something that must happen once a step, and did."""
+
+    run_id: str
+    name: str
+    step: int
+    data: Mapping[str, Any]

@@ -7,7 +7,8 @@ merged: two parallel equal convolutions stay two terms, and the pooling of a sum
 
 As in the published classes (`iso_rep`), an operation on an all-zero value counts as zero (a
 batch norm's bias is ignored), and one convolution whose output is added twice equals two
-parallel ones, since both read as the same terms.
+parallel ones, since both read as the same terms (430 of the 6,466 published classes and 326 of our
+4,930 hold cells with different numbers of live convolutions for this reason).
 """
 
 from __future__ import annotations

@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any
 
+import numpy as np
+
 from vitruvius.tasks.examples import Kind, check_examples
 from vitruvius.tasks.split import SPLIT_SEED, Examples, split
 from vitruvius.tasks.task import (
@@ -134,7 +136,8 @@ def from_examples(
     digest = hashlib.sha256()
     for part in (splits.train, splits.valid, splits.test):
         digest.update(repr(part.inputs.shape).encode())
-        digest.update(part.inputs.tobytes() + part.labels.tobytes())
+        digest.update(np.ascontiguousarray(part.inputs).data)
+        digest.update(np.ascontiguousarray(part.labels).data)
     return DatasetTask(
         name=name,
         ref=ref,

@@ -22,7 +22,7 @@ from vitruvius.tasks.datasets import DatasetTask, create_dataset_task, from_exam
 from vitruvius.tasks.examples import Kind
 from vitruvius.tasks.files import read_path
 from vitruvius.tasks.nas_bench_201 import METRICS, read_nas_bench_201
-from vitruvius.tasks.table import TabularTask
+from vitruvius.tasks.table import Tabular, TabularTask
 from vitruvius.tasks.task import Constraints, Recipe, Task, TrainableTask
 
 KNOWN = ("mnist1d", "digits", "data:PATH", "table:PATH,metric=c10", "file.py:object")
@@ -211,7 +211,7 @@ def _user_task(ref: str) -> Task:
         return replace(found, name=name if found.name == "data" else found.name, ref=ref)
     if isinstance(found, TabularTask):
         return replace(found, ref=ref)
-    judged_by = Task if hasattr(found, "lookup") else TrainableTask
+    judged_by = Tabular if hasattr(found, "lookup") else TrainableTask
     missing = [part for part in _promised(judged_by) if not hasattr(found, part)]
     if missing:
         raise ConfigError(

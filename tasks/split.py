@@ -85,16 +85,16 @@ def take(part: Split, indices: Indices) -> Split:
 
 def standardised(splits: Splits) -> Splits:
     """Returns the parts with zero mean and unit deviation per channel of the training part."""
-    inputs = splits.train.inputs.astype(np.float64)
+    inputs = splits.train.inputs
     axes = (0, *range(2, inputs.ndim))
-    mean = inputs.mean(axis=axes, keepdims=True)
-    deviation = inputs.std(axis=axes, keepdims=True)
+    # sums in float64, arrays in float32: a float64 copy of a large dataset would double its memory
+    mean = inputs.mean(axis=axes, keepdims=True, dtype=np.float64).astype(np.float32)
+    variance = np.square(inputs - mean).mean(axis=axes, keepdims=True, dtype=np.float64)
+    deviation = np.sqrt(variance).astype(np.float32)
     deviation[deviation == 0.0] = 1.0  # a constant channel stays at zero
 
     def scaled(part: Split) -> Split:
-        return Split(
-            inputs=((part.inputs - mean) / deviation).astype(np.float32), labels=part.labels
-        )
+        return Split(inputs=(part.inputs - mean) / deviation, labels=part.labels)
 
     return Splits(train=scaled(splits.train), valid=scaled(splits.valid), test=scaled(splits.test))
 

@@ -8,6 +8,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from vitruvius.errors import ConfigError, ToolError
 from vitruvius.spaces.cell import Cell
 from vitruvius.spaces.space import Architecture, SearchSpace
-from vitruvius.tasks.task import EVALUATOR_VERSION, Constraints, Fidelity, Metric
+from vitruvius.tasks.task import EVALUATOR_VERSION, Constraints, Fidelity, Metric, Task
 
 Column = NDArray[np.float64]
 
@@ -29,6 +30,19 @@ class TableRow:
     train_s: float
     params: int
     flops: int
+
+
+@runtime_checkable
+class Tabular(Task, Protocol):
+    """A task that knows its answers: nothing is trained for it."""
+
+    def lookup(self, architecture: Architecture, fidelity: Fidelity, seed: int) -> TableRow:
+        """Returns what is recorded.
+
+        Raises:
+            ToolError: if nothing is recorded for the architecture at this fidelity.
+        """
+        ...
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

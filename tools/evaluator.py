@@ -6,35 +6,24 @@ import asyncio
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from vitruvius.errors import ConfigError, ToolError
-from vitruvius.spaces.space import Architecture, Builder, SearchSpace
-from vitruvius.tasks.task import Fidelity, Task, TrainableTask
+from vitruvius.spaces.space import Builder, SearchSpace
+from vitruvius.tasks.table import Tabular
+from vitruvius.tasks.task import Task, TrainableTask
 from vitruvius.tools.evaluation import Evaluator, Failed, FailureKind, Outcome, Request, Trained
 from vitruvius.tools.outcomes import adopt, sweep
 from vitruvius.tools.setup import Carried, Setup
 from vitruvius.tools.workers import Limits, OnBeat, WorkerPool
 
-if TYPE_CHECKING:
-    from vitruvius.tasks.table import TableRow
-
 __all__ = ["TableEvaluator", "adopt", "create_evaluator"]
-
-
-@runtime_checkable
-class Tabular(Protocol):
-    """A task that knows its answers."""
-
-    def lookup(self, architecture: Architecture, fidelity: Fidelity, seed: int) -> TableRow: ...
 
 
 class TableEvaluator:
     """An `Evaluator` that looks results up; their seconds are the table's own."""
 
-    def __init__(self, task: Task, table: Tabular, slots: int = 1) -> None:
-        self._constraints = task.constraints
-        self._table = table
+    def __init__(self, task: Tabular, slots: int = 1) -> None:
+        self._task = task
         self._slots = slots
         self._is_closed = False
 
@@ -56,10 +45,10 @@ class TableEvaluator:
 
     def _answer(self, request: Request) -> Outcome:
         try:
-            row = self._table.lookup(request.architecture, request.fidelity, request.seed)
+            row = self._task.lookup(request.architecture, request.fidelity, request.seed)
         except ToolError as error:
             return Failed(kind=FailureKind.FAILED, message=str(error), train_s=0.0)
-        broken = self._constraints.violation(params=row.params, flops=row.flops)
+        broken = self._task.constraints.violation(params=row.params, flops=row.flops)
         if broken is not None:
             return Failed(kind=FailureKind.FAILED, message=broken, train_s=0.0)
         return Trained(
@@ -79,10 +68,14 @@ def create_evaluator(
     workers: int = 1,
     deadline_s: float | None = None,
     memory_mib: float | None = None,
+    silent_s: float = 120.0,
+    threads: int | None = None,
     device: str | None = None,
     on_beat: OnBeat | None = None,
 ) -> Evaluator:
     """Returns what evaluates the space's architectures on the task. Starts no process yet.
+
+    Blocks while the task computes its id from its data: in an event loop, call it in a thread.
 
     Workers write `outcomes/<result_id>.json` and `weights/<result_id>.pt` under `run_dir`, which
     belongs to one run with one driver: what killed workers left half-written there is removed.
@@ -91,22 +84,30 @@ def create_evaluator(
         task: one with a `lookup` is answered from its table, in this process.
         space: must build networks, unless the task is a table.
         run_dir: the run's folder, made if need be.
-        workers: evaluations at once, at least 1; each gets cores / workers threads.
+        workers: evaluations at once, at least 1.
         deadline_s: of one training, in wall seconds; the simulated ones of a table are free.
         memory_mib: what one worker may hold, in MiB, of which torch alone takes about 300.
+        silent_s: without a sign of life (one batch, say) before a training counts as hung.
+        threads: of each worker; None for cores / workers. Numbers may differ in their last digits
+            between thread counts, and a training magnifies that.
         device: a torch device; None or `auto` for cuda, mps or cpu, whichever there is.
         on_beat: told of every epoch of every training, in the event loop.
 
     Raises:
         ConfigError: if the space or the task cannot be evaluated, or an argument is out of range.
     """
-    if workers < 1:
-        raise ConfigError(f"expected at least 1 worker, got {workers}")
-    for name, limit in (("deadline_s", deadline_s), ("memory_mib", memory_mib)):
+    for name, number in (("workers", workers), ("threads", threads)):
+        if number is not None and number < 1:
+            raise ConfigError(f"expected {name} of at least 1, got {number}")
+    for name, limit in (
+        ("deadline_s", deadline_s),
+        ("memory_mib", memory_mib),
+        ("silent_s", silent_s),
+    ):
         if limit is not None and not limit > 0:
             raise ConfigError(f"expected {name} above 0, got {limit}")
     if isinstance(task, Tabular):
-        return TableEvaluator(task, task, slots=workers)
+        return TableEvaluator(task, slots=workers)
     if not isinstance(task, TrainableTask):
         raise ConfigError(f"the task {task.name} has neither data to train on nor a table")
     if not isinstance(space, Builder):
@@ -117,7 +118,7 @@ def create_evaluator(
         run_dir=str(run_dir.resolve()),
         device=device,
         slot=0,
-        threads=max(1, usable_cores() // workers),
+        threads=threads or max(1, usable_cores() // workers),
         memory_mib=memory_mib,
         parent=os.getpid(),
         path=[entry or str(Path.cwd()) for entry in sys.path],
@@ -127,7 +128,7 @@ def create_evaluator(
         sweep(run_dir)
     except OSError as error:
         raise ConfigError(f"the run's folder {run_dir} cannot be written: {error}") from error
-    limits = Limits(deadline_s=deadline_s, memory_mib=memory_mib)
+    limits = Limits(deadline_s=deadline_s, memory_mib=memory_mib, silent_s=silent_s)
     return WorkerPool(setup, workers, limits, on_beat)
 
 

@@ -34,7 +34,7 @@ def adopt(run_dir: Path, result_id: int, request: Request | None = None) -> Outc
     """
     try:
         record = json.loads(outcome_path(run_dir, result_id).read_text("utf-8"))
-    except (FileNotFoundError, json.JSONDecodeError):
+    except (FileNotFoundError, NotADirectoryError, json.JSONDecodeError):
         return None
     if record.get("format") != FORMAT:
         return None

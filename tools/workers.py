@@ -29,7 +29,7 @@ class Limits:
     memory_mib: float | None = None  # resident, of one worker and its children
     silent_s: float = 120.0  # without a sign of life from a training
     start_s: float = 600.0  # until a worker has torch, the space and the data
-    grace_s: float = 5.0  # to end by itself once time is up
+    grace_s: float = 2.0  # to end by itself once time is up
 
 
 @dataclass

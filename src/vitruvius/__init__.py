@@ -1,1 +1,49 @@
-"""Vitruvius designs neural networks and rewrites its own design principles."""
+"""Vitruvius designs neural networks and rewrites its own design principles.
+
+import vitruvius as vt
+run = vt.search(task="mnist1d", budget="20 trials")
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from vitruvius.api import asearch, open, search
+    from vitruvius.errors import (
+        BudgetExhausted,
+        ConfigError,
+        RunHeld,
+        ToolError,
+        VitruviusError,
+    )
+    from vitruvius.handle import SearchRun
+
+__version__ = "0.1.0"
+__all__ = [
+    "BudgetExhausted",
+    "ConfigError",
+    "RunHeld",
+    "SearchRun",
+    "ToolError",
+    "VitruviusError",
+    "asearch",
+    "open",
+    "search",
+]
+_HOMES = {
+    "SearchRun": "vitruvius.handle",
+    "asearch": "vitruvius.api",
+    "open": "vitruvius.api",
+    "search": "vitruvius.api",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Imports a public name when it is first used, so that `import vitruvius` is instant."""
+    if name not in __all__:
+        raise AttributeError(f"module 'vitruvius' has no attribute {name!r}")
+    from importlib import import_module
+
+    module = import_module(_HOMES.get(name, "vitruvius.errors"))
+    return getattr(module, name)

@@ -131,6 +131,14 @@ def test_a_canonical_network_computes_what_the_raw_one_does(cell: Architecture, 
     torch.testing.assert_close(output(cell), output(Cell().canonical(cell)))
 
 
+@pytest.mark.parametrize("dims", [1, 2])
+def test_pooling_averages_over_what_is_there_at_the_border(dims: int) -> None:
+    module = CellModule(dims, 2, {"edge_0_3": "avg_pool_3x3"})
+    ramp = torch.arange(5.0).expand(1, 2, *(5 for _ in range(dims)))
+    expected = torch.tensor([0.5, 1, 2, 3, 3.5]).expand_as(ramp)
+    torch.testing.assert_close(module(ramp), expected)
+
+
 def test_parallel_equal_convolutions_are_not_one(space: Cell) -> None:
     one = {"edge_0_3": "nor_conv_3x3"}
     two = {**one, "edge_0_1": "nor_conv_3x3", "edge_1_3": "skip_connect"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import textwrap
 from pathlib import Path
 
@@ -132,10 +133,12 @@ def test_what_is_wrong_in_a_user_file_is_said_in_one_sentence(
 
 def test_an_edit_is_seen_at_once_and_leaves_no_bytecode(tmp_path: Path) -> None:
     path = written(tmp_path, "a = 1")
+    before = list(sys.path)
     assert load_object(f"{path}:a") == 1
     path.write_text("a = 2")
     assert load_object(f"{path}:a") == 2
     assert [file.name for file in tmp_path.iterdir()] == ["mine.py"]
+    assert sys.path == before
 
 
 def test_source_hash_covers_what_the_file_imports(tmp_path: Path) -> None:

@@ -15,7 +15,8 @@ from vitruvius.tasks.datasets import create_dataset_task
 from vitruvius.tasks.nas_bench_201 import read_nas_bench_201
 from vitruvius.tasks.table import TabularTask
 from vitruvius.tools.probe import Batch, DoesNotApply, Probe
-from vitruvius.tools.proxies import PROXIES, Formula, Proxy, measure, proxies_for, score
+from vitruvius.tools.proxies import PROXIES, Formula, Proxy, proxies_for
+from vitruvius.tools.scoring import measure, score
 from vitruvius.tools.testing import ProxyContract
 
 ALL = list(PROXIES)
@@ -136,6 +137,9 @@ def test_degenerate_values_become_none_with_a_note() -> None:
         None,
         "degenerate: the value is -inf",
     )
+    torch.manual_seed(0)  # many examples, one of them twice: only rounding hides that
+    inputs = torch.randn(40, 2)
+    assert measure(PROXIES["naswot"], probe_of(network, torch.cat([inputs, inputs])))[0] is None
     dead = probe_of(linear([[0.0, 0.0], [0.0, 0.0]]), torch.ones(2, 2))
     assert measure(PROXIES["synflow"], dead) == (None, "degenerate: the value is -inf")
     broken = probe_of(linear([[math.nan, 0.0], [0.0, 0.0]]), torch.ones(2, 2))

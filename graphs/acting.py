@@ -1,0 +1,236 @@
+"""Carrying a decision out, idempotently by its id."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from vitruvius.errors import ToolError
+from vitruvius.events import EventKind
+from vitruvius.graphs import pruning
+from vitruvius.graphs.session import Session
+from vitruvius.memory.records import (
+    Decision,
+    DecisionStatus,
+    NewTrial,
+    Origin,
+    ResultStatus,
+    Trial,
+)
+from vitruvius.tools.evaluation import Failed, FailureKind, Outcome, Request
+from vitruvius.tools.evaluator import adopt
+
+KEPT_WEIGHTS = 5  # best architectures whose weights stay on disk
+POLL_S = 0.5  # while another live run trains the same result
+
+
+async def carry_out(session: Session, decision: Decision) -> None:
+    """Does what the decision says and closes it, unless the run is stopping."""
+    if decision.call["tool"] == "train":
+        outcome = await _train(session, decision)
+        if outcome is None:
+            return  # stopped: the decision stays open for the resume
+    else:
+        outcome = await session.call(_other, session, decision)
+    await session.call(
+        session.ledger.close_decision, decision.id, DecisionStatus.CARRIED_OUT, outcome
+    )
+
+
+async def _train(session: Session, decision: Decision) -> str | None:
+    news = [
+        NewTrial(
+            architecture=session.space.parse(plan["spec"]),
+            fidelity=session.task.fidelity.key,
+            seed=int(plan["seed"]),
+            origin=Origin(plan["origin"]),
+            propensity=plan["propensity"],
+        )
+        for plan in decision.call["trials"]
+    ]
+    trials = await session.call(session.ledger.open_trials, session.run.id, decision.id, news)
+    await asyncio.gather(*(finish(session, trial) for trial in trials))
+    if session.stopping.is_set():
+        await session.call(session.forget)
+        return None
+    closed = {trial.number: trial for trial in await session.call(session.trials)}
+    await session.call(_thin_weights, session)
+    return "; ".join(_words(session, closed[trial.number]) for trial in trials)
+
+
+def _thin_weights(session: Session) -> None:
+    """Deletes the weights of this run's trainings whose architecture is not among the best."""
+    best = set(session.leaders(KEPT_WEIGHTS))
+    trials = {trial.number: trial for trial in session.trials()}
+    kept = {t.result_id for t in trials.values() if t.architecture in best}
+    for path in (session.run_dir / "weights").glob("*.pt"):
+        if path.stem.isdigit() and int(path.stem) not in kept:
+            path.unlink(missing_ok=True)
+
+
+def _words(session: Session, trial: Trial) -> str:
+    if trial.value is None:
+        return f"{trial.name} {trial.status}: {trial.message}"
+    return f"{trial.name} {trial.value:.4g} {session.task.metric.unit}".rstrip()
+
+
+async def finish(session: Session, trial: Trial) -> None:
+    """Brings one trial's result to an end: adopts it, waits for it, or evaluates it."""
+    ledger, result_id = session.ledger, trial.result_id
+    if trial.status == ResultStatus.CANCELLED:
+        await session.call(ledger.reopen_result, result_id)
+    elif not trial.status.is_open:
+        await session.call(_tell_done, session, trial.number)
+        return
+    request = Request(
+        result_id=result_id,
+        architecture=trial.architecture,
+        fidelity=session.task.fidelity,
+        seed=trial.seed,
+    )
+    while not session.stopping.is_set():
+        if await session.call(_adopt, session, request):
+            break
+        if await session.call(ledger.start_result, result_id, session.driver):
+            outcome = await _train_once(session, trial, request)
+            if isinstance(outcome, Failed) and outcome.kind == FailureKind.CANCELLED:
+                return
+            if not (isinstance(outcome, Failed) and outcome.retriable):
+                break
+            if not await session.call(ledger.reopen_result, result_id):
+                break
+            continue
+        status = (await session.call(_now, session, trial.number)).status
+        if status == ResultStatus.CANCELLED:
+            await session.call(ledger.reopen_result, result_id)
+        elif not status.is_open:
+            break  # closed by the run that was training it
+        else:
+            await asyncio.sleep(POLL_S)
+    else:
+        return
+    await session.call(_tell_done, session, trial.number)
+
+
+def _adopt(session: Session, request: Request) -> bool:
+    """Takes over the outcome that a killed process left behind; returns whether there was one."""
+    starter = session.ledger.started_by(request.result_id)
+    if starter is None:
+        return False
+    outcome = adopt(session.run_dir.parent / starter, request.result_id, request)
+    if outcome is None:
+        return False
+    _close(session, request.result_id, outcome)
+    return True
+
+
+def _now(session: Session, number: int) -> Trial:
+    return session.ledger.trials(session.run.id, after=number - 1)[0]
+
+
+def _tell_done(session: Session, number: int) -> None:
+    trial = _now(session, number)
+    session.tell(
+        EventKind.TRIAL_DONE,
+        _words(session, trial),
+        trial=trial.name,
+        origin=trial.origin,
+        status=trial.status,
+        value=trial.value,
+        train_s=trial.train_s,
+        spent=session.ledger.spent(session.run.id),
+    )
+
+
+async def _train_once(session: Session, trial: Trial, request: Request) -> Outcome:
+    """Evaluates and closes the result; a stop of the run ends it as cancelled."""
+    session.tell(
+        EventKind.TRIAL_STARTED, f"{trial.name} started", trial=trial.name, origin=trial.origin
+    )
+    evaluation = asyncio.ensure_future(session.evaluator.evaluate(request))
+    stop = asyncio.ensure_future(session.stopping.wait())
+    await asyncio.wait({evaluation, stop}, return_when=asyncio.FIRST_COMPLETED)
+    stop.cancel()
+    outcome: Outcome
+    if evaluation.done():
+        outcome = evaluation.result()
+    else:
+        evaluation.cancel()
+        await asyncio.wait({evaluation})
+        outcome = Failed(kind=FailureKind.CANCELLED, message="the run was stopped", train_s=0.0)
+    await session.call(_close, session, trial.result_id, outcome)
+    return outcome
+
+
+def _close(session: Session, result_id: int, outcome: Outcome) -> None:
+    """Writes an outcome to the result's row; a row that is closed stays as it is."""
+    if isinstance(outcome, Failed):
+        session.ledger.close_result(
+            result_id,
+            status=ResultStatus(outcome.kind.value),
+            train_s=outcome.train_s,
+            message=outcome.message,
+        )
+        return
+    session.ledger.close_result(
+        result_id,
+        status=ResultStatus.DONE,
+        value=outcome.value,
+        test=outcome.test,
+        train_s=outcome.train_s,
+        curve=outcome.curve,
+        params=outcome.params,
+        flops=outcome.flops,
+        peak_mib=outcome.peak_mib,
+        weights=str(outcome.weights) if outcome.weights else None,
+    )
+
+
+def _other(session: Session, decision: Decision) -> str:
+    call = decision.call
+    try:
+        match call["tool"]:
+            case "proxy":
+                return _scores(session, call)
+            case "recall":
+                return _recalled(session, call)
+            case _:
+                return pruning.prune_by_decision(session, decision)
+    except ToolError as error:
+        return f"refused: {error}"
+
+
+def _scores(session: Session, call: Any) -> str:
+    architectures = [session.space.parse(spec) for spec in call["architectures"]]
+    run, ledger = session.run, session.ledger
+    known = {
+        (s.proxy, s.architecture): s
+        for s in ledger.scores(run.space_id, run.task_id, call["proxies"], architectures)
+    }
+    missing = [a for a in architectures if any((p, a) not in known for p in call["proxies"])]
+    if missing:
+        from vitruvius.tools.scoring import score  # torch: only a run that asks for scores pays
+
+        fresh = score(session.space, session.task, missing, call["proxies"], run.seed)
+        ledger.put_scores(run.space_id, run.task_id, fresh)
+        known |= {(s.proxy, s.architecture): s for s in fresh}
+    lines = []
+    for architecture in architectures:
+        found = [known[p, architecture] for p in call["proxies"]]
+        texts = [
+            f"{s.proxy} {s.value:.4g}" if s.value is not None else f"{s.proxy} -" for s in found
+        ]
+        lines.append(f"{architecture}: {', '.join(texts)}")
+    return "; ".join(lines)
+
+
+def _recalled(session: Session, call: Any) -> str:
+    features = {feature.name for feature in session.space.features}
+    found = session.index.search(call["query"], session.space.name, features, 5)
+    versions = {v.name: v for v in session.ledger.all_current()}
+    lines = [
+        f"{name}: {versions[name].statement!r} (similarity {similarity:.2f})"
+        for name, similarity in found
+        if name in versions
+    ]
+    return "; ".join(lines) or "nothing in memory fits"

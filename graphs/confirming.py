@@ -1,0 +1,70 @@
+"""The last share of a budget: the finalists on fresh seeds."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from vitruvius.events import EventKind
+from vitruvius.graphs import acting, schedule
+from vitruvius.graphs.session import Session
+from vitruvius.memory.records import DecisionStatus, Origin
+
+FRESH_SEEDS = 1000  # offset: seeds of a confirmation are never those of the search
+
+
+async def confirm_finalists(session: Session) -> None:
+    """Trains the best of the search again on fresh seeds, once; an open one is taken up."""
+    decision = await session.call(session.ledger.open_decision, session.run.id)
+    if decision is None:
+        plan = await session.call(_plan, session)
+        if not plan:
+            return
+        step = await session.call(session.steps)
+        call: dict[str, Any] = {"tool": "train", "reason": "confirmation", "trials": plan}
+        decision = await session.call(
+            session.ledger.add_decision,
+            session.run.id,
+            step,
+            "confirmation",
+            call,
+            DecisionStatus.ACCEPTED,
+        )
+        session.tell(
+            EventKind.CONFIRM,
+            f"confirming the best on fresh seeds: {len(plan)} trainings",
+            finalists=[p["spec"] for p in plan],
+        )
+    await acting.carry_out(session, decision)
+
+
+def _plan(session: Session) -> list[dict[str, Any]]:
+    trials = session.trials()
+    if not session.task.is_noisy or any(t.origin == Origin.CONFIRM for t in trials):
+        return []
+    finalists, seeds = schedule.confirm_seeds(_room(session))
+    return [
+        {
+            "spec": architecture.spec,
+            "origin": Origin.CONFIRM.value,
+            "seed": session.run.seed + FRESH_SEEDS + number,
+            "propensity": None,
+        }
+        for number in range(seeds)
+        for architecture in session.leaders(finalists)
+    ]
+
+
+def _room(session: Session) -> float:
+    """Returns how many trainings fit what is left of trials and wall time."""
+    budget, spent = session.run.budget, session.spent()
+    room = math.inf if budget.trials is None else float(budget.trials - spent.trials)
+    if budget.wall_s is not None:
+        costs = [t.train_s for t in session.search_trials() if t.train_s and not t.reused]
+        each = sum(costs) / len(costs) if costs else 0.0
+        left = max(0.0, budget.wall_s - spent.wall_s)
+        if each > 0:
+            room = min(room, left / each * session.evaluator.slots)
+        elif left == 0:
+            room = 0
+    return min(room, schedule.FINALISTS * schedule.SEEDS_EACH)

@@ -1,0 +1,127 @@
+"""What to do next: the forced share of the program, the rest from the architect."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from vitruvius.agents.chairs import Proposal
+from vitruvius.agents.view import RunView
+from vitruvius.errors import ToolError
+from vitruvius.events import EventKind
+from vitruvius.graphs import schedule
+from vitruvius.graphs.session import Session
+from vitruvius.memory.records import Decision, DecisionStatus, Origin, Trial
+from vitruvius.spaces.space import Architecture
+from vitruvius.tools.decisions import Train
+
+REDRAWS = 50  # tries for a uniform draw that the run has not seen
+
+
+async def decide(session: Session) -> Decision | None:
+    """Returns the stored decision of this step; None when there is nothing left to decide."""
+    ledger, run_id = session.ledger, session.run.id
+    step = await session.call(session.steps)
+    trials = await session.call(session.trials)
+    left = session.search_left(await session.call(session.spent))
+    if left < 1:
+        return None
+    room = int(min(session.batch, left))
+    forced = await session.call(_forced, session, trials, room, step)
+    call: dict[str, Any] = {"tool": "train", "reason": "uniform design", "trials": forced}
+    author = "design"
+    if len(forced) < room:
+        view = await session.call(session.view, step, "architect", room - len(forced))
+        proposal = await _propose(session, view)
+        await session.call(_book, session, proposal, step)
+        if proposal is not None:
+            author = proposal.author
+            call = proposal.decision.model_dump(mode="json")
+            if isinstance(proposal.decision, Train):
+                chosen = [session.space.parse(s) for s in proposal.decision.architectures]
+                call["trials"] = forced + [
+                    _planned(session, a, Origin.ARCHITECT, session.run.seed) for a in chosen
+                ]
+        elif not forced:
+            return None
+    decision = await session.call(
+        ledger.add_decision, run_id, step, author, call, DecisionStatus.ACCEPTED
+    )
+    session.tell(
+        EventKind.DECISION,
+        _words(decision),
+        author=author,
+        tool=call["tool"],
+        status=decision.status,
+    )
+    return decision
+
+
+async def _propose(session: Session, view: RunView) -> Proposal | None:
+    """Returns the architect's proposal, or None where the region has nothing untried."""
+    try:
+        return await session.architect.decide(view)
+    except ToolError as error:
+        session.tell(EventKind.WARNING, str(error))
+        return None
+
+
+def _book(session: Session, proposal: Proposal | None, step: int) -> None:
+    if proposal is None:
+        return
+    for call in proposal.calls:
+        session.ledger.add_call(session.run.id, call)
+    for down in proposal.turned_down:
+        session.ledger.add_decision(
+            session.run.id, step, proposal.author, {"text": down.text}, down.status, down.problem
+        )
+        session.tell(EventKind.WARNING, f"turned down ({down.status}): {down.problem}")
+
+
+def _forced(session: Session, trials: list[Trial], room: int, step: int) -> list[dict[str, Any]]:
+    verifications = session.ledger.count_marks(session.run.id, "verified")
+    incumbent = next(iter(session.leaders(1)), None)
+    origins = schedule.forced_origins(
+        trials,
+        explore=session.policy.explore,
+        control=session.policy.control,
+        repeats_due=schedule.repeats_due(trials, verifications, session.task.is_noisy)
+        if incumbent is not None
+        else 0,
+        room=room,
+    )
+    rng = session.rng("uniform", step)
+    seen = {t.architecture for t in trials if t.origin != Origin.CONTROL}
+    plan = []
+    for origin in origins:
+        if origin == Origin.REPEAT and incumbent is not None:
+            seed = session.run.seed + sum(t.architecture == incumbent for t in trials)
+            plan.append(_planned(session, incumbent, origin, seed))
+            continue
+        architecture = session.space.sample(rng)
+        for _ in range(REDRAWS if origin == Origin.EXPLORE else 0):
+            if architecture not in seen:
+                break
+            architecture = session.space.sample(rng)
+        seen.add(architecture)
+        plan.append(_planned(session, architecture, origin, session.run.seed))
+    return plan
+
+
+def _planned(
+    session: Session, architecture: Architecture, origin: Origin, seed: int
+) -> dict[str, Any]:
+    return {
+        "spec": architecture.spec,
+        "origin": origin.value,
+        "seed": seed,
+        # A uniform trial is a draw of the sampler itself: its weight against it is one.
+        "propensity": 1.0 if origin in (Origin.EXPLORE, Origin.CONTROL) else None,
+    }
+
+
+def _words(decision: Decision) -> str:
+    call = decision.call
+    if call["tool"] != "train":
+        return f"{decision.author}: {call['tool']}. {call.get('reason', '')}"
+    count = len(call["trials"])
+    return f"{decision.author}: train {count}. {call.get('reason', '')}"

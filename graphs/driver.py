@@ -1,0 +1,233 @@
+"""One process driving one run: lease, heartbeat, engines, checkpoints, and the graph."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+import uuid
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiosqlite
+from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
+from langgraph.types import Command
+
+from vitruvius.agents.analyst import Analyst
+from vitruvius.agents.llm import create_chairs
+from vitruvius.agents.models import resolve_model
+from vitruvius.errors import VitruviusError
+from vitruvius.events import Event, EventKind, Listener
+from vitruvius.graphs.log import logged
+from vitruvius.graphs.search import create_search_graph
+from vitruvius.graphs.session import Policy, Session
+from vitruvius.memory.index import PrincipleIndex
+from vitruvius.memory.ledger import Ledger
+from vitruvius.memory.records import Run, RunStatus
+from vitruvius.settings import Settings
+from vitruvius.spaces.space import SearchSpace
+from vitruvius.tasks.task import Task
+from vitruvius.tools.evaluator import create_evaluator
+from vitruvius.tools.report import write_report
+
+HEARTBEAT_S = 5.0
+KEPT_CHECKPOINTS = 50
+MODEL_BATCH = 4  # a model names up to so many architectures at once
+STEPS_PER_TRIAL = 40  # bound on graph steps, far above what one trial takes
+
+Ask = Callable[[Mapping[str, Any]], Mapping[str, Any]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """What is needed to drive a run: its row, the objects it names, and this process's wishes."""
+
+    run: Run
+    home: Path
+    settings: Settings
+    space: SearchSpace
+    task: Task
+    listener: Listener
+    ask: Ask | None
+    stopping: asyncio.Event
+
+
+async def drive(job: Job) -> RunStatus:
+    """Drives the run until it is done or stopped, and returns which.
+
+    Raises:
+        RunHeld: another live process drives it.
+        VitruviusError: the run cannot go on; what was finished is kept and it can be resumed.
+    """
+    key = job.settings.api_key
+    secrets = [key.get_secret_value()] if key else []
+    ledger = await asyncio.to_thread(Ledger.open, job.home, secrets=secrets)
+    driver = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+    try:
+        await asyncio.to_thread(ledger.claim, job.run.id, driver)
+        status = RunStatus.INTERRUPTED
+        try:
+            async with _session(job, ledger, driver) as session:
+                await _search(job, session)
+                if not session.stopping.is_set():
+                    status = RunStatus.DONE
+        finally:
+            await asyncio.to_thread(ledger.release, job.run.id, driver, status)
+        await asyncio.to_thread(_report, job, ledger, status)
+        return status
+    finally:
+        await asyncio.to_thread(ledger.close)
+
+
+def _report(job: Job, ledger: Ledger, status: RunStatus) -> None:
+    """Writes the report, once the run's row says how it ended."""
+    run_dir = job.home / "runs" / job.run.id
+    path = write_report(ledger, job.run.id, job.space, job.task, run_dir)
+    text = f"run {job.run.id} is {status}; report: {path}"
+    job.listener(
+        Event(
+            kind=EventKind.DONE,
+            text=text,
+            data={"run": job.run.id, "status": status, "report": str(path)},
+        )
+    )
+
+
+@contextlib.asynccontextmanager
+async def _session(job: Job, ledger: Ledger, driver: str) -> AsyncIterator[Session]:
+    """Opens the engines of a run and closes them, whatever happens."""
+    log = contextlib.ExitStack()
+    session = await asyncio.to_thread(_open, job, ledger, driver, log)
+    heartbeat = asyncio.create_task(_heartbeat(session))
+    try:
+        yield session
+    finally:
+        heartbeat.cancel()
+        await session.evaluator.aclose()
+        await asyncio.to_thread(session.index.close)
+        await asyncio.to_thread(log.close)
+        with contextlib.suppress(asyncio.CancelledError):
+            await heartbeat
+
+
+def _open(job: Job, ledger: Ledger, driver: str, log: contextlib.ExitStack) -> Session:
+    run_dir = job.home / "runs" / job.run.id
+    settings = job.settings
+    analyst = Analyst()
+    resolved = resolve_model(settings)
+    architect, theorist = create_chairs(settings, analyst, resolved)
+    evaluator = create_evaluator(
+        job.task,
+        job.space,
+        run_dir=run_dir,
+        workers=settings.workers,
+        deadline_s=settings.deadline_s,
+        memory_mib=settings.memory_mib,
+    )
+    session = Session(
+        ledger=ledger,
+        index=PrincipleIndex(job.home, ledger),
+        run=job.run,
+        run_dir=run_dir,
+        space=job.space,
+        task=job.task,
+        evaluator=evaluator,
+        architect=architect,
+        theorist=theorist,
+        policy=Policy(
+            explore=settings.explore,
+            control=settings.control,
+            reflect_every=settings.reflect_every,
+            cut_loss=settings.cut_loss,
+            trust_to_cut=settings.trust_to_cut,
+        ),
+        driver=driver,
+        batch=evaluator.slots if architect is analyst else max(evaluator.slots, MODEL_BATCH),
+        asks=job.ask is not None,
+        listener=log.enter_context(logged(run_dir, job.listener)),
+        stopping=job.stopping,
+    )
+    session.tell(
+        EventKind.STARTED,
+        f"run {job.run.id}: {job.task.name} on {job.space.name}. {resolved.words}",
+        run=job.run.id,
+        space=job.space.name,
+        task=job.task.name,
+        metric=job.task.metric,
+        model=resolved.model or "analyst",
+        budget=job.run.budget,
+        workers=evaluator.slots,
+    )
+    return session
+
+
+async def _heartbeat(session: Session) -> None:
+    """Renews the lease; where another process has taken it, stops this one."""
+    try:
+        while True:
+            await asyncio.sleep(HEARTBEAT_S)
+            if await asyncio.to_thread(session.beat):
+                session.stopping.set()
+    except VitruviusError:
+        session.stopping.set()
+        raise
+
+
+async def _search(job: Job, session: Session) -> None:
+    """Runs the graph; answers its questions; keeps the last checkpoints only."""
+    path = job.home / "checkpoints.db"
+    async with AsyncSqliteSaver.from_conn_string(str(path)) as saver:
+        graph = create_search_graph(saver)
+        trials = job.run.budget.trials or 1_000_000
+        config: Any = {
+            "configurable": {"thread_id": job.run.id},
+            "recursion_limit": 200 + STEPS_PER_TRIAL * trials,
+        }
+        thinning = asyncio.create_task(_thin_regularly(saver.conn, job.run.id))
+        try:
+            given: Any = {"run_id": job.run.id}
+            while given is not None:
+                state = await graph.ainvoke(given, config, context=session, durability="sync")
+                given = await _answer(job, state)
+        finally:
+            thinning.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await thinning
+            await thin_checkpoints(saver.conn, job.run.id)
+
+
+async def _answer(job: Job, state: Mapping[str, Any]) -> Any:
+    """Returns what resumes the graph after its question; None where it asked none."""
+    questions = state.get("__interrupt__")
+    if not questions or job.ask is None:
+        return None
+    answer = await asyncio.to_thread(job.ask, questions[0].value)
+    return Command(resume=dict(answer))
+
+
+async def _thin_regularly(conn: aiosqlite.Connection, thread_id: str) -> None:
+    while True:
+        await asyncio.sleep(HEARTBEAT_S)
+        await thin_checkpoints(conn, thread_id)
+
+
+async def thin_checkpoints(conn: aiosqlite.Connection, thread_id: str) -> None:
+    """Deletes all but the last checkpoints of a thread: the ledger alone suffices to resume."""
+    cursor = await conn.execute(
+        "SELECT checkpoint_id FROM checkpoints WHERE thread_id = ? "
+        "ORDER BY checkpoint_id DESC LIMIT 1 OFFSET ?",
+        (thread_id, KEPT_CHECKPOINTS - 1),
+    )
+    row = await cursor.fetchone()
+    await cursor.close()
+    if row is None:
+        return
+    for table in ("writes", "checkpoints"):
+        await conn.execute(
+            f"DELETE FROM {table} WHERE thread_id = ? AND checkpoint_id < ?",
+            (thread_id, row[0]),
+        )
+    await conn.commit()

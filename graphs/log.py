@@ -1,0 +1,56 @@
+"""A run's log: every event as a line of JSON beside the run's other files."""
+
+from __future__ import annotations
+
+import json
+import logging
+import queue
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from logging.handlers import QueueHandler, QueueListener
+from pathlib import Path
+
+from vitruvius.events import Event, EventKind, Listener
+
+
+class _JsonLines(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        row = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(),
+            "level": record.levelname,
+            "kind": getattr(record, "kind", "log"),
+            "text": record.getMessage(),
+        }
+        return json.dumps(row)
+
+
+@contextmanager
+def logged(run_dir: Path, listener: Listener) -> Iterator[Listener]:
+    """Yields a listener that writes each event to `log.jsonl` and passes it on.
+
+    Event texts hold no keys: a chair's errors are redacted where they are caught.
+    """
+    run_dir.mkdir(parents=True, exist_ok=True)
+    handler = logging.FileHandler(run_dir / "log.jsonl", encoding="utf-8")
+    handler.setFormatter(_JsonLines())
+    lines: queue.SimpleQueue[logging.LogRecord] = queue.SimpleQueue()
+    writer = QueueListener(lines, handler)  # a thread of its own: the event loop never writes
+    writer.start()
+    relay = QueueHandler(lines)
+    logger = logging.getLogger(f"vitruvius.runs.{run_dir.name}")
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    logger.addHandler(relay)
+
+    def listen(event: Event) -> None:
+        level = logging.WARNING if event.kind == EventKind.WARNING else logging.INFO
+        logger.log(level, event.text, extra={"kind": event.kind.value})
+        listener(event)
+
+    try:
+        yield listen
+    finally:
+        logger.removeHandler(relay)
+        writer.stop()
+        handler.close()

@@ -1,0 +1,167 @@
+"""Cuts: made where the evidence licenses them, undone where it no longer does."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from vitruvius.agents.view import PrincipleView
+from vitruvius.errors import ToolError
+from vitruvius.events import EventKind
+from vitruvius.graphs.session import Session
+from vitruvius.memory.effects import licenses_cut
+from vitruvius.memory.records import CutRecord, Decision, Standing
+from vitruvius.spaces.region import Cut
+from vitruvius.spaces.rules import words
+
+MAX_CUTS = 6
+USELESS_CUT = 0.98  # a cut that keeps more than this share saves nothing
+
+
+def prune_by_evidence(session: Session) -> None:
+    """Brings the region in line with the last verification; doing so twice changes nothing.
+
+    The bounds of all cuts in force add up to at most the limit that one cut has.
+    """
+    principles = {view.version.name: view for view in session.principles()}
+    step = session.steps()
+    loss = _undo_unlicensed(session, principles, step)
+    undone_by_hand = {
+        cut.principle
+        for cut in session.ledger.cuts(session.run.id)
+        if cut.undone_by not in (None, "evidence")
+    }
+    candidates = [
+        view
+        for name, view in principles.items()
+        if name not in undone_by_hand and _licence_problem(session, view) is None
+    ]
+    for view in sorted(candidates, key=_removed, reverse=True):
+        fits = loss + _loss(view) <= session.policy.cut_loss
+        if fits and len(_in_force(session)) < MAX_CUTS:
+            made = _try_cut(session, view, "the evidence licenses it", step)
+            loss += _loss(view) if made is not None else 0.0
+
+
+def _undo_unlicensed(session: Session, principles: Mapping[str, PrincipleView], step: int) -> float:
+    """Undoes what has lost its licence; returns the summed bounds of what stays."""
+    loss = 0.0
+    for cut in _in_force(session):
+        view = principles.get(cut.principle)
+        problem = _lost_licence(session, cut, view)
+        if problem is None and loss + _loss(view) > session.policy.cut_loss:
+            problem = f"together the cuts could remove {loss + _loss(view):.0%} of the best 1 %"
+        if problem is None:
+            loss += _loss(view)
+            continue
+        session.ledger.undo_cut(session.run.id, cut.number, step, "evidence", problem)
+        session.tell(
+            EventKind.CUT,
+            f"cut {cut.number} undone: {problem}",
+            cut=cut.number,
+            principle=cut.principle,
+            undone=True,
+        )
+    return loss
+
+
+def _loss(view: PrincipleView | None) -> float:
+    return view.evidence.top_loss_high if view is not None and view.evidence is not None else 0.0
+
+
+def prune_by_decision(session: Session, decision: Decision) -> str:
+    """Cuts or undoes as a chair asked, if the evidence allows it; returns what happened.
+
+    Raises:
+        ToolError: the cut has no licence, is there already, or would leave too little.
+    """
+    call, step = decision.call, decision.step
+    reason = str(call.get("reason") or "no reason given")
+    if call["action"] == "undo":
+        session.ledger.undo_cut(session.run.id, int(call["cut"]), step, decision.author, reason)
+        return f"cut {call['cut']} is undone"
+    name = str(call["principle"])
+    view = next((v for v in session.principles() if f"P{v.version.principle}" == name), None)
+    if view is None:
+        raise ToolError(f"this run has no principle {name}")
+    problem = _licence_problem(session, view)
+    if problem is not None:
+        raise ToolError(f"{name} may not cut: {problem}")
+    made = _try_cut(session, view, reason, step)
+    if made is None:
+        raise ToolError(f"{name} may not cut: it would add nothing, or leave too little")
+    return f"cut {made.number} by {view.version.name}: {words(made.rule)}"
+
+
+def _in_force(session: Session) -> list[CutRecord]:
+    return [cut for cut in session.ledger.cuts(session.run.id) if cut.in_force]
+
+
+def _removed(view: PrincipleView) -> float:
+    return 1.0 - view.evidence.kept if view.evidence else 0.0
+
+
+def _licence_problem(session: Session, view: PrincipleView) -> str | None:
+    """Returns why a version may not cut now, or None."""
+    evidence = view.evidence
+    if evidence is None:
+        return "it is not measured in this run yet"
+    if evidence.standing != Standing.SUPPORTED:
+        return f"it is {evidence.standing}"
+    if not licenses_cut(evidence, session.policy.cut_loss):
+        return (
+            f"it could remove {evidence.top_loss_high:.0%} of the best 1 % "
+            f"(limit {session.policy.cut_loss:.0%})"
+        )
+    return None
+
+
+def _lost_licence(session: Session, cut: CutRecord, view: PrincipleView | None) -> str | None:
+    if view is None:
+        return f"{cut.principle} is rewritten or retired"
+    if cut.provisional and view.evidence is None:
+        return None
+    if cut.provisional and view.standing == Standing.CANDIDATE:
+        return None  # neither borne out nor contradicted so far
+    return _licence_problem(session, view)
+
+
+def _try_cut(
+    session: Session, view: PrincipleView, reason: str, step: int, *, provisional: bool = False
+) -> CutRecord | None:
+    region, version, evidence = session.region(), view.version, view.evidence
+    if any(
+        cut.principle == version.name or cut.rule.key == version.rule.key for cut in region.cuts
+    ):
+        return None
+    cut = Cut(number=0, rule=version.rule, principle=version.name, reason=reason)
+    try:
+        smaller = region.with_cut(cut)
+    except ToolError:
+        return None
+    if smaller.fraction() > USELESS_CUT * region.fraction():
+        return None
+    record = session.ledger.add_cut(
+        session.run.id,
+        step,
+        rule=version.rule,
+        principle=version.name,
+        reason=reason,
+        provisional=provisional,
+        kept=smaller.fraction(),
+        top_loss_high=evidence.top_loss_high if evidence else 0.0,
+    )
+    session.tell(
+        EventKind.CUT,
+        f"cut {record.number} by {version.name}: keep {words(version.rule)} "
+        f"({smaller.fraction():.0%} of the space is left)",
+        cut=record.number,
+        principle=version.name,
+        kept=record.kept,
+        undone=False,
+    )
+    return record
+
+
+def cut_provisionally(session: Session, view: PrincipleView, reason: str) -> None:
+    """Cuts on the word of earlier runs; this run's evidence takes its place."""
+    _try_cut(session, view, reason, 0, provisional=True)

@@ -1,0 +1,109 @@
+"""When what happens: pure functions of where a run stands. The loop belongs to the program."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from vitruvius.memory.records import Budget, Origin, Spent, Trial
+
+CONFIRM_SHARE = 0.15
+FINALISTS = 3
+INITIAL_DRAWS = 4
+MAX_IDLE = 6  # decisions without a training before a reflection
+MAX_REPEATS = 5
+STALL = 12  # results without a better one
+SEEDS_EACH = 3  # fresh seeds of a finalist where the budget names no trials
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """Where a run stands, derived from its ledger rows alone."""
+
+    closed: int  # search trials with an outcome
+    reflected_at: int  # of them, how many the last verification saw
+    verify_due: bool  # a reflection has no verification yet
+    idle: int  # decisions since the last training or reflection
+    since_best: int  # results since the best one
+    has_open_decision: bool
+    is_search_over: bool
+
+
+def next_node(
+    progress: Progress, reflect_every: int
+) -> Literal["verify", "architect", "reflect", "confirm"]:
+    """Returns what is due, the same after a resume as without one."""
+    if progress.verify_due:
+        return "verify"
+    if progress.has_open_decision:
+        return "architect"
+    new = progress.closed - progress.reflected_at
+    if progress.is_search_over:
+        return "reflect" if new > 0 else "confirm"
+    stalled = progress.since_best >= STALL and 2 * new >= reflect_every
+    if new >= reflect_every or stalled or progress.idle >= MAX_IDLE:
+        return "reflect"
+    return "architect"
+
+
+def confirm_reserve(budget: Budget, is_noisy: bool) -> int:
+    """Returns how many trials of a budget are kept for confirmation; 0 where none can differ."""
+    if not is_noisy or budget.trials is None:
+        return 0
+    return min(math.ceil(CONFIRM_SHARE * budget.trials), budget.trials - 1)
+
+
+def search_trials_left(budget: Budget, spent: Spent, is_noisy: bool) -> float:
+    """Returns how many more trials the search may open; infinity without a limit on trials.
+
+    Zero once any other limit is used up, wall time less the share for confirmation.
+    """
+    share = 1.0 - CONFIRM_SHARE if is_noisy else 1.0
+    if budget.wall_s is not None and spent.wall_s >= share * budget.wall_s:
+        return 0
+    if budget.tokens is not None and spent.tokens >= budget.tokens:
+        return 0
+    if budget.dollars is not None and spent.dollars >= budget.dollars:
+        return 0
+    if budget.trials is None:
+        return math.inf
+    return max(0, budget.trials - confirm_reserve(budget, is_noisy) - spent.trials)
+
+
+def forced_origins(
+    trials: Sequence[Trial], *, explore: float, control: float, repeats_due: int, room: int
+) -> list[Origin]:
+    """Returns the trials that the next decision must hold whatever the architect wants.
+
+    The first design is `INITIAL_DRAWS` uniform draws; then a uniform draw whenever their share
+    has fallen below `explore`, a control whenever its own has, and the repeats that are due.
+    """
+    n_uniform = sum(trial.origin == Origin.EXPLORE for trial in trials)
+    if n_uniform < INITIAL_DRAWS:
+        return [Origin.EXPLORE] * min(room, INITIAL_DRAWS - n_uniform)
+    n_control = sum(trial.origin == Origin.CONTROL for trial in trials)
+    total = len(trials) + room
+    forced = [Origin.CONTROL] * _owed(n_control, control * total)
+    forced += [Origin.EXPLORE] * _owed(n_uniform, explore * total)
+    forced += [Origin.REPEAT] * repeats_due
+    return forced[:room]
+
+
+def _owed(have: int, want: float) -> int:
+    return max(0, math.ceil(want - have))
+
+
+def repeats_due(trials: Sequence[Trial], verifications: int, is_noisy: bool) -> int:
+    """Returns 1 if the incumbent should be trained once more for the noise floor, else 0."""
+    made = sum(trial.origin == Origin.REPEAT for trial in trials)
+    return int(is_noisy and made < min(verifications, MAX_REPEATS))
+
+
+def confirm_seeds(left: float) -> tuple[int, int]:
+    """Returns (finalists, fresh seeds each) for the confirmation, within `left` trials."""
+    if math.isinf(left):
+        return FINALISTS, SEEDS_EACH
+    finalists = min(FINALISTS, int(left))
+    return finalists, int(left) // finalists if finalists else 0

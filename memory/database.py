@@ -1,0 +1,115 @@
+"""The ledger's database: one SQLite file, short transactions, errors in plain words."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
+from threading import RLock
+from typing import Any
+
+from sqlalchemy import Connection, Engine, StaticPool, create_engine, event
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import DatabaseError
+
+from vitruvius.errors import ConfigError, VitruviusError
+
+BUSY_S = 30.0
+
+
+class Database:
+    """An engine whose writes are serialised by SQLite and whose errors are sentences.
+
+    WAL with synchronous=NORMAL: a commit is in the operating system's hands when it returns, so
+    no acknowledged row is lost by `kill -9`; a power cut may take the last commits, never the
+    file. Full synchronisation would cost a disk flush per commit.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        """Makes the engine; `path` None keeps everything in memory."""
+        self.place = "the ledger in memory" if path is None else str(path)
+        # one connection serves all threads of a ledger in memory, one at a time
+        self._turn: AbstractContextManager[Any] = RLock() if path is None else nullcontext()
+        self._engine = _create_engine(path)
+        self._writer = self._engine.execution_options(begin="BEGIN IMMEDIATE")
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """Yields a connection that sees one state of the ledger."""
+        with self._turn, told_plainly(self.place), self._engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """Yields the only writing connection; commits at the end, or nothing is written."""
+        with self._turn, told_plainly(self.place), self._writer.begin() as connection:
+            yield connection
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+
+def _create_engine(path: Path | None) -> Engine:
+    if path is None:
+        engine = create_engine(
+            "sqlite://", poolclass=StaticPool, connect_args={"check_same_thread": False}
+        )
+    else:
+        url = URL.create("sqlite", database=str(path))
+        engine = create_engine(url, pool_size=8, max_overflow=-1, connect_args={"timeout": BUSY_S})
+    event.listen(engine, "connect", _prepare)
+    event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _prepare(dbapi_connection: sqlite3.Connection, record: object) -> None:
+    dbapi_connection.isolation_level = None  # transactions begin where we say, in `_begin`
+    for pragma in ("foreign_keys=ON", "synchronous=NORMAL", "temp_store=MEMORY"):
+        dbapi_connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin(connection: Connection) -> None:
+    connection.exec_driver_sql(connection.get_execution_options().get("begin", "BEGIN"))
+
+
+@contextmanager
+def told_plainly(place: str) -> Iterator[None]:
+    """Turns the database's errors into one sentence that says what to do.
+
+    Raises:
+        ConfigError: where the file or its folder is at fault.
+        VitruviusError: where the disk is full or another process keeps the lock.
+    """
+    try:
+        yield
+    except (DatabaseError, sqlite3.DatabaseError) as error:
+        said = str(error.orig if isinstance(error, DatabaseError) else error)
+        plain = _in_words(said, place)
+        if plain is None:
+            raise
+        raise plain from error
+
+
+def _in_words(said: str, place: str) -> VitruviusError | None:
+    if "disk is full" in said or "disk I/O error" in said:
+        return VitruviusError(
+            f"cannot write {place} ({said}): free some disk space, then resume; "
+            "what was recorded before is kept"
+        )
+    if "readonly" in said or "unable to open" in said:
+        return ConfigError(
+            f"cannot write {place} ({said}): make it writable or choose another home "
+            "with --home or VITRUVIUS_HOME"
+        )
+    if "not a database" in said or "malformed" in said:
+        return ConfigError(
+            f"{place} is damaged or not a ledger ({said}): move it away, or put back a backup"
+        )
+    if "locked" in said:
+        return VitruviusError(
+            f"another process has kept {place} locked for {BUSY_S:g} s: end it, then try again"
+        )
+    if "FOREIGN KEY" in said:
+        return VitruviusError(f"{place} has no such run, decision, result or principle: {said}")
+    return None

@@ -1,0 +1,296 @@
+"""The effect of rules, measured on a run's trials: what a principle may claim, and may cut."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import ndtr, ndtri
+
+from vitruvius.memory.population import Population, describe_population, is_uniform
+from vitruvius.memory.ranking import learn, quality
+from vitruvius.memory.records import Evidence, PrincipleVersion, Standing, Trial
+from vitruvius.spaces.reference import reference_features
+from vitruvius.spaces.region import Region
+from vitruvius.spaces.rules import holds
+from vitruvius.spaces.space import BoolArray, FloatArray, SearchSpace
+from vitruvius.tasks.task import Metric
+
+MIN_TRIALS = 4
+MIN_SIDE = 2  # trials that a supported rule needs on either side
+ALPHA = 0.05
+FALSE_DISCOVERIES = 0.10  # Benjamini & Hochberg 1995
+DOUBT = 1.64  # standard errors at which the randomised trials contradict the model
+TOP = 0.01
+TOP_BOUND = 0.90
+SHOWN = 10  # trials named for and against
+WIDEST = 8.0  # bound of an interval that says nothing, in normal-score units
+
+Key = tuple[int, int]  # principle, version
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contrast:
+    """Effect of one rule: satisfied minus not, averaged over the space's sampler."""
+
+    effect: float
+    sd: float
+    doubly_robust: float | None
+    doubly_robust_sd: float
+    points: float | None
+    top_loss: float
+    top_loss_high: float
+    kept: float
+
+
+def measure(
+    *,
+    run_id: str,
+    space: SearchSpace,
+    metric: Metric,
+    trials: Sequence[Trial],
+    versions: Sequence[PrincipleVersion],
+    previous: Mapping[Key, Evidence],
+    proposed_ever: int,
+    region: Region | None = None,
+) -> list[Evidence]:
+    """Returns the evidence for each version from the run's own trials. Deterministic.
+
+    Args:
+        run_id: of the trials.
+        space: whose sampler weights the effect.
+        metric: gives the direction.
+        trials: of the run, in order of number; see `ranking.quality` for those that count.
+        versions: to be measured; each must fit the space.
+        previous: last evidence of this run by principle and version, for standing and looks.
+        proposed_ever: rules proposed so far, retired ones included; corrects for many tests.
+        region: whose best 1 % a cut must keep; None: the whole space.
+
+    Raises:
+        ToolError: if a rule does not fit the space.
+    """
+    lesson = learn(trials, metric)
+    if len(lesson.trials) < MIN_TRIALS or not versions:
+        return []
+    population = describe_population(space, lesson)
+    reference = reference_features(space)
+    features = space.featurise([trial.architecture for trial in lesson.trials])
+    inside = region.mask(reference) if region is not None else np.ones(len(reference), np.bool_)
+    satisfied = [holds(version.rule, space, features) for version in versions]
+    contrasts = [
+        contrast(population, holds(v.rule, space, reference), met, inside, metric)
+        for v, met in zip(versions, satisfied, strict=True)
+    ]
+    looks = [_look(previous.get((v.principle, v.version)), trials[-1].number) for v in versions]
+    p_values = [_p_value(c, look) for c, look in zip(contrasts, looks, strict=True)]
+    discovered = discoveries(p_values, max(proposed_ever, len(versions)))
+    rows = zip(versions, satisfied, contrasts, looks, p_values, discovered, strict=True)
+    found = []
+    for version, met, one, look, p_value, is_discovery in rows:
+        half = float(-ndtri(spent_alpha(look) / 2)) * one.sd
+        standing = _standing(
+            version,
+            previous.get((version.principle, version.version)),
+            one,
+            half,
+            is_discovery and min(met.sum(), (~met).sum()) >= MIN_SIDE,
+        )
+        supporting, contradicting = _witnesses(population, met)
+        found.append(
+            Evidence(
+                run_id=run_id,
+                principle=version.principle,
+                version=version.version,
+                up_to=trials[-1].number,
+                look=look,
+                n_in=int(met.sum()),
+                n_out=int((~met).sum()),
+                effect=one.effect,
+                low=max(one.effect - half, -WIDEST),
+                high=min(one.effect + half, WIDEST),
+                p_value=p_value,
+                doubly_robust=one.doubly_robust,
+                points=one.points,
+                top_loss=one.top_loss,
+                top_loss_high=one.top_loss_high,
+                kept=one.kept,
+                standing=standing,
+                supporting=supporting,
+                contradicting=contradicting,
+            )
+        )
+    return found
+
+
+def contrast(
+    population: Population,
+    there: BoolArray,
+    here: BoolArray,
+    inside: BoolArray,
+    metric: Metric,
+) -> Contrast:
+    """Returns the effect of a rule.
+
+    Args:
+        population: the model of the run at the reference sample.
+        there: which of the reference sample satisfy the rule [M].
+        here: which trials do [N].
+        inside: which of the reference sample lie in the region [M].
+        metric: for the effect in its unit.
+    """
+    kept = float(there.mean())
+    loss, high = _top_loss(population, there, inside)
+    if kept in (0.0, 1.0):
+        return Contrast(
+            effect=0.0,
+            sd=math.inf,
+            doubly_robust=None,
+            doubly_robust_sd=math.inf,
+            points=None,
+            top_loss=loss,
+            top_loss_high=high,
+            kept=kept,
+        )
+    weights = there / there.sum() - ~there / (~there).sum()
+    effect = float(weights @ population.mean)
+    robust, robust_sd = _doubly_robust(population, here, effect)
+    return Contrast(
+        effect=effect,
+        sd=float((population.draws @ weights).std()),
+        doubly_robust=robust,
+        doubly_robust_sd=robust_sd,
+        points=_points(population, there, metric),
+        top_loss=loss,
+        top_loss_high=high,
+        kept=kept,
+    )
+
+
+def spent_alpha(look: int) -> float:
+    """Returns the error that look 1, 2, ... may spend; all looks together spend `ALPHA`."""
+    return ALPHA * 6 / (math.pi * look) ** 2
+
+
+def discoveries(p_values: Sequence[float], tests: int) -> list[bool]:
+    """Returns which p-values are discoveries among `tests` at a rate of `FALSE_DISCOVERIES`."""
+    order = np.argsort(p_values, kind="stable")
+    limits = FALSE_DISCOVERIES * np.arange(1, len(p_values) + 1) / max(tests, 1)
+    passed = np.flatnonzero(np.asarray(p_values)[order] <= limits)
+    best = set(order[: passed[-1] + 1].tolist()) if len(passed) else set()
+    return [i in best for i in range(len(p_values))]
+
+
+def licenses_cut(evidence: Evidence, limit: float = 0.05) -> bool:
+    """Returns whether a rule may cut the space: it is supported and keeps the best 1 %.
+
+    Args:
+        evidence: of the rule.
+        limit: highest share of the best 1 % that the cut may remove, at the upper 90 % bound.
+    """
+    return evidence.standing == Standing.SUPPORTED and evidence.top_loss_high < limit
+
+
+def noise_floor(trials: Sequence[Trial], metric: Metric) -> float | None:
+    """Returns the standard deviation between seeds, in the metric's unit; None if not measured.
+
+    Pooled over architectures with several seeds; only over those at or above the median of all
+    trials, where there are any: noise near the top is what selection has to deal with.
+    """
+    values: dict[tuple[object, str], list[float]] = {}
+    for trial in trials:
+        if (rated := quality(trial, metric)) is not None and math.isfinite(rated):
+            values.setdefault((trial.architecture, trial.fidelity), []).append(rated)
+    repeated = [np.array(group) for group in values.values() if len(group) > 1]
+    if not repeated:
+        return None
+    middle = float(np.median([v for group in values.values() for v in group]))
+    near_top = [group for group in repeated if group.mean() >= middle] or repeated
+    freedom = sum(len(group) - 1 for group in near_top)
+    return float(np.sqrt(sum(((g - g.mean()) ** 2).sum() for g in near_top) / freedom))
+
+
+def _look(before: Evidence | None, up_to: int) -> int:
+    if before is None:
+        return 1
+    return before.look if before.up_to == up_to else before.look + 1
+
+
+def _p_value(one: Contrast, look: int) -> float:
+    """Returns the two-sided p-value, corrected for the looks taken so far."""
+    if not math.isfinite(one.sd):
+        return 1.0
+    alone = 2 * float(ndtr(-abs(one.effect) / max(one.sd, 1e-12)))
+    return min(1.0, alone * ALPHA / spent_alpha(look))
+
+
+def _standing(
+    version: PrincipleVersion,
+    before: Evidence | None,
+    one: Contrast,
+    half: float,
+    is_discovery: bool,
+) -> Standing:
+    if version.edit == "retire":
+        return Standing.RETIRED
+    robust = one.doubly_robust if one.doubly_robust is not None else one.effect
+    doubted = robust * np.sign(one.effect) < -DOUBT * one.doubly_robust_sd
+    if is_discovery and one.effect - half > 0 and not doubted:
+        return Standing.SUPPORTED
+    if is_discovery and one.effect + half < 0 and not doubted:
+        return Standing.CONTRADICTED
+    was = before.standing if before is not None else Standing.CANDIDATE
+    if was in (Standing.SUPPORTED, Standing.WEAKENED):
+        return Standing.WEAKENED
+    return Standing.CANDIDATE
+
+
+def _top_loss(population: Population, there: BoolArray, inside: BoolArray) -> tuple[float, float]:
+    """Returns mean and upper bound of the share of the region's best that a cut removes."""
+    draws, lost = population.draws[:, inside], ~there[inside]
+    count = max(1, round(TOP * draws.shape[1]))
+    best = np.argpartition(-draws, count - 1, axis=1)[:, :count]
+    losses = lost[best].mean(axis=1)
+    return float(losses.mean()), float(np.quantile(losses, TOP_BOUND))
+
+
+def _doubly_robust(
+    population: Population, here: BoolArray, effect: float
+) -> tuple[float | None, float]:
+    """Returns the effect plus what the uniform trials' residuals add, and its standard error."""
+    uniform = np.array([is_uniform(trial) for trial in population.trials])
+    sides = [uniform & here, uniform & ~here]
+    if not all(side.any() for side in sides):
+        return None, math.inf
+    weights = np.array([1 / (trial.propensity or 1) for trial in population.trials])
+    inner, outer = (
+        float(np.average(population.residuals[side], weights=weights[side])) for side in sides
+    )
+    spread = float(np.std(population.residuals[uniform]))
+    error = spread * math.sqrt(sum(1 / int(side.sum()) for side in sides))
+    return effect + inner - outer, error
+
+
+def _points(population: Population, there: BoolArray, metric: Metric) -> float | None:
+    """Returns the difference in the metric's unit: scores are read as the trials' values."""
+    rated = [
+        (score, trial.value)
+        for score, trial in zip(population.scores, population.trials, strict=True)
+        if trial.value is not None
+    ]
+    if len(rated) < 2:
+        return None
+    scores, values = np.array(sorted(rated, key=lambda row: (row[0], metric.sign * row[1]))).T
+    predicted: FloatArray = np.interp(population.mean, scores, values)
+    return float(predicted[there].mean() - predicted[~there].mean())
+
+
+def _witnesses(population: Population, here: BoolArray) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Returns numbers of trials that speak for a rule and against it, the clearest first."""
+    speaks = np.where(here, 1, -1) * population.scores
+    order = np.argsort(-np.abs(speaks), kind="stable")
+    numbers = [(population.trials[i].number, speaks[i]) for i in order.tolist()]
+    supporting = [number for number, voice in numbers if voice > 0]
+    contradicting = [number for number, voice in numbers if voice < 0]
+    return tuple(supporting[:SHOWN]), tuple(contradicting[:SHOWN])

@@ -1,0 +1,58 @@
+"""The ledger: the only writer of facts, and every read that agent, report and doors need."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Self
+
+from vitruvius.memory.database import Database
+from vitruvius.memory.exchange import ExchangeRows
+from vitruvius.memory.ledger_cuts import CutRows
+from vitruvius.memory.ledger_evidence import EvidenceRows
+from vitruvius.memory.ledger_results import ResultRows
+from vitruvius.memory.ledger_runs import RunRows
+from vitruvius.memory.ledger_steps import StepRows
+from vitruvius.memory.ledger_trials import TrialRows
+from vitruvius.memory.opening import create_tables, prepare_file
+
+FILE = "ledger.db"
+
+
+class Ledger(RunRows, TrialRows, ResultRows, StepRows, CutRows, ExchangeRows, EvidenceRows):
+    """Facts in SQL. Synchronous, and safe to call from many threads and processes.
+
+    Every write is one short transaction: when a method returns, what it wrote is kept; when it
+    raises, nothing of it was written.
+    """
+
+    @classmethod
+    def open(cls, home: Path, *, secrets: Sequence[str] = ()) -> Ledger:
+        """Returns the ledger of a home folder; makes or upgrades it where needed.
+
+        `secrets` are texts, such as an API key, that must never be stored.
+
+        Raises:
+            ConfigError: where the home cannot be written, or its ledger is damaged or newer.
+        """
+        path = home / FILE
+        prepare_file(path)
+        return cls(Database(path), secrets=tuple(secrets))
+
+    @classmethod
+    def in_memory(cls) -> Ledger:
+        """Returns an empty ledger that is gone with the process; for tests and evals."""
+        database = Database(None)
+        with database.write() as connection:
+            create_tables(connection)
+        return cls(database)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes its connections."""
+        self._database.close()

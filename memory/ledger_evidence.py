@@ -1,0 +1,66 @@
+"""Evidence: what a run's trials say of a version, measured again and again, all looks kept."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from sqlalchemy import Row, func, select
+from sqlalchemy.dialects.sqlite import insert
+
+from vitruvius.memory import schema
+from vitruvius.memory.ledger_part import LedgerPart
+from vitruvius.memory.records import Evidence, Standing
+from vitruvius.memory.version_rows import split_name
+
+_evidence = schema.evidence.c
+_ORDER = (_evidence.up_to, _evidence.principle, _evidence.version)
+
+
+class EvidenceRows(LedgerPart):
+    """The `evidence` table."""
+
+    def add_evidence(self, evidence: Sequence[Evidence]) -> None:
+        """Stores measurements; one of the same version up to the same trial stays as it is."""
+        if not evidence:
+            return
+        rows = [asdict(one) for one in evidence]
+        with self._database.write() as connection:
+            connection.execute(insert(schema.evidence).on_conflict_do_nothing(), rows)
+
+    def evidence(self, run_id: str) -> list[Evidence]:
+        """Returns all measurements of a run, in order of time."""
+        query = select(schema.evidence).where(_evidence.run_id == run_id).order_by(*_ORDER)
+        with self._database.read() as connection:
+            return [_of(row) for row in connection.execute(query)]
+
+    def latest_evidence(self, run_id: str) -> dict[tuple[int, int], Evidence]:
+        """Returns the last measurement of each (principle, version) in a run."""
+        keys = (_evidence.run_id, _evidence.principle, _evidence.version)
+        last = (
+            select(*keys, func.max(_evidence.up_to).label("up_to"))
+            .where(_evidence.run_id == run_id)
+            .group_by(*keys)
+            .subquery()
+        )
+        same = [_evidence[name] == last.c[name] for name in last.c.keys()]  # noqa: SIM118
+        query = select(schema.evidence).join(last, onclause=same[0] & same[1] & same[2] & same[3])
+        with self._database.read() as connection:
+            return {(row.principle, row.version): _of(row) for row in connection.execute(query)}
+
+    def evidence_of(self, principle: int | str) -> list[Evidence]:
+        """Returns all measurements of a principle's versions over all runs."""
+        number, _ = split_name(principle)
+        query = select(schema.evidence).where(_evidence.principle == number)
+        with self._database.read() as connection:
+            rows = connection.execute(query.order_by(_evidence.run_id, *_ORDER))
+            return [_of(row) for row in rows]
+
+
+def _of(row: Row[Any]) -> Evidence:
+    fields = dict(row._mapping)
+    fields["standing"] = Standing(row.standing)
+    fields["supporting"] = tuple(row.supporting)
+    fields["contradicting"] = tuple(row.contradicting)
+    return Evidence(**fields)

@@ -1,0 +1,156 @@
+"""What a run did: decisions, cuts, calls of a model, its account, its journal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from sqlalchemy import Row, Select, func, insert, select, update
+from sqlalchemy.dialects.sqlite import insert as insert_or
+
+from vitruvius.errors import ConfigError, VitruviusError
+from vitruvius.memory import schema
+from vitruvius.memory.ledger_part import LedgerPart
+from vitruvius.memory.records import Decision, DecisionStatus, Mark, ModelCall, Spent
+
+_decisions, _calls, _marks = schema.decisions.c, schema.calls.c, schema.marks.c
+_SELECT: Select[Any] = select(
+    _decisions.id,
+    _decisions.run_id,
+    _decisions.step,
+    _decisions.author,
+    _decisions.call,
+    _decisions.status,
+    _decisions.outcome,
+)
+
+
+class StepRows(LedgerPart):
+    """The `decisions`, `calls` and `marks` tables."""
+
+    def add_decision(
+        self,
+        run_id: str,
+        step: int,
+        author: str,
+        call: Mapping[str, Any],
+        status: DecisionStatus,
+        outcome: str | None = None,
+    ) -> Decision:
+        """Stores a decision before it is carried out, or one that was turned down."""
+        row = {
+            "run_id": run_id,
+            "step": step,
+            "author": author,
+            "call": self._without_keys(call),
+            "status": DecisionStatus(status),
+            "outcome": outcome,
+        }
+        with self._database.write() as connection:
+            made = connection.execute(
+                insert(schema.decisions).values(
+                    **row, was_accepted=status == DecisionStatus.ACCEPTED
+                )
+            ).inserted_primary_key
+        assert made is not None
+        return Decision(id=made[0], **row)
+
+    def open_decision(self, run_id: str) -> Decision | None:
+        """Returns the decision that was accepted and is not carried out yet, if any."""
+        query = _SELECT.where(
+            _decisions.run_id == run_id,
+            _decisions.was_accepted,
+            _decisions.status == DecisionStatus.ACCEPTED,
+        )
+        with self._database.read() as connection:
+            row = connection.execute(query.order_by(_decisions.id).limit(1)).one_or_none()
+        return None if row is None else _decision(row)
+
+    def close_decision(self, decision_id: int, status: DecisionStatus, outcome: str | None) -> None:
+        """Records what became of an accepted decision; a closed one stays as it is."""
+        query = (
+            update(schema.decisions)
+            .where(_decisions.id == decision_id, _decisions.status == DecisionStatus.ACCEPTED)
+            .values(status=DecisionStatus(status), outcome=outcome)
+        )
+        with self._database.write() as connection:
+            if connection.execute(query).rowcount:
+                return
+            if connection.scalar(select(_decisions.id).where(_decisions.id == decision_id)):
+                return
+        raise VitruviusError(f"the ledger has no decision {decision_id}")
+
+    def decisions(self, run_id: str, last: int | None = None) -> list[Decision]:
+        """Returns the run's decisions in order, those turned down included; the `last` few."""
+        query = _SELECT.where(_decisions.run_id == run_id).order_by(_decisions.id.desc())
+        with self._database.read() as connection:
+            rows = connection.execute(query if last is None else query.limit(last)).all()
+        return [_decision(row) for row in reversed(rows)]
+
+    def accepted_decisions(self, run_id: str) -> int:
+        """Returns how many decisions were accepted, whatever became of them."""
+        query = select(func.count()).where(_decisions.run_id == run_id, _decisions.was_accepted)
+        with self._database.read() as connection:
+            return connection.scalar(query) or 0
+
+    def add_call(self, run_id: str, call: ModelCall) -> None:
+        """Stores a call of a language model; keys in its texts are blanked out."""
+        row = self._without_keys(asdict(call))
+        with self._database.write() as connection:
+            connection.execute(
+                insert(schema.calls).values(run_id=run_id, created=schema.now(), **row)
+            )
+
+    def calls(self, run_id: str) -> list[ModelCall]:
+        """Returns the run's calls in order."""
+        hidden = ("id", "run_id", "created")
+        columns = [column for column in _calls if column.name not in hidden]
+        query = select(*columns).where(_calls.run_id == run_id).order_by(_calls.id)
+        with self._database.read() as connection:
+            return [ModelCall(**row._mapping) for row in connection.execute(query)]
+
+    def spent(self, run_id: str) -> Spent:
+        """Returns the run's account: trials opened, wall seconds, tokens, dollars.
+
+        Raises:
+            ConfigError: where there is no such run.
+        """
+        tokens, dollars = func.sum(_calls.tokens_in + _calls.tokens_out), func.sum(_calls.dollars)
+        wall = select(schema.runs.c.wall_s).where(schema.runs.c.id == run_id)
+        # numbers are dense, so the last one counts them
+        last = select(func.max(schema.trials.c.number)).where(schema.trials.c.run_id == run_id)
+        with self._database.read() as connection:
+            wall_s = connection.scalar(wall)
+            trials = connection.scalar(last)
+            used = connection.execute(select(tokens, dollars).where(_calls.run_id == run_id)).one()
+        if wall_s is None:
+            raise ConfigError(f"there is no run {run_id!r} in {self._database.place}")
+        return Spent(trials=trials or 0, wall_s=wall_s, tokens=used[0] or 0, dollars=used[1] or 0.0)
+
+    def mark(self, run_id: str, name: str, step: int, data: Mapping[str, Any]) -> None:
+        """Notes in the run's journal that something happened at a step; the first note stays."""
+        row = {"run_id": run_id, "name": name, "step": step, "data": self._without_keys(data)}
+        with self._database.write() as connection:
+            connection.execute(insert_or(schema.marks).values(row).on_conflict_do_nothing())
+
+    def marks(self, run_id: str, name: str, last: int | None = None) -> list[Mark]:
+        """Returns the notes of one name in order of step; the `last` few."""
+        query = (
+            select(_marks.step, _marks.data)
+            .where(_marks.run_id == run_id, _marks.name == name)
+            .order_by(_marks.step.desc())
+        )
+        with self._database.read() as connection:
+            rows = connection.execute(query if last is None else query.limit(last)).all()
+        return [Mark(run_id=run_id, name=name, step=step, data=data) for step, data in rows[::-1]]
+
+    def count_marks(self, run_id: str, name: str) -> int:
+        """Returns how many notes of one name there are."""
+        query = select(func.count()).where(_marks.run_id == run_id, _marks.name == name)
+        with self._database.read() as connection:
+            return connection.scalar(query) or 0
+
+
+def _decision(row: Row[Any]) -> Decision:
+    return Decision(**{**row._mapping, "status": DecisionStatus(row.status)})

@@ -1,0 +1,81 @@
+"""Which trials teach the model of a run, and on which scale: normal scores of ranks."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import ndtri
+from scipy.stats import rankdata
+
+from vitruvius.memory.records import Origin, ResultStatus, Trial
+from vitruvius.spaces.space import FloatArray
+from vitruvius.tasks.task import Metric
+
+MAX_TRIALS = 500
+N_BEST, N_RECENT = 200, 100  # of MAX_TRIALS; the rest is drawn at random
+WORST = (ResultStatus.DIVERGED, ResultStatus.OUT_OF_MEMORY, ResultStatus.TIMEOUT)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lesson:
+    """Trials that teach, in order of number, and their scores [N]: more is better."""
+
+    trials: tuple[Trial, ...]
+    scores: FloatArray
+
+
+def quality(trial: Trial, metric: Metric) -> float | None:
+    """Returns the trial's direction-corrected value, -inf if it ranks worst, None if neither.
+
+    Diverged, out of memory and timed out rank worst. A plain failure says nothing of how good an
+    architecture is, and a confirmation never trains the model of its run.
+    """
+    if trial.origin == Origin.CONFIRM:
+        return None
+    if trial.status in WORST:
+        return -math.inf
+    if trial.value is None or not math.isfinite(trial.value):
+        return None
+    return metric.sign * trial.value
+
+
+def learn(trials: Sequence[Trial], metric: Metric, seed: int = 0) -> Lesson:
+    """Returns at most `MAX_TRIALS` trials with normal scores of ranks within their fidelity.
+
+    Args:
+        trials: of one run, closed or not.
+        metric: gives the direction.
+        seed: of the random part of the choice above `MAX_TRIALS` trials.
+    """
+    rated = [(t, q) for t in trials if (q := quality(t, metric)) is not None]
+    values = np.array([q for _, q in rated], dtype=np.float64)
+    kept = _choose(values, seed)
+    chosen = tuple(rated[i][0] for i in kept)
+    scores = np.zeros(len(kept))
+    fidelities = np.array([trial.fidelity for trial in chosen])
+    for fidelity in sorted(set(fidelities.tolist())):
+        rows = fidelities == fidelity
+        scores[rows] = normal_scores(values[kept][rows])
+    return Lesson(trials=chosen, scores=scores)
+
+
+def normal_scores(values: FloatArray) -> FloatArray:
+    """Returns the normal quantile of each value's mid-rank; ties share theirs."""
+    if not len(values):
+        return np.empty(0)
+    return np.asarray(ndtri((rankdata(values) - 0.5) / len(values)), dtype=np.float64)
+
+
+def _choose(values: FloatArray, seed: int) -> list[int]:
+    """Returns at most `MAX_TRIALS` positions: the best, the latest and a random rest, in order."""
+    if len(values) <= MAX_TRIALS:
+        return list(range(len(values)))
+    best = np.argsort(-values, kind="stable")[:N_BEST].tolist()
+    recent = range(len(values) - N_RECENT, len(values))
+    kept = {*best, *recent}
+    rest = [i for i in range(len(values)) if i not in kept]
+    drawn = np.random.default_rng(seed).choice(rest, MAX_TRIALS - len(kept), replace=False)
+    return sorted({*kept, *drawn.tolist()})

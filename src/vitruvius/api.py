@@ -1,0 +1,133 @@
+"""Searches from Python: start one, open one, look at what it found."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vitruvius.budget import check_bounded, parse_budget
+from vitruvius.errors import ConfigError
+from vitruvius.events import Listener
+from vitruvius.handle import Ask, SearchRun, ignore
+from vitruvius.memory.ledger import Ledger
+from vitruvius.memory.records import Budget
+from vitruvius.settings import Settings, load_settings
+from vitruvius.spaces.registry import absolute_ref, load_space, source_hash
+from vitruvius.spaces.space import SearchSpace
+from vitruvius.tasks.registry import load_task
+from vitruvius.tasks.table import TabularTask
+from vitruvius.tasks.task import Task
+
+if TYPE_CHECKING:
+    pass
+
+DEFAULT_TASK = "mnist1d"
+DEFAULT_SPACE = "nb201"
+
+
+def search(
+    task: str | Task = DEFAULT_TASK,
+    space: str | SearchSpace = DEFAULT_SPACE,
+    budget: str | Budget | None = None,
+    *,
+    on_event: Listener = ignore,
+    ask: Ask | None = None,
+    **settings: Any,
+) -> SearchRun:
+    """Searches and returns the run when it is done; works in scripts and in notebooks.
+
+    Args:
+        task: a name with options (`mnist1d`, `table:nas_bench_201.parquet,metric=c10`), a user's
+            `file.py:object`, or a task.
+        space: a name with options (`nb201:channels=16`), a user's `file.py:object`, or a space.
+        budget: limits such as `"60 trials, 8h, 2M tokens, $5"`.
+        on_event: called from another thread with each event.
+        ask: called with each costly decision before it is carried out; returns
+            `{"approved": True}` or `{"approved": False, "reason": ...}`.
+        settings: any setting by name: home, model, seed, workers, explore, control, ...
+
+    Raises:
+        ConfigError: a reference, setting or budget that cannot be used; nothing was started.
+        VitruviusError: the run could not go on; `open(id).resume()` takes it up.
+    """
+    run = create(task, space, budget, **settings)
+    run.resume(on_event=on_event, ask=ask)
+    return run
+
+
+async def asearch(
+    task: str | Task = DEFAULT_TASK,
+    space: str | SearchSpace = DEFAULT_SPACE,
+    budget: str | Budget | None = None,
+    *,
+    on_event: Listener = ignore,
+    ask: Ask | None = None,
+    **settings: Any,
+) -> SearchRun:
+    """Does what `search` does, awaited. Cancelling it stops the run, which can be resumed."""
+    run = await asyncio.to_thread(create, task, space, budget, **settings)
+    await run.aresume(on_event=on_event, ask=ask)
+    return run
+
+
+def open(run_id: str, *, home: Path | str | None = None) -> SearchRun:
+    """Returns a run of the ledger, whatever its state.
+
+    Raises:
+        ConfigError: there is no such run; the sentence names the nearest.
+    """
+    resolved = load_settings({"home": home})
+    with Ledger.open(resolved.home) as ledger:
+        ledger.run(run_id)
+    return SearchRun(run_id, resolved.home)
+
+
+def create(
+    task: str | Task,
+    space: str | SearchSpace,
+    budget: str | Budget | None,
+    **settings: Any,
+) -> SearchRun:
+    """Returns a new run that waits in the ledger; `resume` starts it."""
+    text = budget if isinstance(budget, str) else None
+    resolved = load_settings({**settings, "budget": text})
+    limits = budget if isinstance(budget, Budget) else parse_budget(resolved.budget)
+    the_space = load_space(absolute_ref(space)) if isinstance(space, str) else space
+    the_task = load_task(absolute_ref(task)) if isinstance(task, str) else task
+    if isinstance(the_task, TabularTask):
+        the_task.check_space(the_space)
+    _check_budget(resolved, limits)
+    with Ledger.open(resolved.home) as ledger:
+        run = ledger.create_run(
+            space_ref=the_space.ref,
+            space_id=the_space.id,
+            space_name=the_space.name,
+            task_ref=the_task.ref,
+            task_id=the_task.id,
+            task_name=the_task.name,
+            seed=resolved.seed,
+            budget=limits,
+            settings=resolved.public(),
+            sources=source_hash(the_space.ref) | source_hash(the_task.ref),
+        )
+    key = settings.get("api_key")
+    return SearchRun(run.id, resolved.home, space=the_space, task=the_task, api_key=key)
+
+
+def _check_budget(settings: Settings, budget: Budget) -> None:
+    """Checks that the budget can run out, and that dollars can be counted."""
+    if budget.dollars is None and (budget.trials is not None or budget.wall_s is not None):
+        return
+    from vitruvius.agents.models import resolve_model
+    from vitruvius.agents.prices import price_of
+
+    model = resolve_model(settings).model
+    check_bounded(budget, spends_tokens=model is not None)
+    if budget.dollars is None or model is None:
+        return
+    if price_of(model, settings.home) is None:
+        raise ConfigError(
+            f"the budget limits dollars, but the price of model {model!r} is unknown; "
+            f"add it to {settings.home / 'prices.toml'} or drop the limit"
+        )

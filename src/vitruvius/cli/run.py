@@ -1,0 +1,192 @@
+"""Commands that drive a run: run, resume, stop."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from vitruvius.cli.console import (
+    Home,
+    Json,
+    RunId,
+    note,
+    opened,
+    print_json,
+    print_markdown,
+    run_of,
+)
+from vitruvius.errors import ConfigError
+
+if TYPE_CHECKING:
+    from vitruvius.handle import SearchRun
+
+INTERRUPTED = 130
+Workers = Annotated[
+    int | None, typer.Option(help="Trainings at once; default one a core, at most 4.")
+]
+Ask = Annotated[bool, typer.Option("--ask", help="Ask at the terminal before each costly step.")]
+
+
+def run(
+    task: Annotated[
+        str,
+        typer.Option(
+            help="mnist1d, digits, data:PATH (idx folder or .npz), table:PATH, or file.py:object; "
+            "options follow a colon: mnist1d:epochs=4."
+        ),
+    ] = "mnist1d",
+    space: Annotated[
+        str, typer.Option(help="nb201, nb201:channels=16, macro, or file.py:object.")
+    ] = "nb201",
+    budget: Annotated[
+        str | None,
+        typer.Option(help="Limits: '60 trials, 8h, 2M tokens, $5'; the first one reached ends it."),
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            help="analyst (built in, no key), a model that your endpoint serves, or auto: the "
+            "endpoint if one is set up, else the analyst."
+        ),
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of every random choice.")] = None,
+    workers: Workers = None,
+    home: Home = None,
+    control: Annotated[
+        float | None,
+        typer.Option(help="Share of trials spent on a random-search arm to compare with."),
+    ] = None,
+    explore: Annotated[
+        float | None, typer.Option(help="Share of trials drawn uniformly, outside cuts too.")
+    ] = None,
+    metric: Annotated[
+        str | None, typer.Option(help="Which metric of a table: c10, c100, in16, or a column.")
+    ] = None,
+    noise: Annotated[
+        bool,
+        typer.Option("--noise", help="Let a table answer with one recorded run, not the mean."),
+    ] = False,
+    ask: Ask = False,
+    as_json: Json = False,
+) -> None:
+    """Search for the best network of a task, and learn why it is the best.
+
+    Examples:
+      vitruvius run
+
+      vitruvius run --task digits --space macro --budget "40 trials, 30min" --seed 7
+
+      vitruvius run --task data:fashion/ --space nb201:channels=16 --budget 8h
+
+      vitruvius run --task table:nas_bench_201.parquet --metric c10 --budget "100 trials"
+
+      vitruvius run --task my_task.py:task --space my_space.py:space
+
+      OPENAI_BASE_URL=http://127.0.0.1:8080/v1 vitruvius run --model qwen3
+
+    Ctrl-C stops it so that `vitruvius resume` can go on; a second Ctrl-C leaves at once.
+    """
+    from vitruvius import api
+    from vitruvius.cli.live import Progress
+
+    ref = table_ref(task, metric, noise)
+    with Progress(quiet=as_json) as progress:
+        found = api.create(
+            ref,
+            space,
+            budget,
+            model=model,
+            seed=seed,
+            workers=workers,
+            home=home,
+            control=control,
+            explore=explore,
+        )
+        found.resume(on_event=progress, ask=progress.ask if ask else None)
+    _finish(found, as_json)
+
+
+def resume(
+    run_id: RunId = None,
+    workers: Workers = None,
+    home: Home = None,
+    ask: Ask = False,
+    as_json: Json = False,
+) -> None:
+    """Go on with a run that was stopped or killed, exactly where it stood.
+
+    Finished trainings are kept and none is done twice. User files must be as they were.
+
+    Example: vitruvius resume 261122-4f1a
+    """
+    from vitruvius import api
+    from vitruvius.cli.live import Progress
+
+    with opened(home) as ledger:
+        name = run_of(ledger, run_id).id
+        earlier = ledger.trials(name)
+    found = api.open(name, home=home)
+    with Progress(quiet=as_json, earlier=earlier) as progress:
+        found.resume(on_event=progress, ask=progress.ask if ask else None, workers=workers)
+    _finish(found, as_json)
+
+
+def stop(run_id: RunId = None, home: Home = None) -> None:
+    """Ask the process that drives a run to stop; the run can be resumed.
+
+    It cancels the trainings under way and writes its report, within seconds.
+    """
+    from vitruvius.memory.records import RunStatus
+
+    with opened(home) as ledger:
+        record = run_of(ledger, run_id)
+        if record.status != RunStatus.RUNNING:
+            print(f"run {record.id} is not running: it is {record.status}")
+            return
+        ledger.request_stop(record.id)
+    print(f"run {record.id} was asked to stop; go on with `vitruvius resume {record.id}`")
+
+
+def table_ref(task: str, metric: str | None, noise: bool) -> str:
+    """Returns the task's reference with the table's options folded in.
+
+    Raises:
+        ConfigError: the options make no sense for this task, or say a thing twice.
+    """
+    extra = {"metric": metric, "noise": "true" if noise else None}
+    for name, value in extra.items():
+        if value is None:
+            continue
+        if not task.startswith("table:"):
+            raise ConfigError(f"--{name} needs a task of the form table:PATH, got {task!r}")
+        if f",{name}=" in task:
+            raise ConfigError(f"--{name} is given twice: the task {task!r} names it too")
+        task = f"{task},{name}={value}"
+    return task
+
+
+def _finish(found: SearchRun, as_json: bool) -> None:
+    """Prints what was found and exits with the run's code."""
+    from vitruvius.cli.payloads import best_data, run_data
+    from vitruvius.memory.ledger import Ledger
+    from vitruvius.memory.records import RunStatus
+    from vitruvius.tools.report import build_report, summary
+
+    with Ledger.open(found.home) as ledger:
+        made = build_report(ledger, found.id, found.space, found.task)
+    path = found.home / "runs" / found.id / "report.md"
+    if as_json:
+        print_json(
+            {"run": run_data(made.run), "best": best_data(made), "report": str(path),
+             "distrust": list(made.distrust)}
+        )  # fmt: skip
+    else:
+        print_markdown(summary(made))
+        print(f"\nReport: {path}\nWhole report: vitruvius report {found.id}")
+    if made.run.status != RunStatus.DONE:
+        note(f"run {found.id} is {made.run.status}; go on with `vitruvius resume {found.id}`")
+        raise typer.Exit(INTERRUPTED)
+    if made.best is None:
+        note("no trial finished with a score; the report says how each one failed")
+        raise typer.Exit(1)

@@ -1,0 +1,190 @@
+"""Commands that look at runs: runs, show, report, export."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from vitruvius.cli.console import (
+    Home,
+    Json,
+    RunId,
+    home_of,
+    opened,
+    print_json,
+    print_markdown,
+    print_table,
+    run_of,
+)
+from vitruvius.errors import ConfigError
+
+if TYPE_CHECKING:
+    from vitruvius.memory.ledger import Ledger
+    from vitruvius.memory.records import Run, Trial
+    from vitruvius.tools.report import Report
+
+
+def runs(home: Home = None, as_json: Json = False) -> None:
+    """List the runs of a home, the latest first."""
+    from vitruvius.budget import budget_text
+    from vitruvius.cli.payloads import run_data
+
+    if not (home_of(home) / "ledger.db").exists():
+        print_json([]) if as_json else print(f"no runs in {home_of(home)}; try `vitruvius run`")
+        return
+    with opened(home) as ledger:
+        found = sorted(ledger.runs(), key=lambda run: (run.created, run.id), reverse=True)
+    if as_json:
+        print_json([run_data(run) for run in found])
+        return
+    print_table(
+        ("run", "status", "started (UTC)", "task", "space", "budget", "model"),
+        [
+            (
+                run.id,
+                run.status,
+                f"{run.created:%Y-%m-%d %H:%M}",
+                run.task_ref or run.task_name,
+                run.space_ref or run.space_name,
+                budget_text(run.budget),
+                str(run.settings.get("model", "?")),
+            )
+            for run in found
+        ],
+    )
+
+
+def show(
+    run_id: RunId = None,
+    trials: Annotated[bool, typer.Option("--trials", help="List every trial.")] = False,
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """Show where a run stands: account, best network so far, principles, cuts, trials.
+
+    It may be asked while the run is being driven. Test figures appear in the report only.
+    """
+    from vitruvius.cli.payloads import best_data, cut_data, run_data, trial_data, version_data
+    from vitruvius.tools.report import summary
+
+    with opened(home) as ledger:
+        run = run_of(ledger, run_id)
+        made = _report(ledger, run)
+        all_trials, spent = ledger.trials(run.id), ledger.spent(run.id)
+        latest, versions = ledger.latest_evidence(run.id), ledger.current(run.id)
+        cuts = ledger.cuts(run.id)
+    if as_json:
+        print_json(
+            {
+                "run": run_data(run),
+                "spent": vars(spent),
+                "best": best_data(made) if made else None,
+                "principles": [
+                    version_data(v, latest.get((v.principle, v.version))) for v in versions
+                ],
+                "cuts": [cut_data(cut) for cut in cuts],
+                "trials": [trial_data(trial) for trial in all_trials],
+            }
+        )
+        return
+    print(
+        f"run {run.id} is {run.status}: {run.task_ref or run.task_name} on "
+        f"{run.space_ref or run.space_name}, {spent.trials} trials, {spent.wall_s:.0f} s, "
+        f"{spent.tokens} tokens, ${spent.dollars:.2f}\n"
+    )
+    if made is not None:
+        print_markdown(summary(made))
+    if trials:
+        print_table(*_trial_table(all_trials))
+
+
+def _report(ledger: Ledger, run: Run) -> Report | None:
+    """Returns the run's report; None where its space or task cannot be made again here."""
+    from vitruvius.spaces.registry import load_space
+    from vitruvius.tasks.registry import load_task
+    from vitruvius.tools.report import build_report
+
+    if not run.space_ref or not run.task_ref:
+        return None
+    try:
+        space, task = load_space(run.space_ref), load_task(run.task_ref)
+    except ConfigError:
+        return None
+    return build_report(ledger, run.id, space, task)
+
+
+def _trial_table(trials: list[Trial]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    headers = ("trial", "origin", "status", "value", "seed", "seconds", "architecture", "message")
+    rows: list[tuple[str, ...]] = [
+        (
+            trial.name,
+            trial.origin.value,
+            trial.status.value,
+            "" if trial.value is None else f"{trial.value:.4g}",
+            str(trial.seed),
+            "" if trial.train_s is None else f"{trial.train_s:.3g}",
+            trial.architecture.text,
+            trial.message or "",
+        )
+        for trial in trials
+    ]
+    return headers, rows
+
+
+def report(
+    run_id: RunId = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Write the Markdown to this file.")
+    ] = None,
+    home: Home = None,
+) -> None:
+    """Print the report of a run: best network, doubts, principles, cuts, cost, failures.
+
+    Every number is taken from the ledger and names its trials. In a pipe it is Markdown:
+    vitruvius report > report.md
+    """
+    from vitruvius.tools.report import to_markdown
+
+    with opened(home) as ledger:
+        run = run_of(ledger, run_id)
+        made = _report(ledger, run)
+    if made is not None:
+        text = to_markdown(made)
+    else:
+        text = _stored_report(home_of(home) / "runs" / run.id / "report.md", run.id)
+    if out is None:
+        print_markdown(text)
+        return
+    try:
+        out.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"cannot write {out}: {error.strerror}") from None
+    print(f"wrote {out}")
+
+
+def _stored_report(path: Path, run_id: str) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError:
+        raise ConfigError(
+            f"the space or task of run {run_id} was given as an object or is no longer there, and "
+            f"{path} holds no report"
+        ) from None
+
+
+def export(
+    run_id: Annotated[str, typer.Argument(metavar="RUN", help="A run, like 261122-4f1a.")],
+    folder: Annotated[Path, typer.Argument(help="Folder to write into; made if it is not there.")],
+    home: Home = None,
+) -> None:
+    """Write the best network: its weights, and a module that builds it and needs only torch.
+
+    Example: vitruvius export 261122-4f1a my_network
+    """
+    from vitruvius import api
+
+    api.open(run_id, home=home).export(folder)
+    for path in sorted(folder.iterdir()):
+        print(path)

@@ -1,0 +1,36 @@
+"""What a run tells its listener while it works."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+
+class EventKind(StrEnum):
+    """What happened. `data` holds, by kind, the keys named here."""
+
+    STARTED = "started"  # run, space, task, metric (Metric), model, budget (Budget), workers
+    RECALLED = "recalled"  # principles: version names
+    DECISION = "decision"  # author, tool, status
+    TRIAL_STARTED = "trial_started"  # trial, origin
+    TRIAL_DONE = "trial_done"  # trial, origin, status, value, train_s, spent (Spent)
+    REFLECTED = "reflected"  # trials, author, edits
+    PRINCIPLE = "principle"  # principle, edit, standing, effect
+    CUT = "cut"  # cut, principle, kept, undone (bool)
+    CONFIRM = "confirm"  # finalists: trial names
+    DONE = "done"  # run, status, report
+    WARNING = "warning"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """One thing that happened: `text` is one plain sentence, `data` the same for programs."""
+
+    kind: EventKind
+    text: str
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+
+Listener = Callable[[Event], None]

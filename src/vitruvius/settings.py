@@ -1,0 +1,225 @@
+"""Settings: flag, `VITRUVIUS_*`, `./vitruvius.toml`, the user's file, default; first one wins."""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import platformdirs
+from pydantic import AfterValidator, Field, SecretStr, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from vitruvius.errors import ConfigError
+
+PREFIX = "VITRUVIUS_"
+PROJECT_FILE = "vitruvius.toml"
+DEFAULT = "default"
+MOST_WORKERS = 4  # by default
+_OPENAI = {"base_url": ("OPENAI_API_BASE", "OPENAI_BASE_URL"), "api_key": ("OPENAI_API_KEY",)}
+_CREDENTIALS = re.compile(r"//[^/@]*@")
+
+
+def user_file() -> Path:
+    """Returns the path of the user's own settings file, which need not exist."""
+    return Path(platformdirs.user_config_path("vitruvius", appauthor=False)) / PROJECT_FILE
+
+
+def _data_home() -> Path:
+    return Path(platformdirs.user_data_path("vitruvius", appauthor=False))
+
+
+def _workers() -> int:
+    """One a core, at most 4: wide batches learn less from each result, and share one GPU."""
+    if hasattr(os, "sched_getaffinity"):  # a container may own fewer cores than the machine has
+        return min(MOST_WORKERS, len(os.sched_getaffinity(0)))
+    return min(MOST_WORKERS, os.cpu_count() or 1)
+
+
+def _absolute(path: Path) -> Path:
+    return path.expanduser().absolute()
+
+
+def _readable_budget(text: str) -> str:
+    from vitruvius.budget import parse_budget
+
+    parse_budget(text)
+    return text
+
+
+class Settings(BaseSettings):
+    """Every setting, resolved. `load_settings` makes one; the names are the same at every door."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True)
+
+    home: Annotated[Path, AfterValidator(_absolute)] = Field(
+        default_factory=_data_home, description="folder of ledger, index and run folders"
+    )
+    model: str = Field(
+        default="auto",
+        min_length=1,
+        description="who decides: analyst, a model that the endpoint serves, or auto "
+        "(the endpoint if base_url or api_key is set, else the analyst)",
+    )
+    base_url: str | None = Field(
+        default=None, description="OpenAI-compatible endpoint, like http://127.0.0.1:8080/v1"
+    )
+    api_key: SecretStr | None = Field(
+        default=None, description="key of the endpoint; never stored, logged or shown"
+    )
+    model_timeout_s: float = Field(
+        default=120.0, gt=0, description="seconds that one call of a model may take"
+    )
+    prompt_tokens: int = Field(
+        default=8_000, ge=1_000, description="most tokens in one prompt to a model"
+    )
+    seed: int = Field(default=0, ge=0, le=2**32 - 1, description="seed of every random choice")
+    budget: Annotated[str, AfterValidator(_readable_budget)] = Field(
+        default="60 trials", description="limits of a run, like '60 trials, 8h, 2M tokens, $5'"
+    )
+    workers: int = Field(default_factory=_workers, ge=1, le=256, description="trainings at once")
+    deadline_s: float = Field(
+        default=600.0, gt=0, description="seconds that one training may take before it is killed"
+    )
+    memory_mib: int = Field(
+        default=8_192, ge=256, description="MiB that one training may use before it is killed"
+    )
+    explore: float = Field(
+        default=0.15, gt=0, le=1, description="share of trials drawn uniformly, outside cuts too"
+    )
+    control: float = Field(
+        default=0.0, ge=0, le=0.5, description="share of trials spent on a random-search arm"
+    )
+    reflect_every: int = Field(
+        default=8, ge=1, description="new results after which the principles are rewritten"
+    )
+    cut_loss: float = Field(
+        default=0.05,
+        gt=0,
+        le=0.5,
+        description="a cut needs the upper 90 % bound of the share of the best 1 % that it "
+        "removes below this",
+    )
+    trust_to_cut: float = Field(
+        default=0.5,
+        ge=0,
+        le=1,
+        description="trust from which a principle of earlier runs may make a provisional cut",
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Takes values from the caller only: `load_settings` merges the layers, and tells them."""
+        return (init_settings,)
+
+    def public(self) -> dict[str, Any]:
+        """Returns the settings as plain data for the ledger: no key, no credentials in a URL."""
+        data = self.model_dump(mode="json", exclude={"api_key"})
+        if self.base_url is not None:
+            data["base_url"] = _CREDENTIALS.sub("//", self.base_url)
+        return data
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resolved:
+    """Settings and where each value came from; `unknown` are `VITRUVIUS_*` that name no setting."""
+
+    settings: Settings
+    sources: Mapping[str, str]
+    unknown: tuple[str, ...]
+
+
+def load_settings(flags: Mapping[str, Any] | None = None) -> Settings:
+    """Returns the settings as `resolve` finds them."""
+    return resolve(flags).settings
+
+
+def resolve(flags: Mapping[str, Any] | None = None) -> Resolved:
+    """Returns the settings and the source of each.
+
+    Args:
+        flags: values given by hand, by name; None means not given.
+
+    Raises:
+        ConfigError: a value that a setting cannot take, a name in a file that is no setting, or a
+            file that cannot be read; the sentence names the source.
+    """
+    values: dict[str, Any] = {}
+    sources = dict.fromkeys(Settings.model_fields, DEFAULT)
+    for name, value, source in _layers(flags or {}):
+        if name not in Settings.model_fields:
+            raise ConfigError(
+                f"{source}: {name!r} is no setting; it has: {', '.join(Settings.model_fields)}"
+            )
+        if name not in values:
+            values[name], sources[name] = value, source
+    try:
+        settings = Settings(**values)
+    except ValidationError as error:
+        raise ConfigError(_sentence(error, sources)) from None
+    return Resolved(settings=settings, sources=sources, unknown=_unknown_variables())
+
+
+def _layers(flags: Mapping[str, Any]) -> Iterator[tuple[str, Any, str]]:
+    """Yields name, value and source of every value given, the strongest source first."""
+    for name, value in flags.items():
+        if value is not None:
+            yield name, value, "flag"
+    for name, value in EnvSettingsSource(Settings, env_ignore_empty=True)().items():
+        yield name, value, f"environment {PREFIX}{name.upper()}"
+    for name, variables in _OPENAI.items():
+        for variable in variables:
+            if os.environ.get(variable):
+                yield name, os.environ[variable], f"environment {variable}"
+    for path, label in ((Path(PROJECT_FILE), f"./{PROJECT_FILE}"), (user_file(), str(user_file()))):
+        for name, value in _read(path).items():
+            if name == "api_key" and label.startswith("./"):
+                raise ConfigError(
+                    f"{label}: a key does not belong into a project's file; set "
+                    f"{PREFIX}API_KEY, or put it into {user_file()}"
+                )
+            if name == "home" and isinstance(value, str):
+                value = path.parent.absolute() / Path(value).expanduser()
+            yield name, value, label
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"cannot read the settings file {path}: {error}") from None
+
+
+def _sentence(error: ValidationError, sources: Mapping[str, str]) -> str:
+    """Returns the first problem in one sentence; a key's value is never repeated."""
+    problem = error.errors(include_url=False)[0]
+    name = str(problem["loc"][0])
+    came = "" if name == "api_key" else f", got {problem['input']!r}"
+    return (
+        f"setting {name} from {sources[name]}: {problem['msg'].removeprefix('Value error, ')}{came}"
+    )
+
+
+def _unknown_variables() -> tuple[str, ...]:
+    known = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields}
+    return tuple(
+        sorted(n for n in os.environ if n.upper().startswith(PREFIX) and n.upper() not in known)
+    )

@@ -1,0 +1,144 @@
+"""What the pages say can be done: commands, options and targets exist, blocks run, tables agree."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from vitruvius.__main__ import main
+from vitruvius.cli.app import EXIT_CODES
+from vitruvius.settings import Settings
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", ROOT / "AGENTS.md", *sorted((ROOT / "docs").glob("*.md"))]
+BLOCK = re.compile(r"(?:<!-- file: (\S+) -->\n)?```(\w+)\n(.*?)```", re.DOTALL)
+TABLE = re.compile(r"(<!-- settings:.*?-->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def blocks(page: Path, language: str) -> list[tuple[str, str]]:
+    """Returns (file name or "", text) of a page's blocks in a language."""
+    found = BLOCK.findall(page.read_text(encoding="utf-8"))
+    return [(name, text) for name, kind, text in found if kind == language]
+
+
+def shell_lines(program: str) -> list[tuple[str, list[str]]]:
+    """Returns (page, words) of every line in a shell block that calls the program."""
+    found = []
+    for page in PAGES:
+        for _, text in blocks(page, "sh"):
+            for line in text.splitlines():
+                words = shlex.split(line, comments=True)
+                while words and re.fullmatch(r"[A-Z_]+=.*", words[0]):
+                    words.pop(0)
+                if words and Path(words[0]).name == program:
+                    found.append((page.name, words[1:]))
+    return found
+
+
+def exit_code(words: list[str]) -> int:
+    """Returns how the program ends when it reads a command line and then prints its help.
+
+    Unknown commands and options are refused while the line is read, before the help comes.
+    """
+    with pytest.raises(SystemExit) as ended:
+        main([*words, "--help"])
+    return int(ended.value.code or 0)
+
+
+@pytest.mark.parametrize(("page", "words"), shell_lines("vitruvius"))
+def test_a_command_in_the_pages_exists(page: str, words: list[str]) -> None:
+    assert exit_code(words) == 0
+
+
+@pytest.mark.parametrize("words", [["run", "--tasc", "x"], ["rum"], ["region", "redo", "x"]])
+def test_a_wrong_command_would_be_found(words: list[str]) -> None:
+    assert exit_code(words) == 2
+
+
+def test_a_target_in_the_pages_exists() -> None:
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    used = {word for _, words in shell_lines("make") for word in words}
+    assert {"run", "test"} <= used <= targets
+
+
+def test_a_page_that_is_linked_exists() -> None:
+    for page in PAGES:
+        for target in re.findall(r"\]\((?!http)([^)#]+)\)", page.read_text(encoding="utf-8")):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_the_pages_state_the_exit_codes_of_the_help() -> None:
+    said = " ".join((ROOT / "docs/concepts.md").read_text().split())
+    assert EXIT_CODES.removeprefix("Exit codes: ") in said
+
+
+def test_every_setting_is_documented_as_it_is() -> None:
+    """`VITRUVIUS_WRITE_DOCS=1 pytest tests/test_docs.py` writes the table anew."""
+    rows = ["| setting | default | meaning |", "|---|---|---|"]
+    for name, field in Settings.model_fields.items():
+        default = field.default
+        if field.default_factory is not None:
+            default = {"home": "the platform's data folder", "workers": "one a core, at most 4"}[
+                name
+            ]
+        shown = "none" if default is None else str(default)
+        rows.append(f"| `{name}` | {shown} | {field.description} |")
+    page = ROOT / "docs/settings.md"
+    text = page.read_text(encoding="utf-8")
+    wanted = TABLE.sub(lambda m: m[1] + "\n".join(rows) + "\n" + m[2], text)
+    if os.environ.get("VITRUVIUS_WRITE_DOCS"):
+        page.write_text(wanted, encoding="utf-8")
+    assert page.read_text(encoding="utf-8") == wanted
+
+
+def run_block(text: str, folder: Path) -> None:
+    environment = {
+        **{k: v for k, v in os.environ.items() if not k.startswith(("OPENAI_", "VITRUVIUS_"))},
+        "PYTHONPATH": str(ROOT / "src"),
+        "VITRUVIUS_HOME": str(folder / "home"),
+        "OMP_NUM_THREADS": "1",
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", text], cwd=folder, env=environment, capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
+def test_the_python_of_the_readme_runs(tmp_path: Path) -> None:
+    for name, text in blocks(ROOT / "README.md", "python"):
+        if name:
+            (tmp_path / name).write_text(text, encoding="utf-8")
+        else:
+            run_block(text, tmp_path)
+
+
+def test_the_users_files_of_the_pages_load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from vitruvius.spaces.registry import load_space
+    from vitruvius.tasks.registry import load_task
+    from vitruvius.tasks.task import TrainableTask
+
+    for name, text in blocks(ROOT / "README.md", "python"):
+        if name:
+            (tmp_path / name).write_text(text, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    task = load_task("my_data.py:task")
+    assert isinstance(task, TrainableTask)
+    assert task.outputs == 3
+    space = load_space(f"{ROOT / 'docs/examples/my_space.py'}:space")
+    assert [slot.name for slot in space.slots] == ["layers", "width", "dropout", "activation"]
+
+
+def test_the_toml_of_the_pages_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from vitruvius.settings import load_settings
+
+    for name in [name for name in os.environ if name.startswith("VITRUVIUS_")]:
+        monkeypatch.delenv(name)
+    ((_, text),) = blocks(ROOT / "docs/settings.md", "toml")
+    (tmp_path / "vitruvius.toml").write_text(text, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    assert load_settings().budget == "200 trials, 8h"

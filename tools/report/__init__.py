@@ -1,0 +1,8 @@
+"""The report of a run: every number from ledger rows, with the trials that it rests on."""
+
+from vitruvius.tools.report.build import build_report
+from vitruvius.tools.report.facts import Report
+from vitruvius.tools.report.markdown import summary, to_markdown
+from vitruvius.tools.report.writing import write_report
+
+__all__ = ["Report", "build_report", "summary", "to_markdown", "write_report"]

@@ -1,0 +1,84 @@
+"""The report's sections on cost, failures and proxies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from vitruvius.tools.report.facts import Report
+from vitruvius.tools.report.words import plural, seconds
+from vitruvius.tools.safe_text import code, escape, names
+
+BASELINES = ("params", "flops")
+_MEANING = {
+    "explore": "drawn uniformly",
+    "architect": "chosen",
+    "repeat": "the incumbent again, for the noise",
+    "control": "random arm",
+    "confirm": "finalists on fresh seeds",
+}
+
+
+def account(report: Report) -> Iterator[str]:
+    """Yields the trials and seconds by kind, then the model's tokens and dollars."""
+    lines = ["| kind | trials | of them reused | training time |", "|---|---|---|---|"]
+    for entry in report.accounts:
+        lines.append(
+            f"| {entry.kind}: {_MEANING[entry.kind]} | {len(entry.trials)} ({names(entry.trials)}) "
+            f"| {names(entry.reused) or 'none'} | {seconds(entry.train_s)} |"
+        )
+    total = sum(entry.train_s for entry in report.accounts)
+    lines.append(f"| all | {report.n_trials} | | {seconds(total)} |")
+    yield "\n".join(lines)
+    counts = ", ".join(f"{escape(kind)} {n}" for kind, n in sorted(report.decisions.items()))
+    yield f"Decisions by author and what became of them: {counts or 'none'}."
+    if not report.models:
+        yield "No language model was called."
+        return
+    lines = [
+        "| chair | model | calls | errors | tokens in | tokens out | dollars | time |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for model in report.models:
+        about = "about " if model.estimated else ""
+        lines.append(
+            f"| {model.chair} | {escape(model.model)} | {model.calls} | {model.errors} "
+            f"| {about}{model.tokens_in:,} | {about}{model.tokens_out:,} | {model.dollars:.4f} "
+            f"| {seconds(model.wall_s)} |"
+        )
+    yield "\n".join(lines)
+
+
+def failures(report: Report) -> Iterator[str]:
+    """Yields the failed trials by kind, with the message of the first of each."""
+    if not report.failures:
+        yield "None."
+        return
+    yield "\n".join(
+        f"- {kind}: {plural(len(mine), 'trial')} ({names(t.number for t in mine)}). "
+        f"{mine[0].name} says: {escape(mine[0].message or 'nothing')}"
+        for kind, mine in report.failures.items()
+    )
+
+
+def calibrations(report: Report) -> Iterator[str]:
+    """Yields the rank correlation of each proxy with the trained results."""
+    if not report.calibrations:
+        yield "No proxy was computed for enough trained architectures."
+        return
+    baseline = max(
+        (abs(c.spearman) for c in report.calibrations if c.proxy in BASELINES), default=0.0
+    )
+    lines = ["| proxy | trials | rank correlation | 95 % interval | |", "|---|---|---|---|---|"]
+    for one in sorted(report.calibrations, key=lambda c: -abs(c.spearman)):
+        if one.proxy in BASELINES:
+            note = "baseline"
+        elif abs(one.spearman) <= baseline:
+            note = "no better than counting"
+        else:
+            note = ""
+        lines.append(
+            f"| {code(one.proxy)} | {one.n} | {one.spearman:+.2f} "
+            f"| {one.low:+.2f} to {one.high:+.2f} | {note} |"
+        )
+    yield "\n".join(lines)
+    yield f"Measured on {names(report.calibrated_on) or 'no trials'}."

@@ -1,0 +1,147 @@
+"""Building a report from ledger rows alone."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from vitruvius.memory.calibration import calibrate
+from vitruvius.memory.ledger import Ledger
+from vitruvius.memory.records import CutRecord, ModelCall, Origin, ResultStatus, Trial
+from vitruvius.spaces.region import Cut, Region
+from vitruvius.spaces.rules import holds
+from vitruvius.spaces.space import SearchSpace, distinct
+from vitruvius.tasks.task import Metric, Task
+from vitruvius.tools.report.curve import curve_of
+from vitruvius.tools.report.distrust import distrust_of
+from vitruvius.tools.report.facts import (
+    Account,
+    Best,
+    CutReport,
+    ModelAccount,
+    Report,
+)
+from vitruvius.tools.report.finalists import finalists, kept_weights
+from vitruvius.tools.report.principles import principles_of
+from vitruvius.tools.report.statistics import noise_of
+
+FAILURES = (
+    ResultStatus.FAILED,
+    ResultStatus.TIMEOUT,
+    ResultStatus.OUT_OF_MEMORY,
+    ResultStatus.DIVERGED,
+    ResultStatus.CANCELLED,
+)
+
+
+def build_report(ledger: Ledger, run_id: str, space: SearchSpace, task: Task) -> Report:
+    """Returns the report of a run, finished or not.
+
+    Raises:
+        ConfigError: where the ledger has no such run.
+    """
+    run = ledger.run(run_id)
+    trials, weights = ledger.trials(run_id), ledger.weights(run_id)
+    answer = finalists(trials, ledger.test_values(run_id), task.metric)
+    best = None
+    if answer:
+        architecture = answer[0].architecture
+        best = Best(
+            finalist=answer[0],
+            drawing=space.draw(architecture),
+            weights=kept_weights(architecture, trials, weights, task.metric),
+        )
+    decisions = ledger.decisions(run_id)
+    measured = [t for t in trials if t.origin not in (Origin.CONTROL, Origin.CONFIRM)]
+    scores = ledger.scores(
+        run.space_id, run.task_id, None, distinct(trial.architecture for trial in measured)
+    )
+    report = Report(
+        run=run,
+        metric=task.metric,
+        is_noisy=task.is_noisy,
+        spent=ledger.spent(run_id),
+        n_trials=len(trials),
+        best=best,
+        finalists=answer,
+        noise=noise_of(trials),
+        curve=curve_of(trials, task.metric),
+        principles=principles_of(ledger, run_id),
+        cuts=[_audit(cut, trials, space, task.metric) for cut in ledger.cuts(run_id)],
+        region_left=_region(ledger.cuts(run_id), space).fraction(),
+        accounts=_accounts(trials),
+        models=_models(ledger.calls(run_id)),
+        failures=_failures(trials),
+        decisions=Counter(f"{decision.author}, {decision.status}" for decision in decisions),
+        calibrations=calibrate(scores, measured, task.metric),
+        calibrated_on=tuple(t.number for t in measured if t.value is not None),
+        distrust=(),
+    )
+    return replace(report, distrust=distrust_of(report, trials))
+
+
+def _region(cuts: Sequence[CutRecord], space: SearchSpace) -> Region:
+    return Region(
+        space,
+        tuple(
+            Cut(number=cut.number, rule=cut.rule, principle=cut.principle, reason=cut.reason)
+            for cut in cuts
+            if cut.in_force
+        ),
+    )
+
+
+def _audit(
+    cut: CutRecord, trials: Sequence[Trial], space: SearchSpace, metric: Metric
+) -> CutReport:
+    """Returns the cut with the trials outside it: what is known of what it removes."""
+    closed = [trial for trial in trials if not trial.status.is_open]
+    if not closed:
+        return CutReport(cut=cut, outside=(), best_outside=None)
+    inside = holds(cut.rule, space, space.featurise([trial.architecture for trial in closed]))
+    outside = [trial for trial, kept in zip(closed, inside, strict=True) if not kept]
+    done = [(t.value, t.number) for t in outside if t.value is not None]
+    best = max(done, key=lambda pair: (metric.sign * pair[0], -pair[1]), default=None)
+    return CutReport(cut=cut, outside=tuple(t.number for t in outside), best_outside=best)
+
+
+def _accounts(trials: Sequence[Trial]) -> list[Account]:
+    accounts = []
+    for origin in Origin:
+        mine = [trial for trial in trials if trial.origin == origin]
+        if mine:
+            accounts.append(
+                Account(
+                    kind=origin.value,
+                    trials=tuple(trial.number for trial in mine),
+                    reused=tuple(trial.number for trial in mine if trial.reused),
+                    train_s=sum(t.train_s or 0.0 for t in mine if not t.reused),
+                )
+            )
+    return accounts
+
+
+def _models(calls: Sequence[ModelCall]) -> list[ModelAccount]:
+    groups: dict[tuple[str, str], list[ModelCall]] = {}
+    for call in calls:
+        groups.setdefault((call.chair, call.model), []).append(call)
+    return [
+        ModelAccount(
+            chair=chair,
+            model=model,
+            calls=len(mine),
+            errors=sum(call.error is not None for call in mine),
+            tokens_in=sum(call.tokens_in for call in mine),
+            tokens_out=sum(call.tokens_out for call in mine),
+            estimated=any(call.tokens_estimated for call in mine),
+            dollars=sum(call.dollars for call in mine),
+            wall_s=sum(call.wall_s for call in mine),
+        )
+        for (chair, model), mine in groups.items()
+    ]
+
+
+def _failures(trials: Sequence[Trial]) -> Mapping[str, Sequence[Trial]]:
+    kinds = {status.value: [t for t in trials if t.status == status] for status in FAILURES}
+    return {kind: mine for kind, mine in kinds.items() if mine}

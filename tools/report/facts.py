@@ -1,0 +1,162 @@
+"""What a report holds, as values. Wherever a number stands, the trials it rests on stand too."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from vitruvius.memory.records import (
+    Calibration,
+    CutRecord,
+    Evidence,
+    PrincipleVersion,
+    Run,
+    Spent,
+    Standing,
+    Trial,
+)
+from vitruvius.spaces.space import Architecture
+from vitruvius.tasks.task import Metric
+
+Numbers = tuple[int, ...]  # trial numbers
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimate:
+    """A mean and its 95 % interval, in the metric's unit; no interval from a single value."""
+
+    mean: float
+    low: float | None
+    high: float | None
+    trials: Numbers
+
+
+@dataclass(frozen=True, kw_only=True)
+class Band:
+    """The median best of some uniform draws and its exact 95 % interval; None where unbounded."""
+
+    median: float | None
+    low: float | None
+    high: float | None
+    trials: Numbers
+
+
+@dataclass(frozen=True, kw_only=True)
+class Noise:
+    """Deviation between trials of one architecture under several seeds, pooled."""
+
+    deviation: float
+    freedom: int  # degrees of freedom
+    trials: Numbers
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finalist:
+    """An architecture, the trial that put it forward, and what fresh seeds say of it."""
+
+    architecture: Architecture
+    found: Trial
+    search: Estimate | None  # over the seeds of the search: biased upwards by the choice
+    confirmed: Estimate | None
+    test: Estimate | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Best:
+    """The run's answer, its drawing, and the trial whose weights were kept."""
+
+    finalist: Finalist
+    drawing: str
+    weights: tuple[int, str] | None  # trial, path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Point:
+    """The best value after `n` trials of each arm, and the trial that holds it."""
+
+    n: int
+    agent: tuple[float, int] | None
+    random: Band | None  # best of n uniform draws
+    control: tuple[float, int] | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Curve:
+    """The search beside random search. `reach`: uniform draws at least as good as the agent's."""
+
+    points: Sequence[Point]
+    uniform: Numbers  # the draws that the random curve rests on
+    reach: Numbers
+    share_high: float | None  # upper 95 % bound of the share of such draws in the space
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrincipleReport:
+    """A principle as the run leaves it. `lineage` is oldest first and ends with `version`."""
+
+    version: PrincipleVersion
+    standing: Standing
+    evidence: Evidence | None
+    lineage: Sequence[PrincipleVersion]
+    trust: float | None  # set where the version came from earlier runs
+    source_effect: float | None
+    cuts: Numbers  # numbers of cuts that it licensed
+
+
+@dataclass(frozen=True, kw_only=True)
+class CutReport:
+    """A cut and its audit: trials that fell outside it, and the best among them."""
+
+    cut: CutRecord
+    outside: Numbers
+    best_outside: tuple[float, int] | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Account:
+    """Trials of one kind: how many were paid, how many cost nothing, and the seconds."""
+
+    kind: str
+    trials: Numbers
+    reused: Numbers
+    train_s: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelAccount:
+    """Calls of one model in one chair."""
+
+    chair: str
+    model: str
+    calls: int
+    errors: int
+    tokens_in: int
+    tokens_out: int
+    estimated: bool
+    dollars: float
+    wall_s: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """Everything that the report says, before it is put into words."""
+
+    run: Run
+    metric: Metric
+    is_noisy: bool
+    spent: Spent
+    n_trials: int
+    best: Best | None
+    finalists: Sequence[Finalist]
+    noise: Noise | None
+    curve: Curve
+    principles: Sequence[PrincipleReport]
+    cuts: Sequence[CutReport]
+    region_left: float  # share of the space's sampler inside the cuts in force
+    accounts: Sequence[Account]
+    models: Sequence[ModelAccount]
+    failures: Mapping[str, Sequence[Trial]]
+    decisions: Mapping[str, int]  # by "author, status"
+    calibrations: Sequence[Calibration]
+    calibrated_on: Numbers
+    distrust: Sequence[str]

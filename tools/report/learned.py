@@ -1,0 +1,121 @@
+"""The report's sections on principles and cuts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from vitruvius.memory.records import Evidence, PrincipleVersion
+from vitruvius.spaces.rules import words
+from vitruvius.tasks.task import Metric
+from vitruvius.tools.report.facts import CutReport, PrincipleReport, Report
+from vitruvius.tools.safe_text import code, escape, names
+
+
+def principles(report: Report) -> Iterator[str]:
+    """Yields the section on principles: first what an effect is, then one block each."""
+    if not report.principles:
+        yield "No principle was written or recalled."
+        return
+    yield (
+        "An effect is the difference that keeping the rule makes to an architecture's rank, in "
+        "standard deviations, other features adjusted for; positive means that the rule is good. "
+        "Intervals are 95 % and hold at every look."
+    )
+    for principle in report.principles:
+        yield "\n".join(_principle(principle, report.metric))
+
+
+def effect_text(principle: PrincipleReport, metric: Metric) -> str:
+    """Returns the measured effect in one clause, or what is known instead."""
+    evidence = principle.evidence
+    if evidence is None:
+        if principle.source_effect is not None:
+            return f"not measured here; {principle.source_effect:+.2f} in earlier runs"
+        return "not measured"
+    text = f"effect {evidence.effect:+.2f}, interval {evidence.low:+.2f} to {evidence.high:+.2f}"
+    if evidence.points is not None:
+        text += f", about {evidence.points:+.3g} {'points' if metric.unit == '%' else metric.unit}"
+    return text.rstrip()
+
+
+def _principle(principle: PrincipleReport, metric: Metric) -> Iterator[str]:
+    version = principle.version
+    yield f"**{version.name}**, {principle.standing}: {escape(version.statement)}"
+    yield ""
+    yield f"- Rule: {code(words(version.rule))}"
+    yield f"- Measured: {escape(effect_text(principle, metric))}.{_support(principle.evidence)}"
+    if principle.evidence is not None:
+        yield (
+            f"- Evidence: for {names(principle.evidence.supporting) or 'none'}; against "
+            f"{names(principle.evidence.contradicting) or 'none'}."
+        )
+    if principle.trust is not None:
+        yield (
+            f"- Recalled from {_source(version)} with trust {principle.trust:.2f}"
+            + (f"; there its effect was {principle.source_effect:+.2f}."
+               if principle.source_effect is not None else ".")
+        )  # fmt: skip
+    for ancestor in principle.lineage:
+        yield f"- {_edit(ancestor)}"
+    if principle.cuts:
+        yield f"- Licensed {', '.join(f'cut {number}' for number in principle.cuts)}."
+
+
+def _support(evidence: Evidence | None) -> str:
+    if evidence is None:
+        return ""
+    checked = (
+        ""
+        if evidence.doubly_robust is None
+        else f" The check by randomised trials says {evidence.doubly_robust:+.2f}."
+    )
+    return (
+        f" {evidence.n_in} trials keep the rule, {evidence.n_out} do not, up to T{evidence.up_to} "
+        f"(look {evidence.look}). It keeps {evidence.kept:.0%} of the space; a cut would remove "
+        f"{evidence.top_loss:.1%} of the best 1 %, at most {evidence.top_loss_high:.1%}.{checked}"
+    )
+
+
+def _source(version: PrincipleVersion) -> str:
+    where = f"task {code(version.task_name)}"
+    return f"an import ({where})" if version.run_id is None else f"run {version.run_id} ({where})"
+
+
+def _edit(version: PrincipleVersion) -> str:
+    parents = f" from {', '.join(version.parents)}" if version.parents else ""
+    run = f"run {version.run_id}, step {version.step}" if version.run_id else "imported"
+    return (
+        f"{version.name}: {version.edit}{parents} by {escape(version.author)} ({run}): "
+        f"{escape(version.rationale)}"
+    )
+
+
+def cuts(report: Report) -> Iterator[str]:
+    """Yields the section on cuts, each with its audit."""
+    if not report.cuts:
+        yield "Nothing: no principle was sure enough to cut."
+        return
+    yield f"{report.region_left:.1%} of the space is left by the cuts in force."
+    for audit in report.cuts:
+        yield "\n".join(_cut(audit))
+
+
+def _cut(audit: CutReport) -> Iterator[str]:
+    cut = audit.cut
+    provisional = ", provisional" if cut.provisional else ""
+    yield f"**Cut {cut.number}** by {cut.principle}{provisional}: {escape(cut.reason)}"
+    yield ""
+    yield f"- Keeps: {code(words(cut.rule))}, {cut.kept:.0%} of the space."
+    yield f"- May cost at most {cut.top_loss_high:.1%} of the best 1 % (90 % bound when made)."
+    if audit.best_outside is None:
+        yield f"- Known outside: {names(audit.outside) or 'no trial'}, no score."
+    else:
+        value, number = audit.best_outside
+        yield f"- Known outside: {names(audit.outside)}; the best is {value:.4g} (T{number})."
+    if cut.in_force:
+        yield f"- In force since step {cut.made_step}."
+    else:
+        yield (
+            f"- Made at step {cut.made_step}, undone at step {cut.undone_step} by "
+            f"{escape(cut.undone_by or '?')}: {escape(cut.undone_reason or 'no reason given')}"
+        )

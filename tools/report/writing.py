@@ -1,0 +1,37 @@
+"""The report as a file in the run's folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from vitruvius.errors import VitruviusError
+from vitruvius.memory.ledger import Ledger
+from vitruvius.spaces.space import SearchSpace
+from vitruvius.tasks.task import Task
+from vitruvius.tools.report.build import build_report
+from vitruvius.tools.report.markdown import to_markdown
+
+FILE = "report.md"
+
+
+def write_report(
+    ledger: Ledger, run_id: str, space: SearchSpace, task: Task, run_dir: Path
+) -> Path:
+    """Writes the report as Markdown by atomic rename and returns its path.
+
+    Raises:
+        VitruviusError: the folder cannot be written; the run itself is not harmed.
+    """
+    text = to_markdown(build_report(ledger, run_id, space, task))
+    path = run_dir / FILE
+    draft = path.with_suffix(".md.part")
+    try:
+        run_dir.mkdir(parents=True, exist_ok=True)
+        draft.write_text(text, encoding="utf-8")
+        draft.replace(path)
+    except OSError as error:
+        raise VitruviusError(
+            f"cannot write the report {path}: {error.strerror}; mend that, then run "
+            f"`vitruvius report {run_id}`"
+        ) from error
+    return path
