@@ -69,7 +69,7 @@ def create_evaluator(
     deadline_s: float | None = None,
     memory_mib: float | None = None,
     silent_s: float = 120.0,
-    threads: int | None = None,
+    threads: int = 1,
     device: str | None = None,
     on_beat: OnBeat | None = None,
 ) -> Evaluator:
@@ -88,8 +88,9 @@ def create_evaluator(
         deadline_s: of one training, in wall seconds; the simulated ones of a table are free.
         memory_mib: what one worker may hold, in MiB, of which torch alone takes about 300.
         silent_s: without a sign of life (one batch, say) before a training counts as hung.
-        threads: of each worker; None for cores / workers. Numbers may differ in their last digits
-            between thread counts, and a training magnifies that.
+        threads: of each worker. More than one pays for large networks only: small ones wait for
+            each other's threads (4 times slower on a loaded machine of 2 cores), and another
+            number of threads gives other numbers.
         device: a torch device; None or `auto` for cuda, mps or cpu, whichever there is.
         on_beat: told of every epoch of every training, in the event loop.
 
@@ -97,7 +98,7 @@ def create_evaluator(
         ConfigError: if the space or the task cannot be evaluated, or an argument is out of range.
     """
     for name, number in (("workers", workers), ("threads", threads)):
-        if number is not None and number < 1:
+        if number < 1:
             raise ConfigError(f"expected {name} of at least 1, got {number}")
     for name, limit in (
         ("deadline_s", deadline_s),
@@ -118,7 +119,7 @@ def create_evaluator(
         run_dir=str(run_dir.resolve()),
         device=device,
         slot=0,
-        threads=threads or max(1, usable_cores() // workers),
+        threads=threads,
         memory_mib=memory_mib,
         parent=os.getpid(),
         path=[entry or str(Path.cwd()) for entry in sys.path],
@@ -130,10 +131,3 @@ def create_evaluator(
         raise ConfigError(f"the run's folder {run_dir} cannot be written: {error}") from error
     limits = Limits(deadline_s=deadline_s, memory_mib=memory_mib, silent_s=silent_s)
     return WorkerPool(setup, workers, limits, on_beat)
-
-
-def usable_cores() -> int:
-    """Returns how many cores this process may run on."""
-    if sys.platform == "linux":
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
