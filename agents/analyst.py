@@ -110,4 +110,3 @@ def _risk(failures: Surrogate | None, features: FloatArray) -> FloatArray:
         return np.zeros(len(features))
     posterior = failures.at(features)
     return np.asarray(FAILURE_COST * ndtr(posterior.mean / (posterior.sd + failures.noise_sd)))
-

@@ -40,9 +40,7 @@ class _Listed:
     plain: FloatArray
 
 
-def untried(
-    view: RunView, lesson: Lesson, judge: Judge, rng: np.random.Generator
-) -> Candidates:
+def untried(view: RunView, lesson: Lesson, judge: Judge, rng: np.random.Generator) -> Candidates:
     """Returns what may be tried: all members of the region where the space lists them.
 
     Elsewhere: the reference sample, fresh draws, and several rounds of neighbours of the best
@@ -130,9 +128,7 @@ def _listed(space: SearchSpace) -> _Listed | None:
     )
 
 
-def _sampled(
-    view: RunView, lesson: Lesson, judge: Judge, rng: np.random.Generator
-) -> Candidates:
+def _sampled(view: RunView, lesson: Lesson, judge: Judge, rng: np.random.Generator) -> Candidates:
     space, region = view.space, view.region
     inside = region.mask(reference_features(space))
     pool = {a: None for a, ok in zip(reference_sample(space), inside, strict=True) if ok}
@@ -156,9 +152,7 @@ def _sampled(
         promise = np.concatenate([promise, judge(more)])
     if not found:
         return _drawn(view, rng)
-    return Candidates(
-        architectures=found, features=features, plain=coordinates(space).of(features)
-    )
+    return Candidates(architectures=found, features=features, plain=coordinates(space).of(features))
 
 
 def _drawn(view: RunView, rng: np.random.Generator) -> Candidates:
