@@ -58,11 +58,11 @@ def choose(view: RunView) -> Proposal:
     rows = pick(posterior, risk, view.k, model.noise_sd**2)
     first = rows[0]
     reason = (
-        f"highest optimistic score among {len(candidates.architectures):,} untried: the model of "
-        f"{len(lesson.trials)} trials expects it above {ndtr(posterior.mean[first]):.0%} of them, give or "
-        f"take {posterior.sd[first]:.1f} standard deviations"
+        f"highest optimistic score among {len(candidates):,} untried: the model of "
+        f"{len(lesson.trials)} trials expects it above {ndtr(posterior.mean[first]):.0%} of them, "
+        f"give or take {posterior.sd[first]:.1f} standard deviations"
     )
-    return _proposal([candidates.architectures[row] for row in rows], reason)
+    return _proposal([candidates[row] for row in rows], reason)
 
 
 def _proposal(picks: list[Architecture], reason: str) -> Proposal:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vitruvius.agents.view import RunView
 from vitruvius.errors import ToolError
@@ -25,11 +26,21 @@ Judge = Callable[[FloatArray], FloatArray]  # features [N, F] -> how promising [
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Candidates:
-    """Untried architectures inside the region, their features [N, F] and coordinates [N, D]."""
+    """Untried architectures inside the region, their features [N, F] and coordinates [N, D].
 
-    architectures: Sequence[Architecture]
+    They are `rows` of `pool`: a list of thousands is not copied at every decision.
+    """
+
+    pool: Sequence[Architecture]
+    rows: NDArray[np.int64]
     features: FloatArray
     plain: FloatArray
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, place: int) -> Architecture:
+        return self.pool[self.rows[place]]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -64,7 +75,8 @@ def untried(view: RunView, lesson: Lesson, judge: Judge, rng: np.random.Generato
             raise _exhausted(view)
         rows = np.flatnonzero(free)
         return Candidates(
-            architectures=_Picked(listed.architectures, rows),
+            pool=listed.architectures,
+            rows=rows,
             features=listed.features[rows],
             plain=listed.plain[rows],
         )
@@ -96,22 +108,6 @@ def random_untried(view: RunView, count: int, rng: np.random.Generator) -> list[
     if not found:
         raise _exhausted(view)
     return list(found)[:count]
-
-
-class _Picked(Sequence[Architecture]):
-    """Some rows of a tuple, not copied: thousands of candidates at every decision."""
-
-    def __init__(self, every: tuple[Architecture, ...], rows: np.ndarray) -> None:
-        self._every = every
-        self._rows = rows
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    def __getitem__(self, row):  # type: ignore[no-untyped-def]
-        if isinstance(row, slice):
-            return [self._every[i] for i in self._rows[row]]
-        return self._every[self._rows[row]]
 
 
 @lru_cache(maxsize=4)
@@ -152,14 +148,20 @@ def _sampled(view: RunView, lesson: Lesson, judge: Judge, rng: np.random.Generat
         promise = np.concatenate([promise, judge(more)])
     if not found:
         return _drawn(view, rng)
-    return Candidates(architectures=found, features=features, plain=coordinates(space).of(features))
+    return _all_of(space, found, features)
 
 
 def _drawn(view: RunView, rng: np.random.Generator) -> Candidates:
     found = random_untried(view, CLIMBERS, rng)
-    features = view.space.featurise(found)
+    return _all_of(view.space, found, view.space.featurise(found))
+
+
+def _all_of(space: SearchSpace, found: Sequence[Architecture], features: FloatArray) -> Candidates:
     return Candidates(
-        architectures=found, features=features, plain=coordinates(view.space).of(features)
+        pool=found,
+        rows=np.arange(len(found)),
+        features=features,
+        plain=coordinates(space).of(features),
     )
 
 
