@@ -17,7 +17,7 @@ from vitruvius.errors import ConfigError
 from vitruvius.memory.ledger import Ledger
 from vitruvius.memory.records import Origin, RunStatus
 
-KEY = "sk-very-secret-key-1234567890"
+KEY = "no-look-alike-1234567890"
 Search = Callable[..., vt.SearchRun]
 
 # What a bad day looks like; every third answer is one of these.
