@@ -8,13 +8,15 @@ same features was measured too: equal on cold start, but stuck earlier at 100 qu
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.linalg import cholesky, solve_triangular
 
 from vitruvius.memory.coordinates import Coordinates, coordinates
+from vitruvius.spaces.reference import reference_features
+from vitruvius.spaces.rules import Rule, holds
 from vitruvius.spaces.space import FloatArray, SearchSpace
 
 # Prior of the hyperparameters: log of the inverse squared length scales and of the noise share.
@@ -24,6 +26,7 @@ LOG_NOISE, LOG_NOISE_SD = float(np.log(0.05)), 1.5
 STEPS = (1.0, 1.0, 0.5, 0.25)  # of the coordinate search, in units of the prior's log scale
 FIT_POINTS = 120  # hyperparameters are fitted on at most so many trials
 JITTER = 1e-6
+RIDGE = 0.1
 FOURIER = 512  # random features of one prior sample
 
 Mean = Callable[[FloatArray], FloatArray]  # features [N, F] -> prior mean [N]
@@ -138,6 +141,12 @@ class Surrogate:
         """Standard deviation of a trial's score around the process."""
         return float(np.sqrt(self.variance * self.hyper.noise))
 
+    @property
+    def log_evidence(self) -> float:
+        """Log marginal likelihood of the trials, up to a constant of their number."""
+        n, fit = len(self.whitened), float(self.whitened @ self.whitened)
+        return float(-0.5 * (n + 1) * np.log(1 + fit) - np.log(np.diag(self.factor)).sum())
+
     def at(self, features: FloatArray, plain: FloatArray | None = None) -> Posterior:
         """Returns the joint posterior at the rows of a feature matrix [M, F].
 
@@ -188,6 +197,39 @@ class Surrogate:
         )
         drawn = scale * there + gap.T @ cross
         return np.asarray(drawn if self.prior is None else drawn + self.prior(features))
+
+
+def rules_prior(space: SearchSpace, told: Sequence[tuple[Rule, float]]) -> Mean:
+    """Returns the prior mean under which each rule has its told effect, all others averaged over.
+
+    Effects of overlapping rules are not added up: weights of the rules are solved for so that
+    each contrast under the space's sampler is the told one (with a ridge, as told effects may
+    contradict each other).
+
+    Args:
+        space: whose sampler averages.
+        told: rules that fit the space, and their effects in normal-score units.
+    """
+    reference = reference_features(space)
+    met = np.array([holds(rule, space, reference) for rule, _ in told], dtype=np.float64)
+    kept = met.mean(axis=1, keepdims=True)
+    use = ((kept > 0) & (kept < 1)).ravel()
+    rules = [rule for (rule, _), ok in zip(told, use, strict=True) if ok]
+    effects = np.array([effect for (_, effect), ok in zip(told, use, strict=True) if ok])
+    met, kept = met[use], kept[use]
+    contrast = met / met.sum(1, keepdims=True) - (1 - met) / (1 - met).sum(1, keepdims=True)
+    mixing = contrast @ met.T  # what a weight on rule j adds to the effect of rule i
+    weights = np.linalg.solve(
+        mixing.T @ mixing + RIDGE * np.eye(len(rules)), mixing.T @ effects
+    )
+
+    def mean(features: FloatArray) -> FloatArray:
+        total = np.zeros(len(features))
+        for rule, weight, share in zip(rules, weights, kept.ravel(), strict=True):
+            total += weight * (holds(rule, space, features) - share)
+        return total
+
+    return mean
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
