@@ -12,7 +12,8 @@ from vitruvius.agents.schemas import decision_schemas, decision_union, most_to_t
 from vitruvius.agents.view import RunView
 from vitruvius.agents.voice import Form, Voice, calls_of
 from vitruvius.memory.records import DecisionStatus
-from vitruvius.tools.validate import TOOLS, Checked, Ground, check, read_decision
+from vitruvius.tools.untrusted import TOOLS, read_decision
+from vitruvius.tools.validate import Checked, Ground, check
 
 
 class ModelArchitect:

@@ -11,13 +11,14 @@ from typing import Any, Generic, TypeVar
 from vitruvius.agents.chairs import TurnedDown
 from vitruvius.agents.client import Chair, ModelClient, Question, Reply
 from vitruvius.agents.probe import Capabilities, Mode, probe
+from vitruvius.agents.quoting import quoted
 from vitruvius.agents.reader import UnreadableReply, json_values, read_calls
-from vitruvius.agents.render import Page, prompts, quoted, render, template
+from vitruvius.agents.render import Page, prompts, render, template
 from vitruvius.agents.schemas import Schema, in_words, native_tools
 from vitruvius.agents.transport import BadReply, ContextFull, RequestRefused, TransportFailed
 from vitruvius.agents.view import RunView
 from vitruvius.memory.records import DecisionStatus, ModelCall
-from vitruvius.tools.validate import Problem
+from vitruvius.tools.untrusted import Problem
 
 MENDS = 2
 LEAST_PAGE = 800  # tokens; below this the page says too little to decide on

@@ -71,7 +71,7 @@ def _book(session: Session, proposal: Proposal | None, step: int) -> None:
         session.ledger.add_call(session.run.id, call)
     for down in proposal.turned_down:
         session.ledger.add_decision(
-            session.run.id, step, proposal.author, {"text": down.text}, down.status, down.problem
+            session.run.id, step, down.author, {"text": down.text}, down.status, down.problem
         )
         session.tell(EventKind.WARNING, f"turned down ({down.status}): {down.problem}")
 

@@ -30,7 +30,7 @@ async def rewrite_principles(session: Session) -> None:
                 ledger.add_decision,
                 run_id,
                 step,
-                rewrite.author,
+                down.author,
                 {"text": down.text},
                 down.status,
                 down.problem,
