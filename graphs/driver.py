@@ -146,6 +146,7 @@ def _open(job: Job, ledger: Ledger, driver: str, log: contextlib.ExitStack) -> S
         ),
         driver=driver,
         batch=evaluator.slots if architect is analyst else max(evaluator.slots, MODEL_BATCH),
+        shows_proxies=architect is not analyst,
         asks=job.ask is not None,
         listener=log.enter_context(logged(run_dir, job.listener)),
         stopping=job.stopping,

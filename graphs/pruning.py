@@ -38,7 +38,7 @@ def prune_by_evidence(session: Session) -> None:
     for view in sorted(candidates, key=_removed, reverse=True):
         fits = loss + _loss(view) <= session.policy.cut_loss
         if fits and len(_in_force(session)) < MAX_CUTS:
-            made = _try_cut(session, view, "the evidence licenses it", step)
+            made = _try_cut(session, view, _reason(view), step)
             loss += _loss(view) if made is not None else 0.0
 
 
@@ -62,6 +62,17 @@ def _undo_unlicensed(session: Session, principles: Mapping[str, PrincipleView], 
             undone=True,
         )
     return loss
+
+
+def _reason(view: PrincipleView) -> str:
+    evidence = view.evidence
+    if evidence is None:
+        return "the evidence licenses it"
+    return (
+        f"effect {evidence.effect:+.2f} ({evidence.low:+.2f} to {evidence.high:+.2f}) on "
+        f"{evidence.n_in + evidence.n_out} trials; at most {evidence.top_loss_high:.1%} of the "
+        "best 1 % lies outside (90 % bound)"
+    )
 
 
 def _loss(view: PrincipleView | None) -> float:

@@ -1,0 +1,107 @@
+"""A bare loop around the analyst: the graph's rules of exploration, no ledger, no checkpoints."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from vitruvius.agents.analyst import choose
+from vitruvius.agents.view import PrincipleView, RunView
+from vitruvius.evals.oracle import Oracle
+from vitruvius.graphs.schedule import forced_origins
+from vitruvius.memory.records import Budget, Origin, ResultStatus, Spent, Trial
+from vitruvius.spaces.region import Region
+from vitruvius.spaces.space import Architecture, SearchSpace
+from vitruvius.tasks.task import Task
+
+SHARE = 0.15
+
+
+@dataclass(eq=False)
+class Arena:
+    """One run of the analyst on an oracle: its trials so far, one more at every `step`."""
+
+    space: SearchSpace
+    task: Task
+    oracle: Oracle
+    seed: int
+    region: Region
+    trials: list[Trial] = field(default_factory=list)
+    principles: Sequence[PrincipleView] = ()
+
+    def step(self) -> None:
+        """Asks one architecture: a uniform draw where that is due, else the analyst's choice.
+
+        Raises:
+            Spent: of the oracle's queries.
+        """
+        made = Counter(trial.origin for trial in self.trials)
+        forced = forced_origins(made, explore=SHARE, control=0.0, repeats_due=0, room=1)
+        if forced:
+            self._try(self._draw(), Origin.EXPLORE)
+        else:
+            decision = choose(self.view()).decision
+            assert decision.tool == "train"
+            self._try(self.space.parse(decision.architectures[0]), Origin.ARCHITECT)
+
+    def view(self) -> RunView:
+        """Returns what a chair may see now."""
+        step = len(self.trials)
+        return RunView(
+            run_id="arena",
+            step=step,
+            seed=int(np.random.default_rng([self.seed, step]).integers(2**31)),
+            space=self.space,
+            task=self.task,
+            region=self.region,
+            trials=self.trials,
+            principles=self.principles,
+            cuts=self.region.cuts,
+            decisions=(),
+            calibrations=(),
+            noise=None,
+            budget=Budget(trials=self.oracle.queries),
+            spent=Spent(trials=step, wall_s=0.0, tokens=0, dollars=0.0),
+            k=1,
+            proxies=(),
+        )
+
+    def _draw(self) -> Architecture:
+        rng = np.random.default_rng([self.seed, len(self.trials), *b"uniform"])
+        tried = {trial.architecture for trial in self.trials}
+        while (architecture := self.space.sample(rng)) in tried:
+            pass
+        return architecture
+
+    def _try(self, architecture: Architecture, origin: Origin) -> None:
+        number = len(self.trials) + 1
+        self.trials.append(
+            Trial(
+                run_id="arena",
+                number=number,
+                result_id=number,
+                decision_id=None,
+                architecture=architecture,
+                fidelity=self.task.fidelity.key,
+                seed=self.seed,
+                origin=origin,
+                propensity=1.0 if origin == Origin.EXPLORE else None,
+                reused=False,
+                status=ResultStatus.DONE,
+                value=self.oracle.ask(architecture),
+                train_s=0.0,
+                params=None,
+                flops=None,
+                message=None,
+            )
+        )
+
+
+def analyst_search(space: SearchSpace, oracle: Oracle, seed: int) -> None:
+    """Lets the analyst ask until the oracle is spent."""
+    arena = Arena(space, oracle.truth.task, oracle, seed, Region(space))
+    while True:
+        arena.step()
