@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import fcntl
 import shutil
 from collections.abc import Mapping, Sequence
@@ -17,6 +18,21 @@ _NAME = f"principles-{ENCODER}"
 _LOCK = "lock"
 _DATA = "chroma-"
 _BATCH = 1000
+
+
+_PERTURB = -6  # M_PERTURB of glibc's malloc.h
+
+
+def blank_freed_memory() -> bool:
+    """Makes malloc overwrite freed memory from now on; returns whether it does.
+
+    Chroma's HNSW writes memory that it never set into `length.bin` (chroma#7688): the header of a
+    model call, key included, was found there. macOS blanks freed memory by itself.
+    """
+    try:
+        return bool(ctypes.CDLL(None).mallopt(_PERTURB, 0xFF))
+    except (AttributeError, OSError):  # another C library
+        return False
 
 
 class ChromaStore:
@@ -111,6 +127,7 @@ class ChromaStore:
         if self._collection is None:
             import chromadb  # 0.6 s, and only the holder of the lock needs it
 
+            blank_freed_memory()
             self._client = chromadb.PersistentClient(str(self._data_folder()))
             self._collection = self._client.get_or_create_collection(
                 _NAME, embedding_function=None, configuration={"hnsw": {"space": "cosine"}}
