@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import ctypes
 import fcntl
 import shutil
+import struct
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
@@ -20,19 +20,26 @@ _DATA = "chroma-"
 _BATCH = 1000
 
 
-_PERTURB = -6  # M_PERTURB of glibc's malloc.h
+_HEADER = struct.Struct("<iQQQ")  # of header.bin: version, offset, most elements, elements
+_ELEMENT = 4  # bytes of one in length.bin
 
 
-def blank_freed_memory() -> bool:
-    """Makes malloc overwrite freed memory from now on; returns whether it does.
+def blank_unused(folder: Path) -> None:
+    """Overwrites the part of each `length.bin` that no element uses with zeros.
 
-    Chroma's HNSW writes memory that it never set into `length.bin` (chroma#7688): the header of a
-    model call, key included, was found there. macOS blanks freed memory by itself.
+    Chroma's HNSW writes memory there that it never set (chroma#7688, 1.5.9): the headers of a
+    model call, key included, were found in it. Files of another layout are left alone.
     """
-    try:
-        return bool(ctypes.CDLL(None).mallopt(_PERTURB, 0xFF))
-    except (AttributeError, OSError):  # another C library
-        return False
+    for path in folder.glob("*/*/length.bin"):
+        header = path.with_name("header.bin").read_bytes()[: _HEADER.size]
+        if len(header) < _HEADER.size:
+            continue
+        version, _, most, used = _HEADER.unpack(header)
+        size = path.stat().st_size
+        if version == 1 and used <= most and used * _ELEMENT < size:
+            with path.open("r+b") as file:
+                file.seek(used * _ELEMENT)
+                file.write(bytes(size - used * _ELEMENT))
 
 
 class ChromaStore:
@@ -78,6 +85,7 @@ class ChromaStore:
                 embeddings=np.stack([vectors[name] for name in some]),
                 metadatas=[{"space_name": space_names[name]} for name in some],
             )
+        blank_unused(self._folder)
 
     def nearest(
         self, vector: NDArray[np.float32], n: int, space_name: str | None = None
@@ -127,7 +135,6 @@ class ChromaStore:
         if self._collection is None:
             import chromadb  # 0.6 s, and only the holder of the lock needs it
 
-            blank_freed_memory()
             self._client = chromadb.PersistentClient(str(self._data_folder()))
             self._collection = self._client.get_or_create_collection(
                 _NAME, embedding_function=None, configuration={"hnsw": {"space": "cosine"}}
