@@ -13,7 +13,7 @@ from vitruvius.errors import ToolError
 from vitruvius.memory.coordinates import coordinates
 from vitruvius.memory.ranking import Lesson
 from vitruvius.spaces.reference import reference_features, reference_sample
-from vitruvius.spaces.space import Architecture, FloatArray, SearchSpace
+from vitruvius.spaces.space import Architecture, BoolArray, FloatArray, SearchSpace
 
 FRESH = 200  # draws beside the fixed sample, where a space is too large to list
 CLIMBS = 3  # rounds of looking at the neighbours of the most promising
@@ -25,9 +25,14 @@ Judge = Callable[[FloatArray], FloatArray]  # features [N, F] -> how promising [
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Candidates:
-    """Untried architectures inside the region, their features [N, F] and coordinates [N, D]."""
+    """Architectures [N] with features [N, F] and coordinates [N, D]; only `free` ones may be tried.
+
+    Tried ones and those outside the region stay in the arrays: leaving thousands of rows where
+    they are costs less than copying the others at every decision.
+    """
 
     architectures: Sequence[Architecture]
+    free: BoolArray
     features: FloatArray
     plain: FloatArray
 
@@ -40,9 +45,7 @@ class _Listed:
     plain: FloatArray
 
 
-def untried(
-    view: RunView, lesson: Lesson, judge: Judge, rng: np.random.Generator
-) -> Candidates:
+def untried(view: RunView, lesson: Lesson, judge: Judge, rng: np.random.Generator) -> Candidates:
     """Returns what may be tried: all members of the region where the space lists them.
 
     Elsewhere: the reference sample, fresh draws, and several rounds of neighbours of the best
@@ -64,11 +67,11 @@ def untried(
         free[tried] = False
         if not free.any():
             raise _exhausted(view)
-        rows = np.flatnonzero(free)
         return Candidates(
-            architectures=_Picked(listed.architectures, rows),
-            features=listed.features[rows],
-            plain=listed.plain[rows],
+            architectures=listed.architectures,
+            free=free,
+            features=listed.features,
+            plain=listed.plain,
         )
     return _sampled(view, lesson, judge, rng)
 
@@ -100,22 +103,6 @@ def random_untried(view: RunView, count: int, rng: np.random.Generator) -> list[
     return list(found)[:count]
 
 
-class _Picked(Sequence[Architecture]):
-    """Some rows of a tuple, not copied: thousands of candidates at every decision."""
-
-    def __init__(self, every: tuple[Architecture, ...], rows: np.ndarray) -> None:
-        self._every = every
-        self._rows = rows
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    def __getitem__(self, row):  # type: ignore[no-untyped-def]
-        if isinstance(row, slice):
-            return [self._every[i] for i in self._rows[row]]
-        return self._every[self._rows[row]]
-
-
 @lru_cache(maxsize=4)
 def _listed(space: SearchSpace) -> _Listed | None:
     members = space.members()
@@ -130,9 +117,7 @@ def _listed(space: SearchSpace) -> _Listed | None:
     )
 
 
-def _sampled(
-    view: RunView, lesson: Lesson, judge: Judge, rng: np.random.Generator
-) -> Candidates:
+def _sampled(view: RunView, lesson: Lesson, judge: Judge, rng: np.random.Generator) -> Candidates:
     space, region = view.space, view.region
     inside = region.mask(reference_features(space))
     pool = {a: None for a, ok in zip(reference_sample(space), inside, strict=True) if ok}
@@ -156,16 +141,20 @@ def _sampled(
         promise = np.concatenate([promise, judge(more)])
     if not found:
         return _drawn(view, rng)
-    return Candidates(
-        architectures=found, features=features, plain=coordinates(space).of(features)
-    )
+    return _all_of(space, found, features)
 
 
 def _drawn(view: RunView, rng: np.random.Generator) -> Candidates:
     found = random_untried(view, CLIMBERS, rng)
-    features = view.space.featurise(found)
+    return _all_of(view.space, found, view.space.featurise(found))
+
+
+def _all_of(space: SearchSpace, found: Sequence[Architecture], features: FloatArray) -> Candidates:
     return Candidates(
-        architectures=found, features=features, plain=coordinates(view.space).of(features)
+        architectures=found,
+        free=np.ones(len(found), dtype=np.bool_),
+        features=features,
+        plain=coordinates(space).of(features),
     )
 
 

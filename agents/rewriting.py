@@ -114,9 +114,10 @@ def _merge(view: RunView, own: Sequence[_Held], miner: Miner) -> Edit | None:
                 continue
             finding = miner.judge([rule])[0]
             apart = max(miner.explained(each.finding.kept) for each in (one, other))
-            keeps_licence = finding.top_loss_high < CUT_LIMIT or min(
-                one.finding.top_loss_high, other.finding.top_loss_high
-            ) >= CUT_LIMIT
+            keeps_licence = (
+                finding.top_loss_high < CUT_LIMIT
+                or min(one.finding.top_loss_high, other.finding.top_loss_high) >= CUT_LIMIT
+            )
             if finding.is_clear and keeps_licence and miner.explained(finding.kept) > apart:
                 return Merge(
                     principles=(one.name, other.name),
