@@ -21,7 +21,7 @@ from vitruvius.spaces.rules import Rule
 from vitruvius.spaces.space import Architecture
 from vitruvius.tools.decisions import Prune, Recall, Train
 
-KEY = "sk-very-secret-key-1234567890"
+KEY = "no-look-alike-1234567890"
 RECALL = {"reason": "to know", "query": "deep cells"}
 GOOD = call("recall", RECALL)
 RULE = {"stance": "avoid", "all": [{"slot": "edge_0_3", "choices": ["none"]}]}

@@ -19,7 +19,7 @@ from vitruvius.agents.tokens import TokenCounter
 from vitruvius.agents.transport import TransportFailed
 from vitruvius.errors import ConfigError
 
-KEY = "sk-very-secret-key-1234567890"
+KEY = "no-look-alike-1234567890"
 
 
 def endpoint(url: str, **more: Any) -> Endpoint:

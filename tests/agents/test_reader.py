@@ -34,6 +34,7 @@ FORMS = {
     "think block": f'<think>maybe {{"tool": "train"}}</think>{NATIVE}',
     "only the end of a think block": f'maybe {{"tool": "train"}}</think>\n{NATIVE}',
     "function tags": "<function=recall><parameter=query>deep cells</parameter></function>",
+    "name tags": '<tools><name>recall</name><arguments>{"query": "deep cells"}</arguments></tools>',
     "prose with braces": f"I use {{x}} and [y]. {NATIVE}",
 }
 

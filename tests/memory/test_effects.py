@@ -149,7 +149,9 @@ def test_contrast_and_retained_top_equal_loops_over_the_draws() -> None:
 
 
 def test_a_rule_and_its_opposite_have_opposite_effects() -> None:
-    require, avoid = evidence_of(run(40), [at("first", "none"), at("first", "none", stance="avoid")])
+    require, avoid = evidence_of(
+        run(40), [at("first", "none"), at("first", "none", stance="avoid")]
+    )
     assert require.effect == pytest.approx(-avoid.effect)
     assert require.standing == Standing.CONTRADICTED
     assert avoid.standing == Standing.SUPPORTED
@@ -166,7 +168,9 @@ def test_chosen_trials_do_not_bias_the_effect() -> None:
         if (a.spec["first"] == "relu") == (a.spec["width"] == "1" and a.spec["second"] == "none")
     ]
     trials = [closed_trial(i + 1, a, value(a)) for i, a in enumerate(chosen[:30])]
-    drawn = [closed_trial(i + 31, a, value(a), origin=Origin.EXPLORE) for i, a in enumerate(members[::5])]
+    drawn = [
+        closed_trial(i + 31, a, value(a), origin=Origin.EXPLORE) for i, a in enumerate(members[::5])
+    ]
     (row,) = evidence_of([*trials, *drawn], [at("first", "relu")])
     assert row.effect > 0.4
 

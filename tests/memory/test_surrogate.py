@@ -86,9 +86,7 @@ def test_draws_have_the_posterior_mean_and_spread() -> None:
     features, there = drawn(space, 25), drawn(space, 40, seed=2)
     model = Surrogate.fit(space, features, smooth(space, features))
     found = model.at(there)
-    draws = np.vstack(
-        [model.sample(there, 200, np.random.default_rng(seed)) for seed in range(20)]
-    )
+    draws = np.vstack([model.sample(there, 200, np.random.default_rng(seed)) for seed in range(20)])
     assert draws.mean(axis=0) == pytest.approx(found.mean, abs=0.12)
     assert draws.std(axis=0) == pytest.approx(found.sd, rel=0.2, abs=0.02)
     again = model.sample(there, 3, np.random.default_rng(0))

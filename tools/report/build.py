@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from vitruvius.memory.calibration import calibrate
 from vitruvius.memory.ledger import Ledger
-from vitruvius.memory.records import CutRecord, ModelCall, Origin, ResultStatus, Trial
+from vitruvius.memory.records import CutRecord, ModelCall, Origin, ResultStatus, RunStatus, Trial
 from vitruvius.spaces.region import Cut, Region
 from vitruvius.spaces.rules import holds
 from vitruvius.spaces.space import SearchSpace, distinct
