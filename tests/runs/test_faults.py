@@ -38,6 +38,7 @@ def test_a_home_that_cannot_be_written(tmp_path: Path, environment: dict[str, st
     home = tmp_path / "home"
     home.mkdir()
     home.chmod(0o555)
+    tmp_path.chmod(0o755)
     for parent in tmp_path.parents:
         if parent.name.startswith("pytest-"):
             parent.chmod(0o755)
