@@ -23,7 +23,7 @@ def pick(posterior: Posterior, penalty: FloatArray, count: int, noise: float) ->
 
     Args:
         posterior: at the candidates.
-        penalty: subtracted from their scores [M].
+        penalty: subtracted from their scores [M]; infinite where one may not be picked.
         count: at least 1.
         noise: variance of a trial's score around the process.
     """
@@ -34,7 +34,7 @@ def pick(posterior: Posterior, penalty: FloatArray, count: int, noise: float) ->
         score = posterior.mean + OPTIMISM * np.sqrt(variance) - penalty
         score[rows] = -np.inf
         rows.append(int(np.argmax(score)))
-        if len(rows) == min(count, len(score)):
+        if len(rows) == min(count, int(np.isfinite(penalty).sum())):
             return rows
         shared = posterior.covariance_with(rows[-1])
         for earlier in known:

@@ -54,15 +54,15 @@ def choose(view: RunView) -> Proposal:
 
     candidates = untried(view, lesson, lambda there: bounds(model.at(there)), rng)
     posterior = model.at(candidates.features, candidates.plain)
-    risk = _risk(failures, candidates.features)
-    rows = pick(posterior, risk, view.k, model.noise_sd**2)
+    penalty = np.where(candidates.free, _risk(failures, candidates.features), np.inf)
+    rows = pick(posterior, penalty, view.k, model.noise_sd**2)
     first = rows[0]
     reason = (
-        f"highest optimistic score among {len(candidates):,} untried: the model of "
+        f"highest optimistic score among {candidates.free.sum():,} untried: the model of "
         f"{len(lesson.trials)} trials expects it above {ndtr(posterior.mean[first]):.0%} of them, "
         f"give or take {posterior.sd[first]:.1f} standard deviations"
     )
-    return _proposal([candidates[row] for row in rows], reason)
+    return _proposal([candidates.architectures[row] for row in rows], reason)
 
 
 def _proposal(picks: list[Architecture], reason: str) -> Proposal:

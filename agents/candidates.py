@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from numpy.typing import NDArray
 
 from vitruvius.agents.view import RunView
 from vitruvius.errors import ToolError
 from vitruvius.memory.coordinates import coordinates
 from vitruvius.memory.ranking import Lesson
 from vitruvius.spaces.reference import reference_features, reference_sample
-from vitruvius.spaces.space import Architecture, FloatArray, SearchSpace
+from vitruvius.spaces.space import Architecture, BoolArray, FloatArray, SearchSpace
 
 FRESH = 200  # draws beside the fixed sample, where a space is too large to list
 CLIMBS = 3  # rounds of looking at the neighbours of the most promising
@@ -26,21 +25,16 @@ Judge = Callable[[FloatArray], FloatArray]  # features [N, F] -> how promising [
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Candidates:
-    """Untried architectures inside the region, their features [N, F] and coordinates [N, D].
+    """Architectures [N] with features [N, F] and coordinates [N, D]; only `free` ones may be tried.
 
-    They are `rows` of `pool`: a list of thousands is not copied at every decision.
+    Tried ones and those outside the region stay in the arrays: leaving thousands of rows where
+    they are costs less than copying the others at every decision.
     """
 
-    pool: Sequence[Architecture]
-    rows: NDArray[np.int64]
+    architectures: Sequence[Architecture]
+    free: BoolArray
     features: FloatArray
     plain: FloatArray
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __getitem__(self, place: int) -> Architecture:
-        return self.pool[self.rows[place]]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -73,12 +67,11 @@ def untried(view: RunView, lesson: Lesson, judge: Judge, rng: np.random.Generato
         free[tried] = False
         if not free.any():
             raise _exhausted(view)
-        rows = np.flatnonzero(free)
         return Candidates(
-            pool=listed.architectures,
-            rows=rows,
-            features=listed.features[rows],
-            plain=listed.plain[rows],
+            architectures=listed.architectures,
+            free=free,
+            features=listed.features,
+            plain=listed.plain,
         )
     return _sampled(view, lesson, judge, rng)
 
@@ -158,8 +151,8 @@ def _drawn(view: RunView, rng: np.random.Generator) -> Candidates:
 
 def _all_of(space: SearchSpace, found: Sequence[Architecture], features: FloatArray) -> Candidates:
     return Candidates(
-        pool=found,
-        rows=np.arange(len(found)),
+        architectures=found,
+        free=np.ones(len(found), dtype=np.bool_),
         features=features,
         plain=coordinates(space).of(features),
     )

@@ -13,7 +13,7 @@ from vitruvius.spaces.reference import reference_features
 from vitruvius.spaces.rules import Rule, holds
 from vitruvius.spaces.space import BoolArray, FloatArray, SearchSpace
 
-CLEAR = 3.0  # standard deviations from zero at which an effect is worth writing down
+CLEAR = 2.0  # standard deviations from zero at which an effect is worth writing down
 DRAWS = 64  # of the posterior, for a rule's deviation: a screen, measured exactly later
 
 
@@ -78,9 +78,10 @@ class Miner:
             given: splits that explain their part first.
         """
         mean = self.population.mean - self.population.mean.mean()
-        total = float(mean @ mean)
-        before = _fit(mean, list(given))
-        return float(max(before @ before - (left := _fit(mean, [*given, kept])) @ left, 0) / total)
+        before = _fit(mean, given)
+        after = _fit(mean, [*given, kept])
+        gain = float(before @ before) - float(after @ after)
+        return max(gain, 0.0) / max(float(mean @ mean), 1e-12)
 
     def _judge(self, rules: Sequence[Rule], kept: BoolArray) -> list[Finding]:
         weights = _contrasts(kept)

@@ -31,7 +31,6 @@ from vitruvius.settings import Settings
 from vitruvius.spaces.space import SearchSpace
 from vitruvius.tasks.task import Task
 from vitruvius.tools.evaluator import create_evaluator
-from vitruvius.tools.report import write_report
 
 HEARTBEAT_S = 5.0
 KEPT_CHECKPOINTS = 50
@@ -76,24 +75,17 @@ async def drive(job: Job) -> RunStatus:
                     status = RunStatus.DONE
         finally:
             await asyncio.to_thread(ledger.release, job.run.id, driver, status)
-        await asyncio.to_thread(_report, job, ledger, status)
+        path = job.home / "runs" / job.run.id / "report.md"
+        job.listener(
+            Event(
+                kind=EventKind.DONE,
+                text=f"run {job.run.id} is {status}; report: {path}",
+                data={"run": job.run.id, "status": status, "report": str(path)},
+            )
+        )
         return status
     finally:
         await asyncio.to_thread(ledger.close)
-
-
-def _report(job: Job, ledger: Ledger, status: RunStatus) -> None:
-    """Writes the report, once the run's row says how it ended."""
-    run_dir = job.home / "runs" / job.run.id
-    path = write_report(ledger, job.run.id, job.space, job.task, run_dir)
-    text = f"run {job.run.id} is {status}; report: {path}"
-    job.listener(
-        Event(
-            kind=EventKind.DONE,
-            text=text,
-            data={"run": job.run.id, "status": status, "report": str(path)},
-        )
-    )
 
 
 @contextlib.asynccontextmanager

@@ -219,9 +219,7 @@ def rules_prior(space: SearchSpace, told: Sequence[tuple[Rule, float]]) -> Mean:
     met, kept = met[use], kept[use]
     contrast = met / met.sum(1, keepdims=True) - (1 - met) / (1 - met).sum(1, keepdims=True)
     mixing = contrast @ met.T  # what a weight on rule j adds to the effect of rule i
-    weights = np.linalg.solve(
-        mixing.T @ mixing + RIDGE * np.eye(len(rules)), mixing.T @ effects
-    )
+    weights = np.linalg.solve(mixing.T @ mixing + RIDGE * np.eye(len(rules)), mixing.T @ effects)
 
     def mean(features: FloatArray) -> FloatArray:
         total = np.zeros(len(features))
