@@ -8,11 +8,12 @@ from vitruvius.agents.chairs import Architect, Proposal, TurnedDown
 from vitruvius.agents.client import Reply
 from vitruvius.agents.ground import ground_of
 from vitruvius.agents.render import template
-from vitruvius.agents.schemas import decision_schemas, decision_union
+from vitruvius.agents.schemas import decision_schemas, decision_union, most_to_train
 from vitruvius.agents.view import RunView
 from vitruvius.agents.voice import Form, Voice, calls_of
 from vitruvius.memory.records import DecisionStatus
-from vitruvius.tools.validate import TOOLS, Checked, Ground, check, read_decision
+from vitruvius.tools.untrusted import TOOLS, read_decision
+from vitruvius.tools.validate import Checked, Ground, check
 
 
 class ModelArchitect:
@@ -58,7 +59,7 @@ def _form(view: RunView, ground: Ground) -> Form:
     schemas = decision_schemas(ground)
     return Form(
         chair="architect",
-        ask=template("ask_architect").substitute(step=view.step, k=view.k),
+        ask=template("ask_architect").substitute(step=view.step, k=most_to_train(ground)),
         tools=schemas,
         calls=schemas,
         key="tool",

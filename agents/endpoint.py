@@ -61,6 +61,11 @@ class Endpoint:
         return self.base_url is None or urlsplit(self.base_url).hostname == "api.openai.com"
 
     @property
+    def is_local(self) -> bool:
+        host = urlsplit(self.base_url or "").hostname or ""
+        return host == "localhost" or host == "::1" or host.startswith("127.")
+
+    @property
     def where(self) -> str:
         """The address for people, without credentials and query."""
         if self.base_url is None:

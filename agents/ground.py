@@ -5,7 +5,8 @@ from __future__ import annotations
 from vitruvius.agents.view import RunView
 from vitruvius.memory.records import Decision, DecisionStatus, Standing
 from vitruvius.tools.decisions import Proxy, Recall
-from vitruvius.tools.validate import Ground, Problem, question_key, read_decision
+from vitruvius.tools.untrusted import Problem, read_decision
+from vitruvius.tools.validate import Ground, question_key
 
 
 def ground_of(view: RunView) -> Ground:

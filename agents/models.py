@@ -56,9 +56,12 @@ def resolve_model(settings: ModelSettings) -> Resolved:
     if name != "auto":
         return Resolved(endpoint=endpoint, words=f"{name} at {endpoint.where} takes both chairs.")
     try:
-        model, note = _choice(endpoint, served_models(endpoint))
+        served = served_models(endpoint)
     except (TransportFailed, ConfigError) as error:
         return _analyst(str(error))
+    model, note = _choice(endpoint, served)
+    if model is None:
+        return _analyst(note)
     return Resolved(
         endpoint=replace(endpoint, model=model),
         words=f"{model} at {endpoint.where} takes both chairs ({note}).",
@@ -69,14 +72,17 @@ def _analyst(why: str) -> Resolved:
     return Resolved(endpoint=None, words=f"The built-in analyst takes both chairs: {why}.")
 
 
-def _choice(endpoint: Endpoint, served: Sequence[str]) -> tuple[str, str]:
+def _choice(endpoint: Endpoint, served: Sequence[str]) -> tuple[str | None, str]:
+    """Returns a model that is served and a note; None where a choice could cost money."""
     if endpoint.is_openai and OPENAI_CHOICE in served:
         return OPENAI_CHOICE, "the usual choice there; name another with --model"
-    if not served:
-        return "default", "the endpoint lists no models; name one with --model"
     if len(served) == 1:
         return served[0], "the model that it serves"
-    return served[0], f"the first of {len(served)} that it serves; name another with --model"
+    if served and endpoint.is_local:
+        return served[0], f"the first of {len(served)} that it serves; name another with --model"
+    if not served and not endpoint.is_openai:
+        return "default", "the endpoint lists no models; name one with --model"
+    return None, f"{endpoint.where} serves {len(served)} models; name one with --model"
 
 
 def served_models(endpoint: Endpoint, *, timeout_s: float = 5.0) -> list[str]:

@@ -16,6 +16,7 @@ _THINKING = re.compile(r"<(think|thinking|reasoning)>.*?(</\1>|\Z)", re.DOTALL |
 _LONE_END = re.compile(r"\A.*</(think|thinking|reasoning)>", re.DOTALL | re.IGNORECASE)
 _FUNCTION = re.compile(r"<function=([\w.-]+)>(.*?)(?:</function>|\Z)", re.DOTALL)
 _PARAMETER = re.compile(r"<parameter=([\w.-]+)>(.*?)</parameter>", re.DOTALL)
+_NAMED = re.compile(r"<name>\s*([\w.-]+)\s*</name>\s*<(?:arguments|parameters)>(.*?)</", re.DOTALL)
 _OPENING = re.compile(r"[\[{]")
 _TRAILING_COMMA = re.compile(r",(\s*[}\]])")
 
@@ -101,6 +102,10 @@ def read_calls(text: str, names: Collection[str], key: str = "tool") -> list[dic
         }
         for name, body in _FUNCTION.findall(text)
     ]
+    for name, body in _NAMED.findall(text):  # Qwen2.5-Coder 1.5B under a grammar
+        arguments = _scalar(body)
+        if isinstance(arguments, Mapping):
+            calls.append({**arguments, key: name})
     seen = False
     for value in json_values(text) if not calls else ():
         seen = True

@@ -63,10 +63,15 @@ def rule_schema(space: SearchSpace) -> Schema:
     return _object({"stance": _enum(["require", "avoid"]), "all": _list(condition, 3)})
 
 
+def most_to_train(ground: Ground) -> int:
+    """Returns how many architectures one decision may train: k, or the trials that are left."""
+    return ground.k if ground.trials_left is None else min(ground.k, ground.trials_left)
+
+
 def decision_schemas(ground: Ground) -> dict[str, tuple[str, Schema]]:
     """Returns the tools that can be used now: name to description and schema of arguments."""
     one = architecture_schema(ground.space)
-    many = min(ground.k, ground.trials_left) if ground.trials_left is not None else ground.k
+    many = most_to_train(ground)
     tools: dict[str, tuple[str, Schema]] = {}
     if many > 0:
         tools["train"] = (

@@ -16,7 +16,8 @@ from vitruvius.agents.view import RunView
 from vitruvius.agents.voice import Form, PartlyGood, Voice, calls_of
 from vitruvius.memory.edits import Edit
 from vitruvius.memory.records import DecisionStatus
-from vitruvius.tools.validate import EDITS, Ground, Problem, check_edit, read_edit
+from vitruvius.tools.untrusted import EDITS, Problem, read_edit
+from vitruvius.tools.validate import Ground, check_edit
 
 REWRITE = "rewrite"
 

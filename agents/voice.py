@@ -5,22 +5,24 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
 
 from vitruvius.agents.chairs import TurnedDown
 from vitruvius.agents.client import Chair, ModelClient, Question, Reply
 from vitruvius.agents.probe import Capabilities, Mode, probe
+from vitruvius.agents.quoting import quoted
 from vitruvius.agents.reader import UnreadableReply, json_values, read_calls
-from vitruvius.agents.render import Page, prompts, quoted, render, template
+from vitruvius.agents.render import Page, prompts, render, template
 from vitruvius.agents.schemas import Schema, in_words, native_tools
 from vitruvius.agents.transport import BadReply, ContextFull, RequestRefused, TransportFailed
 from vitruvius.agents.view import RunView
 from vitruvius.memory.records import DecisionStatus, ModelCall
-from vitruvius.tools.validate import Problem
+from vitruvius.tools.untrusted import Problem
 
 MENDS = 2
 LEAST_PAGE = 800  # tokens; below this the page says too little to decide on
+LEAST_REPLY = 200  # tokens
 KEPT_CHARS = 2000  # of a reply that was turned down
 
 T = TypeVar("T")
@@ -120,7 +122,7 @@ class Voice:
         mode = self._mode or capabilities.mode
         while True:
             question = self._question(view, form, mend, mode, capabilities)
-            self._check_budget(view, question, talk.calls)
+            question = self._within_budget(view, question, talk.calls)
             streaming = capabilities.streaming and capabilities.usage
             try:
                 return await self.client.ask(question, talk.calls, streaming=streaming)
@@ -162,17 +164,30 @@ class Voice:
             schema=form.schema if mode == "json_schema" else None,
         )
 
-    def _check_budget(self, view: RunView, question: Question, calls: Sequence[ModelCall]) -> None:
-        """Raises where the run's tokens or dollars do not cover the prompt."""
-        tokens = self.client.counter.count(question.text)
-        used = sum(call.tokens_in + call.tokens_out for call in calls)
-        limit = view.budget.tokens
-        if limit is not None and view.spent.tokens + used + tokens > limit:
-            left = max(limit - view.spent.tokens - used, 0)
-            raise _Stop(f"{left} tokens are left; this prompt takes about {tokens}")
-        dollars = sum(call.dollars for call in calls) + self.client.dollars(tokens, 0)
-        if view.budget.dollars is not None and view.spent.dollars + dollars > view.budget.dollars:
-            raise _Stop("the dollars that are left do not cover another call")
+    def _within_budget(
+        self, view: RunView, question: Question, calls: Sequence[ModelCall]
+    ) -> Question:
+        """Returns the question with its answer no longer than the run's account covers.
+
+        Raises:
+            _Stop: if that is less than `LEAST_REPLY` tokens.
+        """
+        client = self.client
+        prompt = client.counter.count(question.text)
+        room = float(client.endpoint.max_tokens)
+        if view.budget.tokens is not None:
+            used = view.spent.tokens + sum(call.tokens_in + call.tokens_out for call in calls)
+            room = min(room, view.budget.tokens - used - prompt)
+        if view.budget.dollars is not None and (price := client.dollars(0, 1)) > 0:
+            used_dollars = view.spent.dollars + sum(call.dollars for call in calls)
+            left = view.budget.dollars - used_dollars - client.dollars(prompt, 0)
+            room = min(room, left / price)
+        if room < LEAST_REPLY:
+            raise _Stop(
+                f"the budget of tokens or dollars does not cover a prompt of about {prompt} "
+                f"tokens and a reply of {LEAST_REPLY}"
+            )
+        return replace(question, max_tokens=int(room))
 
 
 class _Stop(Exception):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -37,7 +38,8 @@ class Arena:
         Raises:
             Spent: of the oracle's queries.
         """
-        forced = forced_origins(self.trials, explore=SHARE, control=0.0, repeats_due=0, room=1)
+        made = Counter(trial.origin for trial in self.trials)
+        forced = forced_origins(made, explore=SHARE, control=0.0, repeats_due=0, room=1)
         if forced:
             self._try(self._draw(), Origin.EXPLORE)
         else:

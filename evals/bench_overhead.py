@@ -88,7 +88,7 @@ def measure(trials: int, home: Path) -> dict[str, Any]:
     clock = Clock(points)
     timed_chairs(clock)
     run = vt.search(
-        SyntheticTask(),  # type: ignore[arg-type]
+        SyntheticTask(),
         create_space(),
         f"{trials + WINDOW // 2} trials",
         home=home,

@@ -19,7 +19,6 @@ from vitruvius.memory.records import (
 )
 from vitruvius.tools.evaluation import Failed, FailureKind, Outcome, Request
 from vitruvius.tools.evaluator import adopt
-from vitruvius.tools.proxies import score
 
 KEPT_WEIGHTS = 5  # best architectures whose weights stay on disk
 POLL_S = 0.5  # while another live run trains the same result
@@ -52,20 +51,20 @@ async def _train(session: Session, decision: Decision) -> str | None:
     trials = await session.call(session.ledger.open_trials, session.run.id, decision.id, news)
     await asyncio.gather(*(finish(session, trial) for trial in trials))
     if session.stopping.is_set():
-        await session.call(session.forget)
         return None
-    closed = {trial.number: trial for trial in await session.call(session.trials)}
     await session.call(_thin_weights, session)
-    return "; ".join(_words(session, closed[trial.number]) for trial in trials)
+    closed = await session.call(session.ledger.trials, session.run.id, after=trials[0].number - 1)
+    numbers = {trial.number for trial in trials}
+    return "; ".join(_words(session, trial) for trial in closed if trial.number in numbers)
 
 
 def _thin_weights(session: Session) -> None:
     """Deletes the weights of this run's trainings whose architecture is not among the best."""
-    best = set(session.leaders(KEPT_WEIGHTS))
-    trials = {trial.number: trial for trial in session.trials()}
-    kept = {t.result_id for t in trials.values() if t.architecture in best}
-    for path in (session.run_dir / "weights").glob("*.pt"):
-        if path.stem.isdigit() and int(path.stem) not in kept:
+    paths = list((session.run_dir / "weights").glob("*.pt"))
+    digest = session.digest()
+    best = set(digest.leaders(KEPT_WEIGHTS)) if paths else set()
+    for path in paths:
+        if path.stem.isdigit() and digest.results.get(int(path.stem)) not in best:
             path.unlink(missing_ok=True)
 
 
@@ -210,6 +209,8 @@ def _scores(session: Session, call: Any) -> str:
     }
     missing = [a for a in architectures if any((p, a) not in known for p in call["proxies"])]
     if missing:
+        from vitruvius.tools.scoring import score  # torch: only a run that asks for scores pays
+
         fresh = score(session.space, session.task, missing, call["proxies"], run.seed)
         ledger.put_scores(run.space_id, run.task_id, fresh)
         known |= {(s.proxy, s.architecture): s for s in fresh}

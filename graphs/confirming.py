@@ -39,8 +39,8 @@ async def confirm_finalists(session: Session) -> None:
 
 
 def _plan(session: Session) -> list[dict[str, Any]]:
-    trials = session.trials()
-    if not session.task.is_noisy or any(t.origin == Origin.CONFIRM for t in trials):
+    digest = session.digest()
+    if not session.task.is_noisy or digest.origins[Origin.CONFIRM]:
         return []
     finalists, seeds = schedule.confirm_seeds(_room(session))
     return [
@@ -51,7 +51,7 @@ def _plan(session: Session) -> list[dict[str, Any]]:
             "propensity": None,
         }
         for number in range(seeds)
-        for architecture in session.leaders(finalists)
+        for architecture in digest.leaders(finalists)
     ]
 
 
@@ -60,7 +60,7 @@ def _room(session: Session) -> float:
     budget, spent = session.run.budget, session.spent()
     room = math.inf if budget.trials is None else float(budget.trials - spent.trials)
     if budget.wall_s is not None:
-        costs = [t.train_s for t in session.search_trials() if t.train_s and not t.reused]
+        costs = [t.train_s for t in session.digest().search if t.train_s and not t.reused]
         each = sum(costs) / len(costs) if costs else 0.0
         left = max(0.0, budget.wall_s - spent.wall_s)
         if each > 0:

@@ -10,7 +10,7 @@ from vitruvius.errors import ToolError
 from vitruvius.events import EventKind
 from vitruvius.graphs import schedule
 from vitruvius.graphs.session import Session
-from vitruvius.memory.records import Decision, DecisionStatus, Origin, Trial
+from vitruvius.memory.records import Decision, DecisionStatus, Origin
 from vitruvius.spaces.space import Architecture
 from vitruvius.tools.decisions import Train
 
@@ -21,12 +21,11 @@ async def decide(session: Session) -> Decision | None:
     """Returns the stored decision of this step; None when there is nothing left to decide."""
     ledger, run_id = session.ledger, session.run.id
     step = await session.call(session.steps)
-    trials = await session.call(session.trials)
     left = session.search_left(await session.call(session.spent))
     if left < 1:
         return None
     room = int(min(session.batch, left))
-    forced = await session.call(_forced, session, trials, room, step)
+    forced = await session.call(_forced, session, room, step)
     call: dict[str, Any] = {"tool": "train", "reason": "uniform design", "trials": forced}
     author = "design"
     if len(forced) < room:
@@ -72,37 +71,41 @@ def _book(session: Session, proposal: Proposal | None, step: int) -> None:
         session.ledger.add_call(session.run.id, call)
     for down in proposal.turned_down:
         session.ledger.add_decision(
-            session.run.id, step, proposal.author, {"text": down.text}, down.status, down.problem
+            session.run.id, step, down.author, {"text": down.text}, down.status, down.problem
         )
         session.tell(EventKind.WARNING, f"turned down ({down.status}): {down.problem}")
 
 
-def _forced(session: Session, trials: list[Trial], room: int, step: int) -> list[dict[str, Any]]:
-    verifications = session.ledger.count_marks(session.run.id, "verified")
-    incumbent = next(iter(session.leaders(1)), None)
+def _forced(session: Session, room: int, step: int) -> list[dict[str, Any]]:
+    digest = session.digest()
+    incumbent = next(iter(digest.leaders(1)), None) if session.task.is_noisy else None
     origins = schedule.forced_origins(
-        trials,
+        digest.origins,
         explore=session.policy.explore,
         control=session.policy.control,
-        repeats_due=schedule.repeats_due(trials, verifications, session.task.is_noisy)
+        repeats_due=schedule.repeats_due(
+            digest.origins,
+            session.ledger.count_marks(session.run.id, "verified"),
+            session.task.is_noisy,
+        )
         if incumbent is not None
         else 0,
         room=room,
     )
     rng = session.rng("uniform", step)
-    seen = {t.architecture for t in trials if t.origin != Origin.CONTROL}
+    drawn: set[Architecture] = set()
     plan = []
     for origin in origins:
         if origin == Origin.REPEAT and incumbent is not None:
-            seed = session.run.seed + sum(t.architecture == incumbent for t in trials)
+            seed = session.run.seed + digest.counts[incumbent]
             plan.append(_planned(session, incumbent, origin, seed))
             continue
         architecture = session.space.sample(rng)
         for _ in range(REDRAWS if origin == Origin.EXPLORE else 0):
-            if architecture not in seen:
+            if architecture not in digest.seen and architecture not in drawn:
                 break
             architecture = session.space.sample(rng)
-        seen.add(architecture)
+        drawn.add(architecture)
         plan.append(_planned(session, architecture, origin, session.run.seed))
     return plan
 

@@ -18,6 +18,7 @@ from langgraph.types import Command
 
 from vitruvius.agents.analyst import Analyst
 from vitruvius.agents.llm import create_chairs
+from vitruvius.agents.models import resolve_model
 from vitruvius.errors import VitruviusError
 from vitruvius.events import Event, EventKind, Listener
 from vitruvius.graphs.log import logged
@@ -30,7 +31,6 @@ from vitruvius.settings import Settings
 from vitruvius.spaces.space import SearchSpace
 from vitruvius.tasks.task import Task
 from vitruvius.tools.evaluator import create_evaluator
-from vitruvius.tools.report import write_report
 
 HEARTBEAT_S = 5.0
 KEPT_CHECKPOINTS = 50
@@ -75,24 +75,17 @@ async def drive(job: Job) -> RunStatus:
                     status = RunStatus.DONE
         finally:
             await asyncio.to_thread(ledger.release, job.run.id, driver, status)
-        await asyncio.to_thread(_report, job, ledger, status)
+        path = job.home / "runs" / job.run.id / "report.md"
+        job.listener(
+            Event(
+                kind=EventKind.DONE,
+                text=f"run {job.run.id} is {status}; report: {path}",
+                data={"run": job.run.id, "status": status, "report": str(path)},
+            )
+        )
         return status
     finally:
         await asyncio.to_thread(ledger.close)
-
-
-def _report(job: Job, ledger: Ledger, status: RunStatus) -> None:
-    """Writes the report, once the run's row says how it ended."""
-    run_dir = job.home / "runs" / job.run.id
-    path = write_report(ledger, job.run.id, job.space, job.task, run_dir)
-    text = f"run {job.run.id} is {status}; report: {path}"
-    job.listener(
-        Event(
-            kind=EventKind.DONE,
-            text=text,
-            data={"run": job.run.id, "status": status, "report": str(path)},
-        )
-    )
 
 
 @contextlib.asynccontextmanager
@@ -116,7 +109,8 @@ def _open(job: Job, ledger: Ledger, driver: str, log: contextlib.ExitStack) -> S
     run_dir = job.home / "runs" / job.run.id
     settings = job.settings
     analyst = Analyst()
-    architect, theorist = create_chairs(settings, analyst)
+    resolved = resolve_model(settings)
+    architect, theorist = create_chairs(settings, analyst, resolved)
     evaluator = create_evaluator(
         job.task,
         job.space,
@@ -125,7 +119,7 @@ def _open(job: Job, ledger: Ledger, driver: str, log: contextlib.ExitStack) -> S
         deadline_s=settings.deadline_s,
         memory_mib=settings.memory_mib,
     )
-    return Session(
+    session = Session(
         ledger=ledger,
         index=PrincipleIndex(job.home, ledger),
         run=job.run,
@@ -144,10 +138,23 @@ def _open(job: Job, ledger: Ledger, driver: str, log: contextlib.ExitStack) -> S
         ),
         driver=driver,
         batch=evaluator.slots if architect is analyst else max(evaluator.slots, MODEL_BATCH),
+        shows_proxies=architect is not analyst,
         asks=job.ask is not None,
         listener=log.enter_context(logged(run_dir, job.listener)),
         stopping=job.stopping,
     )
+    session.tell(
+        EventKind.STARTED,
+        f"run {job.run.id}: {job.task.name} on {job.space.name}. {resolved.words}",
+        run=job.run.id,
+        space=job.space.name,
+        task=job.task.name,
+        metric=job.task.metric,
+        model=resolved.model or "analyst",
+        budget=job.run.budget,
+        workers=evaluator.slots,
+    )
+    return session
 
 
 async def _heartbeat(session: Session) -> None:

@@ -14,7 +14,7 @@ from vitruvius.graphs import acting, confirming, deciding, pruning, recalling, r
 from vitruvius.graphs.schedule import next_node
 from vitruvius.graphs.session import Session
 from vitruvius.graphs.state import SearchState
-from vitruvius.memory.records import DecisionStatus
+from vitruvius.memory.records import DecisionStatus, RunStatus
 from vitruvius.tools.report import write_report
 
 Due = Literal["verify", "architect", "reflect", "confirm", "report"]
@@ -125,7 +125,14 @@ async def confirm(state: SearchState, runtime: Runtime[Session]) -> Command[Lite
 async def report(state: SearchState, runtime: Runtime[Session]) -> Command[Literal["__end__"]]:
     """Writes the report; every number comes from the ledger."""
     session = runtime.context
+    status = RunStatus.INTERRUPTED if session.stopping.is_set() else RunStatus.DONE
     await session.call(
-        write_report, session.ledger, session.run.id, session.space, session.task, session.run_dir
+        write_report,
+        session.ledger,
+        session.run.id,
+        session.space,
+        session.task,
+        session.run_dir,
+        status,
     )
     return Command(goto="__end__")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from vitruvius.memory.effects import licenses_cut
+from collections.abc import Mapping
 
 from vitruvius.agents.view import PrincipleView
 from vitruvius.errors import ToolError
 from vitruvius.events import EventKind
 from vitruvius.graphs.session import Session
+from vitruvius.memory.effects import licenses_cut
 from vitruvius.memory.records import CutRecord, Decision, Standing
 from vitruvius.spaces.region import Cut
 from vitruvius.spaces.rules import words
@@ -17,20 +18,13 @@ USELESS_CUT = 0.98  # a cut that keeps more than this share saves nothing
 
 
 def prune_by_evidence(session: Session) -> None:
-    """Brings the region in line with the last verification; doing so twice changes nothing."""
+    """Brings the region in line with the last verification; doing so twice changes nothing.
+
+    The bounds of all cuts in force add up to at most the limit that one cut has.
+    """
     principles = {view.version.name: view for view in session.principles()}
     step = session.steps()
-    for cut in _in_force(session):
-        problem = _lost_licence(session, cut, principles.get(cut.principle))
-        if problem is not None:
-            session.ledger.undo_cut(session.run.id, cut.number, step, "evidence", problem)
-            session.tell(
-                EventKind.CUT,
-                f"cut {cut.number} undone: {problem}",
-                cut=cut.number,
-                principle=cut.principle,
-                undone=True,
-            )
+    loss = _undo_unlicensed(session, principles, step)
     undone_by_hand = {
         cut.principle
         for cut in session.ledger.cuts(session.run.id)
@@ -42,8 +36,47 @@ def prune_by_evidence(session: Session) -> None:
         if name not in undone_by_hand and _licence_problem(session, view) is None
     ]
     for view in sorted(candidates, key=_removed, reverse=True):
-        if len(_in_force(session)) < MAX_CUTS:
-            _try_cut(session, view, "the evidence licenses it", step)
+        fits = loss + _loss(view) <= session.policy.cut_loss
+        if fits and len(_in_force(session)) < MAX_CUTS:
+            made = _try_cut(session, view, _reason(view), step)
+            loss += _loss(view) if made is not None else 0.0
+
+
+def _undo_unlicensed(session: Session, principles: Mapping[str, PrincipleView], step: int) -> float:
+    """Undoes what has lost its licence; returns the summed bounds of what stays."""
+    loss = 0.0
+    for cut in _in_force(session):
+        view = principles.get(cut.principle)
+        problem = _lost_licence(session, cut, view)
+        if problem is None and loss + _loss(view) > session.policy.cut_loss:
+            problem = f"together the cuts could remove {loss + _loss(view):.0%} of the best 1 %"
+        if problem is None:
+            loss += _loss(view)
+            continue
+        session.ledger.undo_cut(session.run.id, cut.number, step, "evidence", problem)
+        session.tell(
+            EventKind.CUT,
+            f"cut {cut.number} undone: {problem}",
+            cut=cut.number,
+            principle=cut.principle,
+            undone=True,
+        )
+    return loss
+
+
+def _reason(view: PrincipleView) -> str:
+    evidence = view.evidence
+    if evidence is None:
+        return "the evidence licenses it"
+    return (
+        f"effect {evidence.effect:+.2f} ({evidence.low:+.2f} to {evidence.high:+.2f}) on "
+        f"{evidence.n_in + evidence.n_out} trials; at most {evidence.top_loss_high:.1%} of the "
+        "best 1 % lies outside (90 % bound)"
+    )
+
+
+def _loss(view: PrincipleView | None) -> float:
+    return view.evidence.top_loss_high if view is not None and view.evidence is not None else 0.0
 
 
 def prune_by_decision(session: Session, decision: Decision) -> str:

@@ -30,7 +30,7 @@ async def rewrite_principles(session: Session) -> None:
                 ledger.add_decision,
                 run_id,
                 step,
-                rewrite.author,
+                down.author,
                 {"text": down.text},
                 down.status,
                 down.problem,
@@ -83,7 +83,7 @@ def _apply(session: Session, number: int, data: dict[str, object]) -> None:
     session.tell(
         EventKind.REFLECTED,
         f"{len(written)} edits by {author}",
-        trials=len(session.search_trials()),
+        trials=len(session.digest().search),
         author=author,
         edits=len(written),
     )
@@ -92,7 +92,7 @@ def _apply(session: Session, number: int, data: dict[str, object]) -> None:
 def verify_principles(session: Session) -> None:
     """Measures every version that the run works with on its trials so far."""
     ledger, run_id = session.ledger, session.run.id
-    trials = session.search_trials()
+    trials = session.digest().search
     number = ledger.count_marks(run_id, "verified")
     views = session.principles()
     evidence = measure(

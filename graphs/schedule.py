@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from vitruvius.memory.records import Budget, Origin, Spent, Trial
+from vitruvius.memory.records import Budget, Origin, Spent
 
 CONFIRM_SHARE = 0.15
 FINALISTS = 3
@@ -42,7 +42,8 @@ def next_node(
     new = progress.closed - progress.reflected_at
     if progress.is_search_over:
         return "reflect" if new > 0 else "confirm"
-    stalled = progress.since_best >= STALL and 2 * new >= reflect_every
+    stalled_at = progress.closed - progress.since_best + STALL
+    stalled = progress.reflected_at < stalled_at <= progress.closed and 2 * new >= reflect_every
     if new >= reflect_every or stalled or progress.idle >= MAX_IDLE:
         return "reflect"
     return "architect"
@@ -73,18 +74,17 @@ def search_trials_left(budget: Budget, spent: Spent, is_noisy: bool) -> float:
 
 
 def forced_origins(
-    trials: Sequence[Trial], *, explore: float, control: float, repeats_due: int, room: int
+    origins: Mapping[Origin, int], *, explore: float, control: float, repeats_due: int, room: int
 ) -> list[Origin]:
     """Returns the trials that the next decision must hold whatever the architect wants.
 
     The first design is `INITIAL_DRAWS` uniform draws; then a uniform draw whenever their share
     has fallen below `explore`, a control whenever its own has, and the repeats that are due.
     """
-    n_uniform = sum(trial.origin == Origin.EXPLORE for trial in trials)
+    n_uniform, n_control = origins.get(Origin.EXPLORE, 0), origins.get(Origin.CONTROL, 0)
     if n_uniform < INITIAL_DRAWS:
         return [Origin.EXPLORE] * min(room, INITIAL_DRAWS - n_uniform)
-    n_control = sum(trial.origin == Origin.CONTROL for trial in trials)
-    total = len(trials) + room
+    total = sum(origins.values()) + room
     forced = [Origin.CONTROL] * _owed(n_control, control * total)
     forced += [Origin.EXPLORE] * _owed(n_uniform, explore * total)
     forced += [Origin.REPEAT] * repeats_due
@@ -95,10 +95,9 @@ def _owed(have: int, want: float) -> int:
     return max(0, math.ceil(want - have))
 
 
-def repeats_due(trials: Sequence[Trial], verifications: int, is_noisy: bool) -> int:
+def repeats_due(origins: Mapping[Origin, int], verifications: int, is_noisy: bool) -> int:
     """Returns 1 if the incumbent should be trained once more for the noise floor, else 0."""
-    made = sum(trial.origin == Origin.REPEAT for trial in trials)
-    return int(is_noisy and made < min(verifications, MAX_REPEATS))
+    return int(is_noisy and origins.get(Origin.REPEAT, 0) < min(verifications, MAX_REPEATS))
 
 
 def confirm_seeds(left: float) -> tuple[int, int]:

@@ -16,6 +16,7 @@ from vitruvius.agents.chairs import Architect, Theorist
 from vitruvius.agents.view import PrincipleView, RunView
 from vitruvius.events import Event, EventKind, Listener
 from vitruvius.graphs import schedule
+from vitruvius.graphs.digest import Digest
 from vitruvius.memory.calibration import calibrate
 from vitruvius.memory.effects import noise_floor
 from vitruvius.memory.index import PrincipleIndex
@@ -25,13 +26,14 @@ from vitruvius.memory.records import (
     Decision,
     DecisionStatus,
     Origin,
+    ResultStatus,
     Run,
     Spent,
     Standing,
     Trial,
 )
 from vitruvius.spaces.region import Cut, Region
-from vitruvius.spaces.space import Architecture, SearchSpace
+from vitruvius.spaces.space import SearchSpace
 from vitruvius.tasks.task import Task
 from vitruvius.tools.evaluation import Evaluator
 from vitruvius.tools.proxies import proxies_for
@@ -39,7 +41,6 @@ from vitruvius.tools.proxies import proxies_for
 ALL_PROXIES_SHOWN = 64  # the calibration shown to a chair looks at this many trials at most
 RECENT_DECISIONS = 8
 T = TypeVar("T")
-NOT_SEARCH = (Origin.CONTROL, Origin.CONFIRM)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,10 +70,12 @@ class Session:
     policy: Policy
     driver: str
     batch: int  # most architectures in one decision to train
+    shows_proxies: bool  # whether the architect reads how the proxies are calibrated
     asks: bool  # whether costly decisions wait for an answer
     listener: Listener
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
-    _closed: list[Trial] = field(default_factory=list)
+    _digest: Digest | None = None
+    _noise: tuple[int, float | None] = (0, None)  # repeats it rests on, and the floor
     _beaten: float = field(default_factory=time.monotonic)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -97,22 +100,15 @@ class Session:
             self.stopping.set()
         return self.ledger.spent(self.run.id)
 
-    def trials(self) -> list[Trial]:
-        """Returns all closed trials in order of number; reads only what is new."""
-        after = self._closed[-1].number if self._closed else 0
-        for trial in self.ledger.trials(self.run.id, after=after):
-            if trial.status.is_open:
-                break  # batches close whole before they are seen
-            self._closed.append(trial)
-        return self._closed
-
-    def forget(self) -> None:
-        """Drops what was read, after rows that were closed have been opened again."""
-        self._closed.clear()
-
-    def search_trials(self) -> list[Trial]:
-        """Returns the closed trials that chairs and statistics may see."""
-        return [trial for trial in self.trials() if trial.origin not in NOT_SEARCH]
+    def digest(self) -> Digest:
+        """Returns the sums over all closed trials; reads only what is new."""
+        if self._digest is None:
+            self._digest = Digest(metric=self.task.metric)
+        for trial in self.ledger.trials(self.run.id, after=self._digest.last):
+            if trial.status.is_open or trial.status == ResultStatus.CANCELLED:
+                break  # batches close whole before they are seen; cancelled ones start again
+            self._digest.add(trial)
+        return self._digest
 
     def region(self) -> Region:
         """Returns the space less the cuts in force."""
@@ -143,16 +139,15 @@ class Session:
 
     def is_exhausted(self) -> bool:
         """Returns whether every member of a listed space has been tried."""
-        members = self.space.members()
-        if members is None or len(self._closed) < len(members):
+        members, seen = self.space.members(), self.digest().seen
+        if members is None or len(seen) < len(members):
             return False
-        tried = {trial.architecture for trial in self.search_trials()}
-        return all(member in tried for member in members)
+        return all(member in seen for member in members)
 
     def progress(self) -> schedule.Progress:
         """Returns where the run stands, from its rows alone."""
         ledger, run_id = self.ledger, self.run.id
-        trials = self.search_trials()
+        digest = self.digest()
         verified = ledger.marks(run_id, "verified", last=1)
         step = int(verified[-1].data["step"]) if verified else -1
         idle = [
@@ -163,28 +158,20 @@ class Session:
             and decision.call.get("tool") != "train"
         ]
         return schedule.Progress(
-            closed=len(trials),
+            closed=len(digest.search),
             reflected_at=int(verified[-1].data["closed"]) if verified else 0,
             verify_due=ledger.count_marks(run_id, "reflected")
             > ledger.count_marks(run_id, "verified"),
             idle=len(idle),
-            since_best=self._since_best(trials),
+            since_best=digest.since_best,
             has_open_decision=ledger.open_decision(run_id) is not None,
             is_search_over=self.search_left(self.spent()) < 1 or self.is_exhausted(),
         )
 
-    def _since_best(self, trials: Sequence[Trial]) -> int:
-        sign = self.task.metric.sign
-        best, at = -np.inf, 0
-        for position, trial in enumerate(trials):
-            if trial.value is not None and sign * trial.value > best:
-                best, at = sign * trial.value, position + 1
-        return len(trials) - at
-
     def view(self, step: int, purpose: str, k: int) -> RunView:
         """Returns what a chair may see at this step."""
         ledger, run_id = self.ledger, self.run.id
-        trials = self.search_trials()
+        trials = self.digest().search
         region = self.region()
         return RunView(
             run_id=run_id,
@@ -197,8 +184,8 @@ class Session:
             principles=self.principles(),
             cuts=region.cuts,
             decisions=self._recent_decisions(),
-            calibrations=self._calibrations(trials),
-            noise=noise_floor(trials, self.task.metric),
+            calibrations=self._calibrations(trials) if self.shows_proxies else (),
+            noise=self._noise_floor(),
             budget=self.run.budget,
             spent=ledger.spent(run_id),
             k=k,
@@ -238,16 +225,9 @@ class Session:
         )
         return calibrate(scores, recent, self.task.metric)
 
-    def leaders(self, count: int) -> list[Architecture]:
-        """Returns the best architectures of the search by mean validation value over seeds."""
-        values: dict[Architecture, list[float]] = {}
-        for trial in self.search_trials():
-            if trial.value is not None:
-                values.setdefault(trial.architecture, []).append(trial.value)
-        sign = self.task.metric.sign
-        ranked = sorted(values, key=lambda a: -sign * sum(values[a]) / len(values[a]))
-        return ranked[:count]
-
-    def evaluated(self) -> set[Architecture]:
-        """Returns the architectures that this run's search has tried."""
-        return {trial.architecture for trial in self.search_trials()}
+    def _noise_floor(self) -> float | None:
+        digest = self.digest()
+        repeats = digest.origins[Origin.REPEAT]
+        if repeats > self._noise[0]:
+            self._noise = repeats, noise_floor(digest.search, self.task.metric)
+        return self._noise[1]

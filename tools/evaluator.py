@@ -22,14 +22,14 @@ __all__ = ["TableEvaluator", "adopt", "create_evaluator"]
 class TableEvaluator:
     """An `Evaluator` that looks results up; their seconds are the table's own."""
 
-    def __init__(self, task: Tabular, slots: int = 1) -> None:
+    def __init__(self, task: Tabular) -> None:
         self._task = task
-        self._slots = slots
         self._is_closed = False
 
     @property
     def slots(self) -> int:
-        return self._slots
+        """One: it answers at once, and a batch would only make a search blinder."""
+        return 1
 
     async def evaluate(self, request: Request) -> Outcome:
         """Returns what the table records; a row that it lacks is a failure."""
@@ -108,7 +108,7 @@ def create_evaluator(
         if limit is not None and not limit > 0:
             raise ConfigError(f"expected {name} above 0, got {limit}")
     if isinstance(task, Tabular):
-        return TableEvaluator(task, slots=workers)
+        return TableEvaluator(task)
     if not isinstance(task, TrainableTask):
         raise ConfigError(f"the task {task.name} has neither data to train on nor a table")
     if not isinstance(space, Builder):

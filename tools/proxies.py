@@ -1,26 +1,18 @@
-"""Training-free scores of architectures: the proxy tool."""
+"""The proxies: what each measures, and where it applies. Names and formulas; no torch to import."""
 
 from __future__ import annotations
 
-import difflib
 import math
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-import numpy as np
-import torch
-
-from vitruvius.errors import ToolError
-from vitruvius.memory.records import Score
-from vitruvius.spaces.space import Architecture, Builder, SearchSpace
+from vitruvius.spaces.space import Builder, SearchSpace
 from vitruvius.tasks.table import TabularTask
-from vitruvius.tasks.task import Task, TrainableTask
-from vitruvius.tools.flops import unmoved_generator
-from vitruvius.tools.probe import Batch, DoesNotApply, Probe
+from vitruvius.tasks.task import Task
 
-BATCH_SIZE = 64
+if TYPE_CHECKING:
+    from vitruvius.tools.probe import Probe
 
 
 class Proxy(Protocol):
@@ -70,6 +62,8 @@ def _naswot(probe: Probe) -> float:
     Mellor et al. 2021, arXiv:2006.04647, eq. 2. Two examples with equal codes make it singular,
     and the score minus infinity.
     """
+    import torch
+
     codes = probe.codes  # [B, units]
     kernel = codes @ codes.T + (1 - codes) @ (1 - codes).T  # [B, B]: units on which two agree
     eigenvalues = torch.linalg.eigvalsh(kernel)  # rising
@@ -151,125 +145,3 @@ def proxies_for(space: SearchSpace, task: Task) -> tuple[str, ...]:
             return tuple(n for n, p in PROXIES.items() if n in known or not p.needs_data)
         return known
     return tuple(PROXIES) if isinstance(space, Builder) else ()
-
-
-def score(
-    space: SearchSpace,
-    task: Task,
-    architectures: Sequence[Architecture],
-    proxies: Sequence[str],
-    seed: int,
-) -> list[Score]:
-    """Returns every proxy of every architecture, architecture by architecture, in order.
-
-    Networks are built on the CPU from `seed`, which also draws the batch of `BATCH_SIZE` training
-    examples; the same call gives the same values. A table answers for parameters and FLOPs
-    itself. A value that is NaN or infinite, or a network that cannot be built or run, gives a score
-    whose value is None and whose note says why. `wall_s` is in seconds; the first proxy that needs
-    a pass pays for it.
-
-    Args:
-        space: must be a `Builder` for anything but a table's own numbers.
-        task: gives shapes and examples.
-        architectures: canonical members of the space.
-        proxies: names among `proxies_for(space, task)`.
-        seed: of initial weights and batch, at least 0.
-
-    Raises:
-        ToolError: if a proxy is unknown or cannot be computed here.
-    """
-    _check_names(proxies, proxies_for(space, task))
-    batch = _draw_batch(task, seed) if any(PROXIES[name].needs_data for name in proxies) else None
-    scores: list[Score] = []
-    for architecture in architectures:
-        recorded = _recorded(task, architecture)
-        to_measure = [name for name in proxies if name not in recorded]
-        probe = _probe(space, task, architecture, batch, seed) if to_measure else ""
-        scores.extend(
-            recorded[name] if name in recorded else _measure(PROXIES[name], architecture, probe)
-            for name in proxies
-        )
-    return scores
-
-
-def measure(proxy: Proxy, probe: Probe) -> tuple[float | None, str]:
-    """Returns the value of a proxy and a note; the value is None where it is degenerate."""
-    try:
-        value = float(proxy(probe))
-    except DoesNotApply as reason:
-        return None, str(reason)
-    except Exception as error:  # noqa: BLE001 - the tool's boundary: a user's network may raise
-        return None, f"{type(error).__name__}: {error}"
-    if math.isfinite(value):
-        return value, ""
-    return None, f"degenerate: the value is {value}"
-
-
-def _measure(proxy: Proxy, architecture: Architecture, probe: Probe | str) -> Score:
-    started = time.perf_counter()
-    value, note = (None, probe) if isinstance(probe, str) else measure(proxy, probe)
-    return Score(
-        proxy=proxy.name,
-        architecture=architecture,
-        value=value,
-        wall_s=time.perf_counter() - started,
-        note=note,
-    )
-
-
-def _check_names(wanted: Sequence[str], known: Sequence[str]) -> None:
-    for name in wanted:
-        if name in known:
-            continue
-        if name in PROXIES:
-            raise ToolError(
-                f"proxy {name!r} cannot be computed for this space and task; "
-                f"use {', '.join(known) or 'none'}"
-            )
-        near = difflib.get_close_matches(name, known, n=1)
-        raise ToolError(
-            f"there is no proxy {name!r}"
-            + (f"; did you mean {near[0]!r}?" if near else "")
-            + f" Proxies: {', '.join(known) or 'none'}"
-        )
-
-
-def _recorded(task: Task, architecture: Architecture) -> dict[str, Score]:
-    """Returns the scores that a table records of an architecture; {} for other tasks."""
-    if not isinstance(task, TabularTask):
-        return {}
-    values: dict[str, float | None] = {"params": None, "flops": None}
-    note = ""
-    try:
-        row = task.lookup(architecture, task.fidelity, 0)
-        values = {"params": float(row.params), "flops": float(row.flops)}
-    except ToolError as error:
-        note = str(error)
-    return {
-        name: Score(proxy=name, architecture=architecture, value=value, wall_s=0.0, note=note)
-        for name, value in values.items()
-    }
-
-
-def _draw_batch(task: Task, seed: int) -> Batch:
-    assert isinstance(task, TrainableTask)
-    train = task.load().train
-    size = min(BATCH_SIZE, len(train.labels))
-    chosen = np.random.default_rng(seed).choice(len(train.labels), size=size, replace=False)
-    return Batch(
-        inputs=torch.from_numpy(train.inputs[chosen]), labels=torch.from_numpy(train.labels[chosen])
-    )
-
-
-def _probe(
-    space: SearchSpace, task: Task, architecture: Architecture, batch: Batch | None, seed: int
-) -> Probe | str:
-    """Returns the probe of a freshly built network, or why it could not be built."""
-    assert isinstance(space, Builder)
-    assert isinstance(task, TrainableTask | TabularTask)
-    try:
-        with unmoved_generator(seed):
-            network = space.build(architecture, task.input_shape, task.outputs)
-    except Exception as error:  # noqa: BLE001 - the tool's boundary: a user's builder may raise
-        return f"the network cannot be built: {type(error).__name__}: {error}"
-    return Probe(network=network, input_shape=task.input_shape, batch=batch)

@@ -1,4 +1,4 @@
-"""Checks of what an untrusted author proposes: decisions and edits, against the run's facts."""
+"""Checks of proposals, whoever makes them, against the facts of a run."""
 
 from __future__ import annotations
 
@@ -7,31 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
-from pydantic_core import ErrorDetails
-
 from vitruvius.errors import ToolError
 from vitruvius.memory.edits import Add, Edit, Merge, Narrow, Retire, Revise
 from vitruvius.memory.records import DecisionStatus
-from vitruvius.spaces.region import Region
-from vitruvius.spaces.rules import Rule, check_rule, words
+from vitruvius.spaces.region import Region, reference_features
+from vitruvius.spaces.rules import Rule, check_rule, holds, words
 from vitruvius.spaces.space import Architecture, SearchSpace
 from vitruvius.tools.decisions import AnyDecision, Proxy, Prune, Recall, Train
-
-TOOLS = ("train", "proxy", "recall", "prune")
-EDITS = ("add", "revise", "narrow", "merge", "retire")
-
-_DECISION: TypeAdapter[AnyDecision] = TypeAdapter(AnyDecision)
-_EDIT: TypeAdapter[Edit] = TypeAdapter(Edit)
-
-
-class Problem(ToolError):
-    """What is wrong with a proposal: a status for the ledger, a sentence that tells the author."""
-
-    def __init__(self, status: DecisionStatus, sentence: str) -> None:
-        super().__init__(sentence)
-        self.status = status
-        self.sentence = sentence
+from vitruvius.tools.untrusted import Problem, short
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,75 +39,6 @@ class Checked:
     decision: AnyDecision
     architectures: tuple[Architecture, ...] = ()
     left_out: str | None = None  # a sentence: repeats that were dropped beside new ones
-
-
-def read_decision(data: object) -> AnyDecision:
-    """Returns the decision in untrusted JSON data: `{"tool": name, argument: value, ...}`.
-
-    Raises:
-        Problem: invalid; the sentence names the argument that is wrong and what it should be.
-    """
-    try:
-        return _DECISION.validate_python(_loosened(data))
-    except ValidationError as error:
-        raise Problem(DecisionStatus.INVALID, _sentence(error, data, "tool", TOOLS)) from error
-
-
-def read_edit(data: object) -> Edit:
-    """Returns the edit in untrusted JSON data: `{"edit": name, argument: value, ...}`.
-
-    Raises:
-        Problem: invalid, as `read_decision`.
-    """
-    try:
-        return _EDIT.validate_python(_loosened(data))
-    except ValidationError as error:
-        raise Problem(DecisionStatus.INVALID, _sentence(error, data, "edit", EDITS)) from error
-
-
-def _loosened(data: object) -> object:
-    """Unwraps lists and objects that a model sent as JSON text, and a lone architecture."""
-    if not isinstance(data, Mapping):
-        return data
-    loose = {key: value for key, value in data.items() if value is not None}
-    for key in ("architectures", "proxies", "rule", "principles"):
-        value = loose.get(key)
-        if isinstance(value, str) and value.lstrip()[:1] in ("[", "{"):
-            try:
-                loose[key] = json.loads(value)
-            except (ValueError, RecursionError):
-                continue
-    if isinstance(loose.get("architectures"), Mapping):
-        loose["architectures"] = [loose["architectures"]]
-    return loose
-
-
-def _sentence(error: ValidationError, data: object, key: str, names: Sequence[str]) -> str:
-    if not isinstance(data, Mapping):
-        return f"expected one JSON object with {key!r}, got {type(data).__name__}"
-    if data.get(key) not in names:
-        return f"there is no {key} {_short(data.get(key))}; choose one of: {', '.join(names)}"
-    parts = [_part(details) for details in error.errors(include_url=False)[:3]]
-    return f"{data[key]}: {'; '.join(dict.fromkeys(parts))}"
-
-
-def _part(details: ErrorDetails) -> str:
-    # The first step is the union's tag; tags of inner unions carry no name that the author wrote.
-    path = [str(step) for step in details["loc"][1:] if not str(step).endswith("Condition")]
-    where = ".".join(path) or "the call"
-    match details["type"]:
-        case "missing":
-            return f"argument {where!r} is missing"
-        case "extra_forbidden":
-            return f"there is no argument {where!r}"
-        case _:
-            came = _short(details["input"])
-            return f"argument {where!r}: {details['msg'].lower()}, got {came}"
-
-
-def _short(value: object, limit: int = 80) -> str:
-    text = repr(value)
-    return text if len(text) <= limit else text[: limit - 3] + "..."
 
 
 def check(decision: AnyDecision, ground: Ground) -> Checked:
@@ -213,7 +127,7 @@ def _check_proxy(decision: Proxy, ground: Ground) -> Checked:
     unknown = [name for name in decision.proxies if name not in ground.proxies]
     if unknown:
         raise _invalid(
-            f"there is no proxy {_short(unknown[0])}; choose from: {', '.join(ground.proxies)}"
+            f"there is no proxy {short(unknown[0])}; choose from: {', '.join(ground.proxies)}"
         )
     distinct = tuple(dict.fromkeys(_parsed(decision.architectures, ground)))
     clean = decision.model_copy(
@@ -255,7 +169,7 @@ def _check_prune(decision: Prune, ground: Ground) -> None:
     if principle not in ground.principles:
         known = ", ".join(ground.principles) or "none yet"
         raise _invalid(
-            f"there is no principle {_short(decision.principle)} to cut by; known: {known}"
+            f"there is no principle {short(decision.principle)} to cut by; known: {known}"
         )
     for number, owner in ground.cuts.items():
         if owner == principle:
@@ -281,6 +195,7 @@ def check_edit(edit: Edit, ground: Ground) -> Edit:
         check_rule(edit.rule, ground.space)
     except ToolError as error:
         raise _invalid(f"{edit.edit}: {error}") from error
+    _check_tells(edit.rule, ground.space)
     for name, rule in ground.principles.items():
         if rule.key == edit.rule.key and (name not in named or isinstance(edit, Narrow)):
             raise Problem(
@@ -289,6 +204,17 @@ def check_edit(edit: Edit, ground: Ground) -> Edit:
                 "propose another rule, or edit that principle",
             )
     return edit
+
+
+def _check_tells(rule: Rule, space: SearchSpace) -> None:
+    """Raises where a rule divides nothing: small models like to allow every choice."""
+    share = float(holds(rule, space, reference_features(space)).mean())
+    if share in (0.0, 1.0):
+        which = "every" if share == 1.0 else "no"
+        raise _invalid(
+            f"the rule ({words(rule)}) says nothing: {which} architecture satisfies it; name the "
+            "choices or bounds that good architectures have and others have not"
+        )
 
 
 def _named(edit: Edit) -> tuple[str, ...]:

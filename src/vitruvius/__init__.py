@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from vitruvius.api import SearchRun, asearch, open, search
+    from vitruvius.api import asearch, open, search
     from vitruvius.errors import (
         BudgetExhausted,
         ConfigError,
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         ToolError,
         VitruviusError,
     )
+    from vitruvius.handle import SearchRun
 
 __version__ = "0.1.0"
 __all__ = [
@@ -30,7 +31,12 @@ __all__ = [
     "open",
     "search",
 ]
-_API = ("SearchRun", "asearch", "open", "search")
+_HOMES = {
+    "SearchRun": "vitruvius.handle",
+    "asearch": "vitruvius.api",
+    "open": "vitruvius.api",
+    "search": "vitruvius.api",
+}
 
 
 def __getattr__(name: str) -> Any:
@@ -39,5 +45,5 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'vitruvius' has no attribute {name!r}")
     from importlib import import_module
 
-    module = import_module("vitruvius.api" if name in _API else "vitruvius.errors")
+    module = import_module(_HOMES.get(name, "vitruvius.errors"))
     return getattr(module, name)

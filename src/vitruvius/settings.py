@@ -84,7 +84,7 @@ class Settings(BaseSettings):
     )
     seed: int = Field(default=0, ge=0, le=2**32 - 1, description="seed of every random choice")
     budget: Annotated[str, AfterValidator(_readable_budget)] = Field(
-        default="60 trials", description="limits of a run, like '60 trials, 8h, 2M tokens, $5'"
+        default="48 trials", description="limits of a run, like '60 trials, 8h, 2M tokens, $5'"
     )
     workers: int = Field(default_factory=_workers, ge=1, le=256, description="trainings at once")
     deadline_s: float = Field(

@@ -29,7 +29,7 @@ from vitruvius.spaces.space import Architecture
 from vitruvius.tasks.task import Constraints, Fidelity, Metric
 from vitruvius.tools.decisions import Train
 
-KEY = "sk-very-secret-key-1234567890"
+KEY = "no-look-alike-1234567890"
 
 
 @dataclass(frozen=True)

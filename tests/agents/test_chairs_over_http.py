@@ -21,7 +21,7 @@ from vitruvius.spaces.rules import Rule
 from vitruvius.spaces.space import Architecture
 from vitruvius.tools.decisions import Prune, Recall, Train
 
-KEY = "sk-very-secret-key-1234567890"
+KEY = "no-look-alike-1234567890"
 RECALL = {"reason": "to know", "query": "deep cells"}
 GOOD = call("recall", RECALL)
 RULE = {"stance": "avoid", "all": [{"slot": "edge_0_3", "choices": ["none"]}]}
@@ -161,6 +161,14 @@ def test_a_bad_reply_is_answered_with_how_to_mend_it(
     asked = chat_server.bodies[1]["messages"][-1]["content"]
     assert down.problem in asked
     assert len(chat_server.bodies) == 2  # a 500 for a bad call is not sent again as it was
+
+
+def test_an_error_inside_a_stream_is_a_bad_decision(
+    chat_server: ScriptedServer, decide: Callable[..., Proposal]
+) -> None:
+    error = {"error": {"message": "Failed to parse tool call arguments", "code": 500}}
+    chat_server.enqueue(Answer(raw=f"data: {json.dumps(error)}\n\n"), GOOD)
+    assert statuses(decide()) == ["malformed"]
 
 
 def test_the_same_faults_are_found_without_streaming(
@@ -392,6 +400,19 @@ def test_a_spent_token_budget_asks_no_model(
     assert proposal.author == "analyst"
     assert statuses(proposal) == [DecisionStatus.OVER_BUDGET]
     assert chat_server.bodies == []
+
+
+def test_a_reply_may_be_no_longer_than_the_budget_covers(
+    chat_server: ScriptedServer,
+    decide: Callable[..., Proposal],
+    make_view: Callable[..., RunView],
+) -> None:
+    chat_server.enqueue(GOOD)
+    spent = Spent(trials=6, wall_s=1.0, tokens=0, dollars=0.0)
+    proposal = decide(make_view(budget=Budget(tokens=9000), spent=spent))
+    assert proposal.author == "scripted"
+    (body,) = chat_server.bodies
+    assert 200 <= body["max_tokens"] < 4096
 
 
 # Modes without native tools

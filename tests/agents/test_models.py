@@ -19,7 +19,7 @@ from vitruvius.agents.tokens import TokenCounter
 from vitruvius.agents.transport import TransportFailed
 from vitruvius.errors import ConfigError
 
-KEY = "sk-very-secret-key-1234567890"
+KEY = "no-look-alike-1234567890"
 
 
 def endpoint(url: str, **more: Any) -> Endpoint:
@@ -51,6 +51,16 @@ def test_auto_takes_the_model_that_is_served_and_says_so(
     resolved = resolve_model(wishes(model="auto"))
     assert resolved.model == "first"
     assert "first of 2" in resolved.words
+
+
+def test_auto_spends_no_money_on_a_model_nobody_named(wishes: Callable[..., Any]) -> None:
+    from vitruvius.agents.models import _choice
+
+    far = Endpoint(model="auto", base_url="https://many.example/v1", api_key=KEY)
+    assert _choice(far, ["a", "b"])[0] is None
+    own = Endpoint(model="auto", base_url=None, api_key=KEY)
+    assert _choice(own, ["dall-e-2", "gpt-5-mini"])[0] == "gpt-5-mini"
+    assert _choice(own, ["dall-e-2"] * 2)[0] is None
 
 
 def test_auto_with_a_dead_endpoint_is_the_analyst_and_says_why(

@@ -34,6 +34,7 @@ FORMS = {
     "think block": f'<think>maybe {{"tool": "train"}}</think>{NATIVE}',
     "only the end of a think block": f'maybe {{"tool": "train"}}</think>\n{NATIVE}',
     "function tags": "<function=recall><parameter=query>deep cells</parameter></function>",
+    "name tags": '<tools><name>recall</name><arguments>{"query": "deep cells"}</arguments></tools>',
     "prose with braces": f"I use {{x}} and [y]. {NATIVE}",
 }
 
@@ -72,11 +73,11 @@ def test_nested_lists_beyond_reason_are_unreadable() -> None:
 
 
 def test_hostile_text_is_read_in_little_time() -> None:
-    started = time.monotonic()
+    started = time.process_time()
     for text in ("{{" * 30_000, '{"a":' * 10_000, "<think>" * 9_000, "[1," * 20_000):
         with pytest.raises(UnreadableReply):
             read_calls(text, NAMES)
-    assert time.monotonic() - started < 5
+    assert time.process_time() - started < 5
 
 
 PIECES = st.sampled_from(
@@ -86,7 +87,7 @@ PIECES = st.sampled_from(
 )  # fmt: skip
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(st.one_of(st.text(), st.lists(PIECES | st.text(max_size=3), max_size=40).map("".join)))
 def test_reading_raises_nothing_but_its_own_error(text: str) -> None:
     try:
@@ -99,13 +100,22 @@ def test_reading_raises_nothing_but_its_own_error(text: str) -> None:
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=8),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=6), inner),
-    max_leaves=12,
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3)
+    ),
+    max_leaves=4,
 )
 
 
-@settings(max_examples=200, deadline=None)
-@given(st.lists(st.one_of(st.lists(JSON, max_size=3), st.dictionaries(st.text(), JSON))))
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(
+        st.one_of(
+            st.lists(JSON, max_size=3), st.dictionaries(st.text(max_size=4), JSON, max_size=3)
+        ),
+        max_size=3,
+    )
+)
 def test_json_between_prose_is_found_whole(values: list[Any]) -> None:
     text = " and then ".join(json.dumps(value) for value in values)
     assert list(json_values(text)) == values

@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
-from vitruvius.agents.render import by_interest, quoted, render
+from vitruvius.agents.page_lines import by_interest
+from vitruvius.agents.quoting import quoted
+from vitruvius.agents.render import render
 from vitruvius.agents.view import RunView
 from vitruvius.memory.records import (
     Calibration,

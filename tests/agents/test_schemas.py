@@ -19,7 +19,8 @@ from vitruvius.memory.records import Decision, DecisionStatus
 from vitruvius.spaces.region import Cut
 from vitruvius.spaces.registry import load_space
 from vitruvius.spaces.rules import Rule, SlotCondition
-from vitruvius.tools.validate import check, check_edit, read_decision, read_edit
+from vitruvius.tools.untrusted import read_decision, read_edit
+from vitruvius.tools.validate import check, check_edit
 
 MakeView = Callable[..., RunView]
 RULE = Rule(stance="avoid", all=(SlotCondition(slot="edge_0_3", choices=("none",)),))

@@ -1,6 +1,7 @@
 """What is due when follows from a run's rows alone."""
 
 import math
+from collections import Counter
 from dataclasses import replace
 
 import pytest
@@ -9,8 +10,7 @@ from hypothesis import strategies as st
 
 from vitruvius.graphs import schedule
 from vitruvius.graphs.schedule import Progress
-from vitruvius.memory.records import Budget, Origin, ResultStatus, Spent, Trial
-from vitruvius.spaces.space import Architecture
+from vitruvius.memory.records import Budget, Origin, Spent
 
 FRESH = Progress(
     closed=0,
@@ -21,27 +21,6 @@ FRESH = Progress(
     has_open_decision=False,
     is_search_over=False,
 )
-
-
-def trial(number: int, origin: Origin) -> Trial:
-    return Trial(
-        run_id="r",
-        number=number,
-        result_id=number,
-        decision_id=None,
-        architecture=Architecture(str(number)),
-        fidelity="8ep",
-        seed=0,
-        origin=origin,
-        propensity=None,
-        reused=False,
-        status=ResultStatus.DONE,
-        value=1.0,
-        train_s=1.0,
-        params=None,
-        flops=None,
-        message=None,
-    )
 
 
 @pytest.mark.parametrize(
@@ -55,8 +34,10 @@ def trial(number: int, origin: Origin) -> Trial:
         ({"verify_due": True, "closed": 8}, "verify"),
         ({"has_open_decision": True, "closed": 8}, "architect"),
         ({"idle": 6}, "reflect"),
-        ({"closed": 4, "since_best": 12}, "reflect"),
-        ({"closed": 3, "since_best": 12}, "architect"),
+        ({"closed": 20, "reflected_at": 14, "since_best": 5}, "architect"),
+        ({"closed": 20, "reflected_at": 15, "since_best": 13}, "reflect"),
+        ({"closed": 24, "reflected_at": 20, "since_best": 17}, "architect"),
+        ({"closed": 20, "reflected_at": 18, "since_best": 13}, "architect"),
         ({"is_search_over": True, "closed": 3}, "reflect"),
         ({"is_search_over": True, "closed": 3, "reflected_at": 3}, "confirm"),
         ({"is_search_over": True, "has_open_decision": True}, "architect"),
@@ -101,32 +82,31 @@ def test_every_kind_of_budget_ends_the_search(budget: Budget, used: Spent) -> No
     total=st.integers(30, 120),
 )
 def test_shares_are_kept(explore: float, control: float, batch: int, total: int) -> None:
-    trials: list[Trial] = []
-    while len(trials) < total:
+    made: Counter[Origin] = Counter()
+    while made.total() < total:
         origins = schedule.forced_origins(
-            trials, explore=explore, control=control, repeats_due=0, room=batch
+            made, explore=explore, control=control, repeats_due=0, room=batch
         )
         assert len(origins) <= batch
-        origins += [Origin.ARCHITECT] * (batch - len(origins))
-        trials += [trial(len(trials) + 1 + i, origin) for i, origin in enumerate(origins)]
-    uniform = sum(t.origin == Origin.EXPLORE for t in trials)
-    assert uniform >= schedule.INITIAL_DRAWS
-    assert sum(t.origin == Origin.CONTROL for t in trials) >= control * len(trials)
+        made.update(origins)
+        made[Origin.ARCHITECT] += batch - len(origins)
+    assert made[Origin.EXPLORE] >= schedule.INITIAL_DRAWS
+    assert made[Origin.CONTROL] >= control * made.total()
     if control + explore <= 1 - 1 / batch:
-        assert uniform >= explore * len(trials)
-    assert uniform <= max(schedule.INITIAL_DRAWS, explore * len(trials) + 1)
+        assert made[Origin.EXPLORE] >= explore * made.total()
+    assert made[Origin.EXPLORE] <= max(schedule.INITIAL_DRAWS, explore * made.total() + 1)
 
 
 def test_the_first_design_is_uniform() -> None:
-    origins = schedule.forced_origins([], explore=0.15, control=0.5, repeats_due=1, room=8)
+    origins = schedule.forced_origins({}, explore=0.15, control=0.5, repeats_due=1, room=8)
     assert origins == [Origin.EXPLORE] * schedule.INITIAL_DRAWS
 
 
 def test_a_repeat_follows_each_verification_of_a_noisy_task() -> None:
-    trials = [trial(1, Origin.EXPLORE), trial(2, Origin.REPEAT)]
-    assert schedule.repeats_due(trials, verifications=1, is_noisy=True) == 0
-    assert schedule.repeats_due(trials, verifications=2, is_noisy=True) == 1
-    assert schedule.repeats_due(trials, verifications=2, is_noisy=False) == 0
+    made = {Origin.EXPLORE: 1, Origin.REPEAT: 1}
+    assert schedule.repeats_due(made, verifications=1, is_noisy=True) == 0
+    assert schedule.repeats_due(made, verifications=2, is_noisy=True) == 1
+    assert schedule.repeats_due(made, verifications=2, is_noisy=False) == 0
 
 
 @given(left=st.one_of(st.just(math.inf), st.integers(0, 50).map(float)))

@@ -48,8 +48,11 @@ def test_a_second_driver_is_told_who_holds_the_run(
 ) -> None:
     home, run_id = driven
     second = subprocess.run(
-        command("resume", run_id, "--home", str(home)), env=environment, capture_output=True,
-        text=True, check=False,
+        command("resume", run_id, "--home", str(home)),
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert second.returncode == 3
     assert "is driven by process" in second.stderr
@@ -62,13 +65,19 @@ def test_readers_beside_a_driver_and_a_stop_from_outside(
     home, run_id = driven
     for words in (["show", run_id], ["runs"], ["report", run_id], ["principles", "list"]):
         reader = subprocess.run(
-            command(*words, "--home", str(home)), env=environment, capture_output=True, text=True,
+            command(*words, "--home", str(home)),
+            env=environment,
+            capture_output=True,
+            text=True,
             check=False,
         )
         assert reader.returncode == 0, reader.stderr
     asked = subprocess.run(
-        command("stop", run_id, "--home", str(home)), env=environment, capture_output=True,
-        text=True, check=False,
+        command("stop", run_id, "--home", str(home)),
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert asked.returncode == 0, asked.stderr
     deadline = time.monotonic() + 60
@@ -82,9 +91,7 @@ def test_readers_beside_a_driver_and_a_stop_from_outside(
     assert (home / "runs" / run_id / "report.md").exists()
 
 
-def test_ctrl_c_stops_and_says_how_to_go_on(
-    tmp_path: Path, environment: dict[str, str]
-) -> None:
+def test_ctrl_c_stops_and_says_how_to_go_on(tmp_path: Path, environment: dict[str, str]) -> None:
     home = tmp_path / "home"
     environment["TINY_SLEEP"] = "0.3"
     process = subprocess.Popen(

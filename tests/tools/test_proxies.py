@@ -15,7 +15,8 @@ from vitruvius.tasks.datasets import create_dataset_task
 from vitruvius.tasks.nas_bench_201 import read_nas_bench_201
 from vitruvius.tasks.table import TabularTask
 from vitruvius.tools.probe import Batch, DoesNotApply, Probe
-from vitruvius.tools.proxies import PROXIES, Formula, Proxy, measure, proxies_for, score
+from vitruvius.tools.proxies import PROXIES, Formula, Proxy, proxies_for
+from vitruvius.tools.scoring import measure, score
 from vitruvius.tools.testing import ProxyContract
 
 ALL = list(PROXIES)

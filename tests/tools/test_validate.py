@@ -14,15 +14,8 @@ from vitruvius.spaces.region import Cut, Region
 from vitruvius.spaces.rules import Rule, SlotCondition
 from vitruvius.spaces.space import Architecture
 from vitruvius.tools.decisions import Train
-from vitruvius.tools.validate import (
-    Ground,
-    Problem,
-    check,
-    check_edit,
-    question_key,
-    read_decision,
-    read_edit,
-)
+from vitruvius.tools.untrusted import Problem, read_decision, read_edit
+from vitruvius.tools.validate import Ground, check, check_edit, question_key
 
 SPACE = Cell()
 RNG = np.random.default_rng(3)
@@ -165,6 +158,11 @@ EDIT = {"edit": "add", "rationale": "seen in T3", "statement": "No direct connec
         (EDIT | {"rule": {"stance": "avoid", "all": [{"feature": "luck", "trend": "up"}]}},
          "invalid", "no feature 'luck'"),
         (EDIT | {"rule": RULE.model_dump(exclude_none=True)}, "duplicate", "P1 holds the same"),
+        (EDIT | {"rule": {"stance": "require", "all": [
+            {"slot": "edge_0_1", "choices": list(SPACE.slots[0].names)}]}},
+         "invalid", "says nothing: every architecture"),
+        (EDIT | {"rule": {"stance": "require", "all": [{"feature": "depth", "at_least": 9}]}},
+         "invalid", "says nothing: no architecture"),
         ({"edit": "retire", "principle": "P9", "rationale": "wrong"}, "invalid", "no principle P9"),
         ({"edit": "retire", "principle": "nine", "rationale": "wrong"}, "invalid", "match pattern"),
     ],

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from vitruvius.memory.calibration import calibrate
 from vitruvius.memory.ledger import Ledger
-from vitruvius.memory.records import CutRecord, ModelCall, Origin, ResultStatus, Trial
+from vitruvius.memory.records import CutRecord, ModelCall, Origin, ResultStatus, RunStatus, Trial
 from vitruvius.spaces.region import Cut, Region
 from vitruvius.spaces.rules import holds
 from vitruvius.spaces.space import SearchSpace, distinct
@@ -35,13 +35,16 @@ FAILURES = (
 )
 
 
-def build_report(ledger: Ledger, run_id: str, space: SearchSpace, task: Task) -> Report:
-    """Returns the report of a run, finished or not.
+def build_report(
+    ledger: Ledger, run_id: str, space: SearchSpace, task: Task, status: RunStatus | None = None
+) -> Report:
+    """Returns the report of a run, finished or not; `status` stands in for that of its row.
 
     Raises:
         ConfigError: where the ledger has no such run.
     """
     run = ledger.run(run_id)
+    run = run if status is None else replace(run, status=status)
     trials, weights = ledger.trials(run_id), ledger.weights(run_id)
     answer = finalists(trials, ledger.test_values(run_id), task.metric)
     best = None

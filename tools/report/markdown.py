@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from vitruvius.budget import budget_text
 from vitruvius.memory.records import Standing
+from vitruvius.spaces.rules import words
 from vitruvius.tools.report.account import account, calibrations, failures
 from vitruvius.tools.report.facts import Best, Finalist, Report
 from vitruvius.tools.report.learned import cuts, effect_text, principles
@@ -62,7 +63,9 @@ def summary(report: Report) -> str:
         "\n".join(lines) or "No principle is supported by the trials.",
         "## What was pruned",
         "\n".join(
-            f"- cut {cut.number} by {cut.principle}: {escape(cut.reason)}" for cut in in_force
+            f"- cut {cut.number} by {cut.principle} keeps {escape(words(cut.rule))}: "
+            f"{escape(cut.reason)}"
+            for cut in in_force
         )
         or "Nothing: no principle was sure enough to cut.",
     ]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from vitruvius.errors import VitruviusError
 from vitruvius.memory.ledger import Ledger
+from vitruvius.memory.records import RunStatus
 from vitruvius.spaces.space import SearchSpace
 from vitruvius.tasks.task import Task
 from vitruvius.tools.report.build import build_report
@@ -15,14 +16,23 @@ FILE = "report.md"
 
 
 def write_report(
-    ledger: Ledger, run_id: str, space: SearchSpace, task: Task, run_dir: Path
+    ledger: Ledger,
+    run_id: str,
+    space: SearchSpace,
+    task: Task,
+    run_dir: Path,
+    status: RunStatus,
 ) -> Path:
     """Writes the report as Markdown by atomic rename and returns its path.
+
+    `status` is what the run's row will say: the report comes first, so that a run that is done
+    has one, whenever the process was killed.
 
     Raises:
         VitruviusError: the folder cannot be written; the run itself is not harmed.
     """
-    text = to_markdown(build_report(ledger, run_id, space, task))
+    facts = build_report(ledger, run_id, space, task, status)
+    text = to_markdown(facts)
     path = run_dir / FILE
     draft = path.with_suffix(".md.part")
     try:

@@ -19,7 +19,7 @@ from vitruvius.cli.console import (
 from vitruvius.errors import ConfigError
 
 if TYPE_CHECKING:
-    from vitruvius.api import SearchRun
+    from vitruvius.handle import SearchRun
 
 INTERRUPTED = 130
 Workers = Annotated[

@@ -282,7 +282,12 @@ def test_a_random_arm_that_does_as_well_is_told(report: Report, story: Story) ->
 def test_the_file_is_written_whole(story: Story, tmp_path: Path, report: Report) -> None:
     with Ledger.open(story.home) as ledger:
         path = write_report(
-            ledger, story.run_id, load_space("nb201"), load_task("mnist1d"), tmp_path / "run"
+            ledger,
+            story.run_id,
+            load_space("nb201"),
+            load_task("mnist1d"),
+            tmp_path / "run",
+            RunStatus.DONE,
         )
     assert path.read_text() == to_markdown(report)
     assert [p.name for p in path.parent.iterdir()] == ["report.md"]
@@ -295,5 +300,10 @@ def test_a_folder_that_cannot_be_written_is_told(story: Story, tmp_path: Path) -
         pytest.raises(VitruviusError, match="cannot write the report"),
     ):
         write_report(
-            ledger, story.run_id, load_space("nb201"), load_task("mnist1d"), tmp_path / "file/run"
+            ledger,
+            story.run_id,
+            load_space("nb201"),
+            load_task("mnist1d"),
+            tmp_path / "file/run",
+            RunStatus.DONE,
         )
