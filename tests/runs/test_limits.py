@@ -69,7 +69,7 @@ def test_a_space_smaller_than_the_budget_ends(search) -> None:
     run = search(task=Roomy(), space=small, budget=Budget(trials=1000))
     trials = trials_of(run)
     assert len({trial.architecture for trial in trials}) == 16
-    assert len(trials) < 40
+    assert len(trials) < 60, "repeats and confirmation come on top, and no more"
 
 
 def test_nothing_is_left_behind_by_what_cannot_start(search, home) -> None:
