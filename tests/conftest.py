@@ -113,7 +113,7 @@ def tell_story(ledger: Ledger, home: Path) -> Story:
         ledger.close_result(
             trial.result_id, status=ResultStatus.DONE, value=values[trial.number],
             test=tests[trial.number], train_s=3.0, curve=(1.0, 2.0), params=1234, flops=56789,
-            weights=str(home / f"runs/{run.id}/weights/{trial.result_id}.pt"),
+            weights=str(_touched(home / f"runs/{run.id}/weights/{trial.result_id}.pt")),
         )  # fmt: skip
     _learn(ledger, run.id)
     ledger.add_call(
@@ -126,6 +126,12 @@ def tell_story(ledger: Ledger, home: Path) -> Story:
     ledger.beat(run.id, "me", 90.0)
     ledger.release(run.id, "me", RunStatus.DONE)
     return Story(home=home, run_id=run.id, values=values, tests=tests, archs=archs)
+
+
+def _touched(path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch()
+    return path
 
 
 def _learn(ledger: Ledger, run_id: str) -> None:

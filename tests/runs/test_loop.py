@@ -51,6 +51,14 @@ def test_the_best_network_loads_its_weights(search: Search) -> None:
     assert sum(p.numel() for p in module.parameters()) == best.params
 
 
+def test_a_run_that_reused_results_gives_weights_that_are_there(search: Search) -> None:
+    search(task=TRAINED, budget="30 trials", workers=2)
+    small = search(task=TRAINED, budget="4 trials")
+    assert trials_of(small)[0].reused
+    assert small.best.load() is not None
+    assert str(small.best.weights) in small.report
+
+
 def test_same_seed_same_run(search: Search, tmp_path: Path) -> None:
     one, two = search(), search(home=tmp_path / "other")
     assert outcome_of(one) == outcome_of(two)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from vitruvius.memory.records import Origin, Trial
 from vitruvius.spaces.space import Architecture
@@ -69,13 +70,17 @@ def _tests(trials: Sequence[Trial], tests: Mapping[int, float]) -> dict[int, flo
 def kept_weights(
     architecture: Architecture, trials: Sequence[Trial], weights: Mapping[int, str], metric: Metric
 ) -> tuple[int, str] | None:
-    """Returns trial and path of the architecture's best weights by validation, if any were kept."""
+    """Returns trial and path of the architecture's best weights that are still there.
+
+    Best by validation. The run that trained a reused result may have deleted its weights.
+    """
     mine = [
         trial
         for trial in trials
         if trial.architecture == architecture
         and trial.value is not None
         and trial.number in weights
+        and Path(weights[trial.number]).is_file()
     ]
     if not mine:
         return None
