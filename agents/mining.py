@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vitruvius.memory.effects import TOP, TOP_BOUND
+from vitruvius.memory.effects import TOP_BOUND, best_of_draws
 from vitruvius.memory.population import Population
 from vitruvius.spaces.reference import reference_features
 from vitruvius.spaces.rules import Rule, holds
@@ -43,10 +43,8 @@ class Miner:
     def __init__(self, space: SearchSpace, population: Population) -> None:
         self.space = space
         self.population = population
-        draws = population.draws
-        count = max(1, round(TOP * draws.shape[1]))
-        self._best = np.argpartition(-draws, count - 1, axis=1)[:, :count]
-        self._few = draws[:DRAWS] - population.mean
+        self._best = best_of_draws(population)
+        self._few = population.draws[:DRAWS] - population.mean
 
     def judge(self, rules: Sequence[Rule]) -> list[Finding]:
         """Returns what the posterior says of rules, in their order."""

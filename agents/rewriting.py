@@ -114,11 +114,8 @@ def _merge(view: RunView, own: Sequence[_Held], miner: Miner) -> Edit | None:
                 continue
             finding = miner.judge([rule])[0]
             apart = max(miner.explained(each.finding.kept) for each in (one, other))
-            keeps_licence = (
-                finding.top_loss_high < CUT_LIMIT
-                or min(one.finding.top_loss_high, other.finding.top_loss_high) >= CUT_LIMIT
-            )
-            if finding.is_clear and keeps_licence and miner.explained(finding.kept) > apart:
+            keeps = _keeps_licence(finding, one.finding, other.finding)
+            if finding.is_clear and keeps and miner.explained(finding.kept) > apart:
                 return Merge(
                     principles=(one.name, other.name),
                     statement=statement(rule, view.space),
@@ -126,6 +123,11 @@ def _merge(view: RunView, own: Sequence[_Held], miner: Miner) -> Edit | None:
                     rationale=f"one rule explains more than either; {_measured(finding)}",
                 )
     return None
+
+
+def _keeps_licence(new: Finding, *old: Finding) -> bool:
+    """Returns whether the new rule may cut if one of the old rules may."""
+    return new.top_loss_high < CUT_LIMIT or min(o.top_loss_high for o in old) >= CUT_LIMIT
 
 
 def _merged(one: Rule, other: Rule) -> Rule | None:
@@ -166,6 +168,8 @@ def _sharpen(
             new = finding.rule
             if new.key in taken or new.stance != rule.stance:
                 continue
+            if not _keeps_licence(finding, each.finding):
+                continue
             rationale = f"explains more than {words(rule)}; {_measured(finding)}"
             text = statement(new, view.space)
             if len(new.all) == len(rule.all) and _subject(new) == subject:
@@ -193,7 +197,7 @@ def _add(
     chosen: list[Finding] = []
     while len(chosen) < room:
         known = said + chosen
-        fresh = [f for f in found if all(overlap(f.kept, k.kept) < ALIKE for k in known)]
+        fresh = [f for f in found if all(_says_more(f, k) for k in known)]
         finding = None
         if len(chosen) < MAX_CUTTING:
             finding = _best_cut(fresh, known)
@@ -209,6 +213,17 @@ def _add(
         )
         for finding in chosen
     ]
+
+
+def _says_more(new: Finding, known: Finding) -> bool:
+    """Returns whether a rule is no near repeat, nor another threshold on the same feature."""
+    has_slots = any(isinstance(condition, SlotCondition) for condition in new.rule.all)
+    other_threshold = (
+        not has_slots
+        and new.rule.stance == known.rule.stance
+        and _subject(new.rule) == _subject(known.rule)
+    )
+    return not other_threshold and overlap(new.kept, known.kept) < ALIKE
 
 
 def _best_cut(fresh: Sequence[Finding], known: Sequence[Finding]) -> Finding | None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import itertools
 import json
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -33,7 +34,10 @@ from vitruvius.spaces.space import Architecture, Feature, FloatArray
 from vitruvius.tasks.registry import load_task
 from vitruvius.tasks.table import TabularTask
 
-NULLS = 3
+# A few classes hold much of the sampler's mass, so most coins have a real effect, up to 0.2. These
+# salts of 400 give coins whose true effect is below 0.02 on all three datasets.
+SALTS = (106, 132, 225)
+NULLS = len(SALTS)
 REFLECT_EVERY = 8
 PLANTER = "null"
 
@@ -54,13 +58,13 @@ class PlantedCell(Cell):
 
     def featurise(self, architectures: Sequence[Architecture]) -> FloatArray:
         """Returns the feature matrix [N, F]."""
-        coins = [[_coin(a, i) for i in range(NULLS)] for a in map(self.canonical, architectures)]
+        coins = [[_coin(a, salt) for salt in SALTS] for a in map(self.canonical, architectures)]
         return np.hstack([super().featurise(architectures), np.array(coins).reshape(-1, NULLS)])
 
 
 @lru_cache(maxsize=100_000)
-def _coin(architecture: Architecture, number: int) -> float:
-    return float(hashlib.sha256(f"{number}{architecture.text}".encode()).digest()[0] % 2)
+def _coin(architecture: Architecture, salt: int) -> float:
+    return float(hashlib.sha256(f"{salt}{architecture.text}".encode()).digest()[0] % 2)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,13 +148,10 @@ def field_of(table: str, metric: str) -> Field:
 
 def _every_draw(space: Cell) -> list[Architecture]:
     """Returns what the sampler may draw, each as often as it would."""
-    from itertools import product
-
-    names = [slot.names for slot in space.slots]
-    return [
-        space.canonical(Architecture.of(dict(zip([s.name for s in space.slots], c, strict=True))))
-        for c in product(*names)
-    ]
+    names = [slot.name for slot in space.slots]
+    combinations = itertools.product(*(slot.names for slot in space.slots))
+    specs = (dict(zip(names, chosen, strict=True)) for chosen in combinations)
+    return [space.canonical(Architecture.of(spec)) for spec in specs]
 
 
 def verify(table: str, metric: str, seed: int, queries: int) -> Verified:
@@ -200,11 +201,7 @@ def verify(table: str, metric: str, seed: int, queries: int) -> Verified:
 
 
 def summarise(runs: Sequence[Verified]) -> dict[str, Any]:
-    """Returns the figures that say whether the evidence is honest.
-
-    `coverage` is of the anytime-valid intervals; `coverage_nominal` of plain 95 % intervals with
-    the same deviation is not kept, as the look widens each interval.
-    """
+    """Returns the figures that say whether the evidence is honest."""
     claims = [claim for run in runs for claim in run.claims]
     active = [c for c in claims if c.standing == Standing.SUPPORTED and c.author != PLANTER]
     nulls = {(c.metric, c.seed, c.principle) for c in claims if c.author == PLANTER}

@@ -42,16 +42,16 @@ def _plan(session: Session) -> list[dict[str, Any]]:
     digest = session.digest()
     if not session.task.is_noisy or digest.origins[Origin.CONFIRM]:
         return []
-    finalists, seeds = schedule.confirm_seeds(_room(session))
+    finalists = digest.leaders(schedule.FINALISTS)
+    count = schedule.confirm_trials(_room(session)) if finalists else 0
     return [
         {
-            "spec": architecture.spec,
+            "spec": finalists[number % len(finalists)].spec,
             "origin": Origin.CONFIRM.value,
-            "seed": session.run.seed + FRESH_SEEDS + number,
+            "seed": session.run.seed + FRESH_SEEDS + number // len(finalists),
             "propensity": None,
         }
-        for number in range(seeds)
-        for architecture in digest.leaders(finalists)
+        for number in range(count)
     ]
 
 
@@ -67,4 +67,4 @@ def _room(session: Session) -> float:
             room = min(room, left / each * session.evaluator.slots)
         elif left == 0:
             room = 0
-    return min(room, schedule.FINALISTS * schedule.SEEDS_EACH)
+    return room

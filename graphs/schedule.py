@@ -15,7 +15,8 @@ INITIAL_DRAWS = 4
 MAX_IDLE = 6  # decisions without a training before a reflection
 MAX_REPEATS = 5
 STALL = 12  # results without a better one
-SEEDS_EACH = 3  # fresh seeds of a finalist where the budget names no trials
+SEEDS_EACH = 3  # fresh seeds of a finalist where the budget names neither trials nor time
+MOST_CONFIRMED = 30  # ten seeds each tell finalists apart; more is better spent on the search
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +54,7 @@ def confirm_reserve(budget: Budget, is_noisy: bool) -> int:
     """Returns how many trials of a budget are kept for confirmation; 0 where none can differ."""
     if not is_noisy or budget.trials is None:
         return 0
-    return min(math.ceil(CONFIRM_SHARE * budget.trials), budget.trials - 1)
+    return min(math.ceil(CONFIRM_SHARE * budget.trials), MOST_CONFIRMED, budget.trials - 1)
 
 
 def search_trials_left(budget: Budget, spent: Spent, is_noisy: bool) -> float:
@@ -100,9 +101,6 @@ def repeats_due(origins: Mapping[Origin, int], verifications: int, is_noisy: boo
     return int(is_noisy and origins.get(Origin.REPEAT, 0) < min(verifications, MAX_REPEATS))
 
 
-def confirm_seeds(left: float) -> tuple[int, int]:
-    """Returns (finalists, fresh seeds each) for the confirmation, within `left` trials."""
-    if math.isinf(left):
-        return FINALISTS, SEEDS_EACH
-    finalists = min(FINALISTS, int(left))
-    return finalists, int(left) // finalists if finalists else 0
+def confirm_trials(left: float) -> int:
+    """Returns how many trainings confirm the finalists, within `left` trials."""
+    return FINALISTS * SEEDS_EACH if math.isinf(left) else min(int(left), MOST_CONFIRMED)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import shutil
+import struct
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
@@ -17,6 +18,28 @@ _NAME = f"principles-{ENCODER}"
 _LOCK = "lock"
 _DATA = "chroma-"
 _BATCH = 1000
+
+
+_HEADER = struct.Struct("<iQQQ")  # of header.bin: version, offset, most elements, elements
+_ELEMENT = 4  # bytes of one in length.bin
+
+
+def blank_unused(folder: Path) -> None:
+    """Overwrites the part of each `length.bin` that no element uses with zeros.
+
+    Chroma's HNSW writes memory there that it never set (chroma#7688, 1.5.9): the headers of a
+    model call, key included, were found in it. Files of another layout are left alone.
+    """
+    for path in folder.glob("*/*/length.bin"):
+        header = path.with_name("header.bin").read_bytes()[: _HEADER.size]
+        if len(header) < _HEADER.size:
+            continue
+        version, _, most, used = _HEADER.unpack(header)
+        size = path.stat().st_size
+        if version == 1 and used <= most and used * _ELEMENT < size:
+            with path.open("r+b") as file:
+                file.seek(used * _ELEMENT)
+                file.write(bytes(size - used * _ELEMENT))
 
 
 class ChromaStore:
@@ -62,6 +85,7 @@ class ChromaStore:
                 embeddings=np.stack([vectors[name] for name in some]),
                 metadatas=[{"space_name": space_names[name]} for name in some],
             )
+        blank_unused(self._folder)
 
     def nearest(
         self, vector: NDArray[np.float32], n: int, space_name: str | None = None

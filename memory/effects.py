@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
 from vitruvius.memory.population import Population, describe_population, is_uniform
@@ -28,6 +29,7 @@ TOP_BOUND = 0.90
 SHOWN = 10  # trials named for and against
 WIDEST = 8.0  # bound of an interval that says nothing, in normal-score units
 
+IntArray = NDArray[np.int64]
 Key = tuple[int, int]  # principle, version
 
 
@@ -79,8 +81,9 @@ def measure(
     features = space.featurise([trial.architecture for trial in lesson.trials])
     inside = region.mask(reference) if region is not None else np.ones(len(reference), np.bool_)
     satisfied = [holds(version.rule, space, features) for version in versions]
+    top = best_of_draws(population, inside)
     contrasts = [
-        contrast(population, holds(v.rule, space, reference), met, inside, metric)
+        contrast(population, holds(v.rule, space, reference), met, top, metric)
         for v, met in zip(versions, satisfied, strict=True)
     ]
     looks = [_look(previous.get((v.principle, v.version)), trials[-1].number) for v in versions]
@@ -128,7 +131,7 @@ def contrast(
     population: Population,
     there: BoolArray,
     here: BoolArray,
-    inside: BoolArray,
+    top: IntArray,
     metric: Metric,
 ) -> Contrast:
     """Returns the effect of a rule.
@@ -137,11 +140,12 @@ def contrast(
         population: the model of the run at the reference sample.
         there: which of the reference sample satisfy the rule [M].
         here: which trials do [N].
-        inside: which of the reference sample lie in the region [M].
+        top: `best_of_draws`.
         metric: for the effect in its unit.
     """
     kept = float(there.mean())
-    loss, high = _top_loss(population, there, inside)
+    losses = (~there)[top].mean(axis=1)
+    loss, high = float(losses.mean()), float(np.quantile(losses, TOP_BOUND))
     if kept in (0.0, 1.0):
         return Contrast(
             effect=0.0,
@@ -166,6 +170,21 @@ def contrast(
         top_loss_high=high,
         kept=kept,
     )
+
+
+def best_of_draws(population: Population, inside: BoolArray | None = None) -> IntArray:
+    """Returns which of the reference sample are the best 1 % in each draw: [draws, best].
+
+    Args:
+        population: the model of the run at the reference sample.
+        inside: the part of the sample that counts [M]; None: all of it.
+    """
+    places = np.arange(population.draws.shape[1])
+    if inside is not None:
+        places = np.flatnonzero(inside)
+    draws = population.draws[:, places]
+    count = max(1, round(TOP * len(places)))
+    return np.asarray(places[np.argpartition(-draws, count - 1, axis=1)[:, :count]])
 
 
 def spent_alpha(look: int) -> float:
@@ -244,15 +263,6 @@ def _standing(
     if was in (Standing.SUPPORTED, Standing.WEAKENED):
         return Standing.WEAKENED
     return Standing.CANDIDATE
-
-
-def _top_loss(population: Population, there: BoolArray, inside: BoolArray) -> tuple[float, float]:
-    """Returns mean and upper bound of the share of the region's best that a cut removes."""
-    draws, lost = population.draws[:, inside], ~there[inside]
-    count = max(1, round(TOP * draws.shape[1]))
-    best = np.argpartition(-draws, count - 1, axis=1)[:, :count]
-    losses = lost[best].mean(axis=1)
-    return float(losses.mean()), float(np.quantile(losses, TOP_BOUND))
 
 
 def _doubly_robust(

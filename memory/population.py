@@ -7,6 +7,7 @@ the space's own sampler and 1 a standard deviation of its ranks.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from scipy.special import ndtr, ndtri
@@ -49,13 +50,20 @@ def is_uniform(trial: Trial) -> bool:
 def describe_population(space: SearchSpace, lesson: Lesson) -> Population:
     """Returns what the trials say of the space. Deterministic.
 
+    The last few answers are kept: a rewrite and its verification ask the same.
+
     Args:
         space: its sampler is the measure of everything.
         lesson: at least two trials.
     """
-    features = space.featurise([trial.architecture for trial in lesson.trials])
-    weights = np.array([1 / (t.propensity or 1) if is_uniform(t) else 0.0 for t in lesson.trials])
-    scores = lesson.scores
+    return _describe(space, lesson.trials, lesson.scores.tobytes())
+
+
+@lru_cache(maxsize=4)
+def _describe(space: SearchSpace, trials: tuple[Trial, ...], raw: bytes) -> Population:
+    features = space.featurise([trial.architecture for trial in trials])
+    scores: FloatArray = np.frombuffer(raw)
+    weights = np.array([1 / (t.propensity or 1) if is_uniform(t) else 0.0 for t in trials])
     hyper: Hyper | None = None
     for _ in range(ROUNDS):
         model = Surrogate.fit(space, features, scores, hyper=hyper)
@@ -66,7 +74,7 @@ def describe_population(space: SearchSpace, lesson: Lesson) -> Population:
     mean = model.at(reference).mean
     draws = model.sample(reference, DRAWS, np.random.default_rng(0))
     return Population(
-        trials=lesson.trials,
+        trials=trials,
         scores=scores,
         mean=mean,
         draws=mean + STRETCH * (draws - draws.mean(axis=0)),

@@ -7,9 +7,9 @@ same features was measured too: equal on cold start, but stuck earlier at 100 qu
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from scipy.linalg import cholesky, solve_triangular
@@ -120,7 +120,7 @@ class Surrogate:
         if hyper is None:
             known = len(left) - len(left) % max(1, len(left) // 10)
             spread = np.unique(np.linspace(0, known - 1, min(known, FIT_POINTS)).astype(int))
-            hyper = _remembered(transform, plain[spread], left[spread])
+            hyper = _remembered(transform, plain[spread].tobytes(), left[spread].tobytes())
         points = plain * _roots(transform, hyper)
         kernel = _kernel(points, points)
         kernel[np.diag_indices(len(kernel))] += hyper.noise + JITTER
@@ -251,17 +251,11 @@ class Posterior:
         return np.asarray(self.variance * (prior - self.solved.T @ self.solved))
 
 
-_FITTED: OrderedDict[tuple[int, bytes, bytes], Hyper] = OrderedDict()
-
-
-def _remembered(space: Coordinates, points: FloatArray, scores: FloatArray) -> Hyper:
+@lru_cache(maxsize=64)
+def _remembered(space: Coordinates, points: bytes, scores: bytes) -> Hyper:
     """Returns `fit_hyper`, kept for the last few data sets; the decision before had the same."""
-    key = (id(space), points.tobytes(), scores.tobytes())
-    if key not in _FITTED:
-        _FITTED[key] = fit_hyper(space, points, scores)
-        if len(_FITTED) > 64:
-            _FITTED.popitem(last=False)
-    return _FITTED[key]
+    left: FloatArray = np.frombuffer(scores)
+    return fit_hyper(space, np.frombuffer(points).reshape(len(left), -1), left)
 
 
 def _roots(space: Coordinates, hyper: Hyper) -> FloatArray:

@@ -111,8 +111,6 @@ def test_a_repeat_follows_each_verification_of_a_noisy_task() -> None:
 
 @given(left=st.one_of(st.just(math.inf), st.integers(0, 50).map(float)))
 def test_confirmation_fits_what_is_left(left: float) -> None:
-    finalists, seeds = schedule.confirm_seeds(left)
-    assert finalists * seeds <= left
-    assert finalists <= schedule.FINALISTS
-    if left >= 1:
-        assert finalists * seeds >= 1
+    count = schedule.confirm_trials(left)
+    assert count <= left
+    assert count == (9 if math.isinf(left) else min(left, schedule.MOST_CONFIRMED))

@@ -74,10 +74,10 @@ def test_a_model_with_every_kind_of_fault_does_no_harm(
     model: Search, chat_server: ScriptedServer, home: Path
 ) -> None:
     chat_server.otherwise = able_model(FAULTS)
-    run = model(budget="20 trials")
+    run = model(budget="40 trials")
     assert run.record.status == RunStatus.DONE
     trials = trials_of(run)
-    assert len(trials) == 20
+    assert len(trials) == 40
     chosen = [t.architecture for t in trials if t.origin != Origin.CONFIRM]
     assert len(chosen) - len(set(chosen)) <= 5  # repeats of the incumbent alone
     seen = authors(run)
