@@ -59,10 +59,11 @@ def propose_edits(view: RunView) -> list[Edit]:
     judged = miner.judge([p.version.rule for p in live])
     held = [_Held(view=p, finding=f) for p, f in zip(live, judged, strict=True)]
     edits: list[Edit] = _retire(view.run_id, held, miner)
-    gone = {edit.principle for edit in edits if isinstance(edit, Retire)}
-    held = [each for each in held if each.name not in gone]
+    names = {edit.principle for edit in edits if isinstance(edit, Retire)}
+    gone = {each.view.version.rule.key for each in held if each.name in names}
+    held = [each for each in held if each.name not in names]
     own = [each for each in held if each.view.version.run_id == view.run_id]
-    found = _findings(view, miner)
+    found = [finding for finding in _findings(view, miner) if finding.rule.key not in gone]
     rewritten = _merge(view, own, miner) or _sharpen(view, own, held, found, miner)
     if rewritten is not None:
         edits.append(rewritten)
@@ -94,7 +95,7 @@ def _why_retire(each: _Held, kept: Sequence[_Held]) -> str | None:
     standing = each.view.standing
     if standing == Standing.CONTRADICTED:
         return "the trials of this run contradict it"
-    if standing == Standing.CANDIDATE and each.looks >= PATIENCE:
+    if standing == Standing.CANDIDATE and each.looks >= PATIENCE and not each.finding.is_clear:
         return f"not borne out in {each.looks} looks"
     if standing == Standing.WEAKENED and each.finding.effect < each.finding.sd:
         return "once supported, now without a clear effect"
@@ -218,11 +219,7 @@ def _add(
 def _says_more(new: Finding, known: Finding) -> bool:
     """Returns whether a rule is no near repeat, nor another threshold on the same feature."""
     has_slots = any(isinstance(condition, SlotCondition) for condition in new.rule.all)
-    other_threshold = (
-        not has_slots
-        and new.rule.stance == known.rule.stance
-        and _subject(new.rule) == _subject(known.rule)
-    )
+    other_threshold = not has_slots and _subject(new.rule) == _subject(known.rule)
     return not other_threshold and overlap(new.kept, known.kept) < ALIKE
 
 

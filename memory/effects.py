@@ -162,7 +162,7 @@ def contrast(
     robust, robust_sd = _doubly_robust(population, here, effect)
     return Contrast(
         effect=effect,
-        sd=float((population.draws @ weights).std()),
+        sd=float(population.deviations(weights[None])[0]),
         doubly_robust=robust,
         doubly_robust_sd=robust_sd,
         points=_points(population, there, metric),
@@ -251,18 +251,33 @@ def _standing(
     half: float,
     is_discovery: bool,
 ) -> Standing:
+    """Returns the standing: hard to win, and lost when a plain interval reaches zero.
+
+    Intervals widen with every look, so holding on to the one that won support would end it
+    without any trial against the rule.
+    """
     if version.edit == "retire":
         return Standing.RETIRED
-    robust = one.doubly_robust if one.doubly_robust is not None else one.effect
-    doubted = robust * np.sign(one.effect) < -DOUBT * one.doubly_robust_sd
-    if is_discovery and one.effect - half > 0 and not doubted:
-        return Standing.SUPPORTED
-    if is_discovery and one.effect + half < 0 and not doubted:
-        return Standing.CONTRADICTED
     was = before.standing if before is not None else Standing.CANDIDATE
+    if _is_doubted(one):
+        is_discovery = False
+    if is_discovery and one.effect - half > 0:
+        return Standing.SUPPORTED
+    if is_discovery and one.effect + half < 0:
+        return Standing.CONTRADICTED
+    plain = float(-ndtri(ALPHA / 2)) * one.sd
+    if was == Standing.SUPPORTED and one.effect - plain > 0 and not _is_doubted(one):
+        return Standing.SUPPORTED
     if was in (Standing.SUPPORTED, Standing.WEAKENED):
         return Standing.WEAKENED
     return Standing.CANDIDATE
+
+
+def _is_doubted(one: Contrast) -> bool:
+    """Returns whether the randomised trials contradict the sign of the model's effect."""
+    if one.doubly_robust is None:
+        return False
+    return one.doubly_robust * float(np.sign(one.effect)) < -DOUBT * one.doubly_robust_sd
 
 
 def _doubly_robust(
