@@ -201,7 +201,7 @@ def _add(
         fresh = [f for f in found if all(_says_more(f, k) for k in known)]
         finding = None
         if len(chosen) < MAX_CUTTING:
-            finding = _best_cut(fresh, known)
+            finding = _best_cut(fresh, known, miner)
         finding = finding or _best_saying(fresh, known, miner)
         if finding is None:
             break
@@ -223,7 +223,7 @@ def _says_more(new: Finding, known: Finding) -> bool:
     return not other_threshold and overlap(new.kept, known.kept) < ALIKE
 
 
-def _best_cut(fresh: Sequence[Finding], known: Sequence[Finding]) -> Finding | None:
+def _best_cut(fresh: Sequence[Finding], known: Sequence[Finding], miner: Miner) -> Finding | None:
     """Returns the finding that may cut and would remove most of what is not yet removed."""
     cutting = [k.kept for k in known if k.top_loss_high < CUT_LIMIT]
     left = np.logical_and.reduce(cutting) if cutting else np.True_
@@ -232,8 +232,7 @@ def _best_cut(fresh: Sequence[Finding], known: Sequence[Finding]) -> Finding | N
         for f in fresh
         if f.top_loss_high < CUT_LIMIT
     ]
-    gain, finding = max(rated, key=lambda row: row[0], default=(0.0, None))
-    return finding if gain >= WORTH_CUTTING else None
+    return _first_sound(rated, WORTH_CUTTING, miner)
 
 
 def _best_saying(
@@ -242,8 +241,23 @@ def _best_saying(
     """Returns the finding that explains most of what the known ones leave unexplained."""
     given = [k.kept for k in known]
     rated = [(miner.explained(f.kept, given) / len(f.rule.all), f) for f in fresh]
-    gain, finding = max(rated, key=lambda row: row[0], default=(0.0, None))
-    return finding if gain >= WORTH_SAYING else None
+    return _first_sound(rated, WORTH_SAYING, miner)
+
+
+def _first_sound(
+    rated: Sequence[tuple[float, Finding]], worth: float, miner: Miner
+) -> Finding | None:
+    """Returns the highest rated finding that is worth it and more than its parts."""
+    for gain, finding in sorted(rated, key=lambda row: -row[0]):
+        if gain < worth:
+            return None
+        parts = [Rule(stance="require", all=(part,)) for part in finding.rule.all]
+        if len(parts) == 1:
+            return finding
+        alone = [part.kept for part in miner.judge(parts)]
+        if miner.explained(finding.kept, alone) >= WORTH_SAYING:
+            return finding
+    return None
 
 
 def _measured(finding: Finding) -> str:

@@ -93,13 +93,10 @@ def measure(
     found = []
     for version, met, one, look, p_value, is_discovery in rows:
         half = float(-ndtri(spent_alpha(look) / 2)) * one.sd
-        standing = _standing(
-            version,
-            previous.get((version.principle, version.version)),
-            one,
-            half,
-            is_discovery and min(met.sum(), (~met).sum()) >= MIN_SIDE,
-        )
+        before = previous.get((version.principle, version.version))
+        has_support = min(met.sum(), (~met).sum()) >= MIN_SIDE
+        standing = _standing(version, before, one, half, is_discovery and has_support)
+        low, high = _interval(before, standing, one.effect, half)
         supporting, contradicting = _witnesses(population, met)
         found.append(
             Evidence(
@@ -111,8 +108,8 @@ def measure(
                 n_in=int(met.sum()),
                 n_out=int((~met).sum()),
                 effect=one.effect,
-                low=max(one.effect - half, -WIDEST),
-                high=min(one.effect + half, WIDEST),
+                low=low,
+                high=high,
                 p_value=p_value,
                 doubly_robust=one.doubly_robust,
                 points=one.points,
@@ -271,6 +268,21 @@ def _standing(
     if was in (Standing.SUPPORTED, Standing.WEAKENED):
         return Standing.WEAKENED
     return Standing.CANDIDATE
+
+
+def _interval(
+    before: Evidence | None, standing: Standing, effect: float, half: float
+) -> tuple[float, float]:
+    """Returns the interval of the effect; of a rule that keeps its support, with that of before.
+
+    The looks share one error rate, so the truth lies in all of their intervals at once, and in
+    their intersection.
+    """
+    low, high = max(effect - half, -WIDEST), min(effect + half, WIDEST)
+    if before is None or not before.standing == standing == Standing.SUPPORTED:
+        return low, high
+    narrow = max(low, before.low), min(high, before.high)
+    return narrow if narrow[0] < effect < narrow[1] else (low, high)
 
 
 def _is_doubted(one: Contrast) -> bool:
