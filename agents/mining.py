@@ -44,7 +44,6 @@ class Miner:
         self.space = space
         self.population = population
         self._best = best_of_draws(population)
-        self._few = population.draws[:DRAWS] - population.mean
 
     def judge(self, rules: Sequence[Rule]) -> list[Finding]:
         """Returns what the posterior says of rules, in their order."""
@@ -84,7 +83,7 @@ class Miner:
     def _judge(self, rules: Sequence[Rule], kept: BoolArray) -> list[Finding]:
         weights = _contrasts(kept)
         effects = weights @ self.population.mean
-        deviations = (self._few @ weights.T).std(axis=0)
+        deviations = self.population.deviations(weights, DRAWS)
         losses = (~kept)[:, self._best].mean(axis=2)  # [H, draws]
         high = np.quantile(losses, TOP_BOUND, axis=1)
         return [

@@ -59,10 +59,11 @@ def propose_edits(view: RunView) -> list[Edit]:
     judged = miner.judge([p.version.rule for p in live])
     held = [_Held(view=p, finding=f) for p, f in zip(live, judged, strict=True)]
     edits: list[Edit] = _retire(view.run_id, held, miner)
-    gone = {edit.principle for edit in edits if isinstance(edit, Retire)}
-    held = [each for each in held if each.name not in gone]
+    names = {edit.principle for edit in edits if isinstance(edit, Retire)}
+    gone = {each.view.version.rule.key for each in held if each.name in names}
+    held = [each for each in held if each.name not in names]
     own = [each for each in held if each.view.version.run_id == view.run_id]
-    found = _findings(view, miner)
+    found = [finding for finding in _findings(view, miner) if finding.rule.key not in gone]
     rewritten = _merge(view, own, miner) or _sharpen(view, own, held, found, miner)
     if rewritten is not None:
         edits.append(rewritten)
@@ -94,7 +95,7 @@ def _why_retire(each: _Held, kept: Sequence[_Held]) -> str | None:
     standing = each.view.standing
     if standing == Standing.CONTRADICTED:
         return "the trials of this run contradict it"
-    if standing == Standing.CANDIDATE and each.looks >= PATIENCE:
+    if standing == Standing.CANDIDATE and each.looks >= PATIENCE and not each.finding.is_clear:
         return f"not borne out in {each.looks} looks"
     if standing == Standing.WEAKENED and each.finding.effect < each.finding.sd:
         return "once supported, now without a clear effect"
@@ -200,7 +201,7 @@ def _add(
         fresh = [f for f in found if all(_says_more(f, k) for k in known)]
         finding = None
         if len(chosen) < MAX_CUTTING:
-            finding = _best_cut(fresh, known)
+            finding = _best_cut(fresh, known, miner)
         finding = finding or _best_saying(fresh, known, miner)
         if finding is None:
             break
@@ -218,15 +219,11 @@ def _add(
 def _says_more(new: Finding, known: Finding) -> bool:
     """Returns whether a rule is no near repeat, nor another threshold on the same feature."""
     has_slots = any(isinstance(condition, SlotCondition) for condition in new.rule.all)
-    other_threshold = (
-        not has_slots
-        and new.rule.stance == known.rule.stance
-        and _subject(new.rule) == _subject(known.rule)
-    )
+    other_threshold = not has_slots and _subject(new.rule) == _subject(known.rule)
     return not other_threshold and overlap(new.kept, known.kept) < ALIKE
 
 
-def _best_cut(fresh: Sequence[Finding], known: Sequence[Finding]) -> Finding | None:
+def _best_cut(fresh: Sequence[Finding], known: Sequence[Finding], miner: Miner) -> Finding | None:
     """Returns the finding that may cut and would remove most of what is not yet removed."""
     cutting = [k.kept for k in known if k.top_loss_high < CUT_LIMIT]
     left = np.logical_and.reduce(cutting) if cutting else np.True_
@@ -235,8 +232,7 @@ def _best_cut(fresh: Sequence[Finding], known: Sequence[Finding]) -> Finding | N
         for f in fresh
         if f.top_loss_high < CUT_LIMIT
     ]
-    gain, finding = max(rated, key=lambda row: row[0], default=(0.0, None))
-    return finding if gain >= WORTH_CUTTING else None
+    return _first_sound(rated, WORTH_CUTTING, miner)
 
 
 def _best_saying(
@@ -245,8 +241,23 @@ def _best_saying(
     """Returns the finding that explains most of what the known ones leave unexplained."""
     given = [k.kept for k in known]
     rated = [(miner.explained(f.kept, given) / len(f.rule.all), f) for f in fresh]
-    gain, finding = max(rated, key=lambda row: row[0], default=(0.0, None))
-    return finding if gain >= WORTH_SAYING else None
+    return _first_sound(rated, WORTH_SAYING, miner)
+
+
+def _first_sound(
+    rated: Sequence[tuple[float, Finding]], worth: float, miner: Miner
+) -> Finding | None:
+    """Returns the highest rated finding that is worth it and more than its parts."""
+    for gain, finding in sorted(rated, key=lambda row: -row[0]):
+        if gain < worth:
+            return None
+        parts = [Rule(stance="require", all=(part,)) for part in finding.rule.all]
+        if len(parts) == 1:
+            return finding
+        alone = [part.kept for part in miner.judge(parts)]
+        if miner.explained(finding.kept, alone) >= WORTH_SAYING:
+            return finding
+    return None
 
 
 def _measured(finding: Finding) -> str:

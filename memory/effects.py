@@ -93,13 +93,10 @@ def measure(
     found = []
     for version, met, one, look, p_value, is_discovery in rows:
         half = float(-ndtri(spent_alpha(look) / 2)) * one.sd
-        standing = _standing(
-            version,
-            previous.get((version.principle, version.version)),
-            one,
-            half,
-            is_discovery and min(met.sum(), (~met).sum()) >= MIN_SIDE,
-        )
+        before = previous.get((version.principle, version.version))
+        has_support = min(met.sum(), (~met).sum()) >= MIN_SIDE
+        standing = _standing(version, before, one, half, is_discovery and has_support)
+        low, high = _interval(before, standing, one.effect, half)
         supporting, contradicting = _witnesses(population, met)
         found.append(
             Evidence(
@@ -111,8 +108,8 @@ def measure(
                 n_in=int(met.sum()),
                 n_out=int((~met).sum()),
                 effect=one.effect,
-                low=max(one.effect - half, -WIDEST),
-                high=min(one.effect + half, WIDEST),
+                low=low,
+                high=high,
                 p_value=p_value,
                 doubly_robust=one.doubly_robust,
                 points=one.points,
@@ -162,7 +159,7 @@ def contrast(
     robust, robust_sd = _doubly_robust(population, here, effect)
     return Contrast(
         effect=effect,
-        sd=float((population.draws @ weights).std()),
+        sd=float(population.deviations(weights[None])[0]),
         doubly_robust=robust,
         doubly_robust_sd=robust_sd,
         points=_points(population, there, metric),
@@ -251,18 +248,48 @@ def _standing(
     half: float,
     is_discovery: bool,
 ) -> Standing:
+    """Returns the standing: hard to win, and lost when a plain interval reaches zero.
+
+    Intervals widen with every look, so holding on to the one that won support would end it
+    without any trial against the rule.
+    """
     if version.edit == "retire":
         return Standing.RETIRED
-    robust = one.doubly_robust if one.doubly_robust is not None else one.effect
-    doubted = robust * np.sign(one.effect) < -DOUBT * one.doubly_robust_sd
-    if is_discovery and one.effect - half > 0 and not doubted:
-        return Standing.SUPPORTED
-    if is_discovery and one.effect + half < 0 and not doubted:
-        return Standing.CONTRADICTED
     was = before.standing if before is not None else Standing.CANDIDATE
+    if _is_doubted(one):
+        is_discovery = False
+    if is_discovery and one.effect - half > 0:
+        return Standing.SUPPORTED
+    if is_discovery and one.effect + half < 0:
+        return Standing.CONTRADICTED
+    plain = float(-ndtri(ALPHA / 2)) * one.sd
+    if was == Standing.SUPPORTED and one.effect - plain > 0 and not _is_doubted(one):
+        return Standing.SUPPORTED
     if was in (Standing.SUPPORTED, Standing.WEAKENED):
         return Standing.WEAKENED
     return Standing.CANDIDATE
+
+
+def _interval(
+    before: Evidence | None, standing: Standing, effect: float, half: float
+) -> tuple[float, float]:
+    """Returns the interval of the effect; of a rule that keeps its support, with that of before.
+
+    The looks share one error rate, so the truth lies in all of their intervals at once, and in
+    their intersection.
+    """
+    low, high = max(effect - half, -WIDEST), min(effect + half, WIDEST)
+    if before is None or not before.standing == standing == Standing.SUPPORTED:
+        return low, high
+    narrow = max(low, before.low), min(high, before.high)
+    return narrow if narrow[0] < effect < narrow[1] else (low, high)
+
+
+def _is_doubted(one: Contrast) -> bool:
+    """Returns whether the randomised trials contradict the sign of the model's effect."""
+    if one.doubly_robust is None:
+        return False
+    return one.doubly_robust * float(np.sign(one.effect)) < -DOUBT * one.doubly_robust_sd
 
 
 def _doubly_robust(

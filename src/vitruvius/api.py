@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from vitruvius.budget import check_bounded, parse_budget
 from vitruvius.errors import ConfigError
-from vitruvius.events import Listener
-from vitruvius.handle import Ask, SearchRun, ignore
+from vitruvius.events import Ask, Listener
+from vitruvius.handle import SearchRun, ignore
 from vitruvius.memory.ledger import Ledger
 from vitruvius.memory.records import Budget
 from vitruvius.settings import Settings, load_settings
@@ -18,9 +18,6 @@ from vitruvius.spaces.space import SearchSpace
 from vitruvius.tasks.registry import load_task
 from vitruvius.tasks.table import TabularTask
 from vitruvius.tasks.task import Task
-
-if TYPE_CHECKING:
-    pass
 
 DEFAULT_TASK = "mnist1d"
 DEFAULT_SPACE = "nb201"

@@ -166,7 +166,7 @@ def test_statements_are_words_without_figures_of_effect() -> None:
         ),
         (
             rule("avoid", {"feature": "paths", "at_most": 0}),
-            "Avoid architectures with no paths (paths from input to output, 0 to 4).",
+            "Avoid architectures without paths (paths from input to output, 0 to 4).",
         ),
         (
             rule("require", {"feature": "share(kind=conv)", "at_least": 0.5}),
