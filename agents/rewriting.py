@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from vitruvius.agents.hypotheses import hypotheses
-from vitruvius.agents.mining import Finding, Miner, overlap
+from vitruvius.agents.mining import Finding, Miner, overlaps
 from vitruvius.agents.phrases import statement
 from vitruvius.agents.view import PrincipleView, RunView
 from vitruvius.memory.edits import Add, Edit, Merge, Narrow, Retire, Revise
@@ -27,6 +27,7 @@ ALIKE = 0.75  # overlap at which a new rule says too little new
 CUT_LIMIT = 0.05
 WORTH_CUTTING = 0.03  # share of the space that a cutting rule must add
 WORTH_SAYING = 0.02  # share of the variance that an explaining rule must add
+MAX_TESTS = 10  # of pairs against their parts
 BETTER = 1.25  # a rewritten rule must explain so many times more
 
 
@@ -63,26 +64,28 @@ def propose_edits(view: RunView) -> list[Edit]:
     gone = {each.view.version.rule.key for each in held if each.name in names}
     held = [each for each in held if each.name not in names]
     own = [each for each in held if each.view.version.run_id == view.run_id]
-    found = [finding for finding in _findings(view, miner) if finding.rule.key not in gone]
+    found = [
+        finding for finding in miner.screen(hypotheses(view.space)) if finding.rule.key not in gone
+    ]
     rewritten = _merge(view, own, miner) or _sharpen(view, own, held, found, miner)
     if rewritten is not None:
         edits.append(rewritten)
     return edits + _add(view, held, found, miner)
 
 
-def _findings(view: RunView, miner: Miner) -> list[Finding]:
-    """Returns the clear findings among all hypotheses of the space."""
-    known = hypotheses(view.space)
-    if not known.conditions:
-        return []
-    rules = [Rule(stance="require", all=conditions) for conditions in known.conditions]
-    return [finding for finding in miner.split(rules, known.met) if finding.is_clear]
+def _ranked(held: Sequence[_Held], miner: Miner) -> list[tuple[float, _Held]]:
+    """Returns principles with what they explain, the least first; of equals the youngest."""
+    shares = miner.explained([each.finding for each in held]).round(9).tolist()
+    return sorted(
+        zip(shares, held, strict=True),
+        key=lambda row: (row[0], -row[1].view.version.principle),
+    )
 
 
 def _retire(run_id: str, held: Sequence[_Held], miner: Miner) -> list[Edit]:
     edits: list[Edit] = []
     kept: list[_Held] = []
-    for each in sorted(held, key=lambda h: (-miner.explained(h.finding.kept), h.name)):
+    for _, each in reversed(_ranked(held, miner)):
         reason = _why_retire(each, kept)
         if reason is None or each.view.version.run_id != run_id:
             kept.append(each)
@@ -99,8 +102,9 @@ def _why_retire(each: _Held, kept: Sequence[_Held]) -> str | None:
         return f"not borne out in {each.looks} looks"
     if standing == Standing.WEAKENED and each.finding.effect < each.finding.sd:
         return "once supported, now without a clear effect"
-    for other in kept:
-        if overlap(each.finding.kept, other.finding.kept) > SAME:
+    shared = overlaps([each.finding], [other.finding for other in kept])[0]
+    for other, correlation in zip(kept, shared, strict=True):
+        if correlation > SAME:
             return f"says the same as {other.name}"
     return None
 
@@ -114,9 +118,9 @@ def _merge(view: RunView, own: Sequence[_Held], miner: Miner) -> Edit | None:
             if rule is None or any(each.view.version.rule.key == rule.key for each in own):
                 continue
             finding = miner.judge([rule])[0]
-            apart = max(miner.explained(each.finding.kept) for each in (one, other))
+            together, *apart = miner.explained([finding, one.finding, other.finding])
             keeps = _keeps_licence(finding, one.finding, other.finding)
-            if finding.is_clear and keeps and miner.explained(finding.kept) > apart:
+            if finding.is_clear and keeps and together > max(apart):
                 return Merge(
                     principles=(one.name, other.name),
                     statement=statement(rule, view.space),
@@ -159,12 +163,13 @@ def _sharpen(
 ) -> Edit | None:
     """Returns one revision or narrowing that explains clearly more than what it replaces."""
     taken = {each.view.version.rule.key for each in held}
-    for each in sorted(own, key=lambda h: (miner.explained(h.finding.kept), h.name)):
+    shares = miner.explained(found)
+    best_first = [(shares[i], found[i]) for i in np.argsort(-shares, kind="stable")]
+    for share, each in _ranked(own, miner):
         rule = each.view.version.rule
-        bar = BETTER * miner.explained(each.finding.kept)
         subject = _subject(rule)
-        for finding in _by_explained(found, miner):
-            if miner.explained(finding.kept) <= bar:
+        for gain, finding in best_first:
+            if gain <= BETTER * share:
                 break
             new = finding.rule
             if new.key in taken or new.stance != rule.stance:
@@ -185,10 +190,6 @@ def _subject(rule: Rule) -> tuple[str, ...]:
     return tuple(c.slot if isinstance(c, SlotCondition) else c.feature for c in rule.all)
 
 
-def _by_explained(found: Sequence[Finding], miner: Miner) -> list[Finding]:
-    return sorted(found, key=lambda f: -miner.explained(f.kept))
-
-
 def _add(
     view: RunView, held: Sequence[_Held], found: Sequence[Finding], miner: Miner
 ) -> list[Edit]:
@@ -198,7 +199,12 @@ def _add(
     chosen: list[Finding] = []
     while len(chosen) < room:
         known = said + chosen
-        fresh = [f for f in found if all(_says_more(f, k) for k in known)]
+        near = overlaps(found, known).max(axis=1, initial=0.0)
+        fresh = [
+            finding
+            for finding, overlap in zip(found, near, strict=True)
+            if overlap < ALIKE and not any(_is_other_threshold(finding, k) for k in known)
+        ]
         finding = None
         if len(chosen) < MAX_CUTTING:
             finding = _best_cut(fresh, known, miner)
@@ -216,11 +222,11 @@ def _add(
     ]
 
 
-def _says_more(new: Finding, known: Finding) -> bool:
-    """Returns whether a rule is no near repeat, nor another threshold on the same feature."""
-    has_slots = any(isinstance(condition, SlotCondition) for condition in new.rule.all)
-    other_threshold = not has_slots and _subject(new.rule) == _subject(known.rule)
-    return not other_threshold and overlap(new.kept, known.kept) < ALIKE
+def _is_other_threshold(new: Finding, known: Finding) -> bool:
+    """Returns whether a rule is another threshold on the same feature."""
+    if any(isinstance(condition, SlotCondition) for condition in new.rule.all):
+        return False
+    return _subject(new.rule) == _subject(known.rule)
 
 
 def _best_cut(fresh: Sequence[Finding], known: Sequence[Finding], miner: Miner) -> Finding | None:
@@ -239,8 +245,8 @@ def _best_saying(
     fresh: Sequence[Finding], known: Sequence[Finding], miner: Miner
 ) -> Finding | None:
     """Returns the finding that explains most of what the known ones leave unexplained."""
-    given = [k.kept for k in known]
-    rated = [(miner.explained(f.kept, given) / len(f.rule.all), f) for f in fresh]
+    gains = miner.explained(fresh, known).tolist()
+    rated = [(gain / len(f.rule.all), f) for gain, f in zip(gains, fresh, strict=True)]
     return _first_sound(rated, WORTH_SAYING, miner)
 
 
@@ -248,14 +254,16 @@ def _first_sound(
     rated: Sequence[tuple[float, Finding]], worth: float, miner: Miner
 ) -> Finding | None:
     """Returns the highest rated finding that is worth it and more than its parts."""
-    for gain, finding in sorted(rated, key=lambda row: -row[0]):
+    ordered = sorted(rated, key=lambda row: -row[0])
+    singles = [(gain, finding) for gain, finding in ordered if len(finding.rule.all) == 1]
+    pairs = [row for row in ordered if len(row[1].rule.all) > 1][:MAX_TESTS]
+    for gain, finding in sorted([*pairs, *singles[:1]], key=lambda row: -row[0]):
         if gain < worth:
             return None
-        parts = [Rule(stance="require", all=(part,)) for part in finding.rule.all]
-        if len(parts) == 1:
+        if len(finding.rule.all) == 1:
             return finding
-        alone = [part.kept for part in miner.judge(parts)]
-        if miner.explained(finding.kept, alone) >= WORTH_SAYING:
+        parts = [Rule(stance="require", all=(part,)) for part in finding.rule.all]
+        if miner.explained([finding], miner.judge(parts))[0] >= WORTH_SAYING:
             return finding
     return None
 

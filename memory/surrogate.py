@@ -8,10 +8,11 @@ same features was measured too: equal on cold start, but stuck earlier at 100 qu
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.linalg import cholesky, solve_triangular
 
 from vitruvius.memory.coordinates import Coordinates, coordinates
@@ -176,27 +177,37 @@ class Surrogate:
         precision = np.einsum("nm,nm->m", inverse, inverse)
         return (inverse.T @ self.whitened) / precision, np.sqrt(self.variance / precision)
 
-    def sample(self, features: FloatArray, n: int, rng: np.random.Generator) -> FloatArray:
-        """Returns draws of the posterior at the rows of a feature matrix: [n, M].
+    def retold(self, scores: FloatArray) -> Surrogate:
+        """Returns the process with the same points and kernel, given other scores.
+
+        Only without a prior mean.
+        """
+        whitened = solve_triangular(self.factor, scores, lower=True, check_finite=False)
+        variance = float((1 + whitened @ whitened) / (1 + len(scores)))
+        return replace(self, whitened=whitened, variance=variance)
+
+    def sample(self, there: Posterior, n: int, rng: np.random.Generator) -> FloatArray:
+        """Returns draws of the posterior at the points of `at`, joint over them: [n, M].
 
         Pathwise: a draw of the prior from random Fourier features, moved by what the trials
-        say (Wilson et al. 2020, arXiv:2002.09309, eq. 12).
+        say (Wilson et al. 2020, arXiv:2002.09309, eq. 12). In single precision.
         """
-        points = self.space.of(features) * _roots(self.space, self.hyper)
-        frequencies = rng.standard_normal((FOURIER, points.shape[1])) * np.sqrt(2)
-        phases = rng.uniform(0, 2 * np.pi, FOURIER)
+        frequencies = rng.standard_normal((FOURIER, there.points.shape[1])) * np.sqrt(2)
+        phases = rng.uniform(0, 2 * np.pi, (FOURIER, 1)).astype(np.float32)
         weights = rng.standard_normal((n, FOURIER)) * np.sqrt(2 / FOURIER)
-        there = weights @ np.cos(frequencies @ points.T + phases[:, None])
-        here = weights @ np.cos(frequencies @ self.points.T + phases[:, None])
+
+        def prior(points: FloatArray) -> NDArray[np.float32]:
+            waves = frequencies.astype(np.float32) @ points.T.astype(np.float32)
+            waves += phases
+            return np.asarray(weights.astype(np.float32) @ np.cos(waves, out=waves))
+
+        here = prior(self.points).astype(np.float64)
         here += rng.standard_normal(here.shape) * np.sqrt(self.hyper.noise + JITTER)
         moved = solve_triangular(self.factor, here.T, lower=True, check_finite=False)
         scale = np.sqrt(self.variance)
-        gap = self.whitened[:, None] - scale * moved  # [N, n]
-        cross = solve_triangular(
-            self.factor, _kernel(self.points, points), lower=True, check_finite=False
-        )
-        drawn = scale * there + gap.T @ cross
-        return np.asarray(drawn if self.prior is None else drawn + self.prior(features))
+        drawn = scale * prior(there.points) + there.mean
+        drawn -= scale * (moved.T.astype(np.float32) @ there.solved.astype(np.float32))
+        return np.asarray(drawn, dtype=np.float64)
 
 
 def rules_prior(space: SearchSpace, told: Sequence[tuple[Rule, float]]) -> Mean:
