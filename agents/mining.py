@@ -8,12 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from vitruvius.agents.hypotheses import Hypotheses
-from vitruvius.memory.effects import TOP_BOUND, best_of_draws
+from vitruvius.memory.contrasts import TOP_BOUND, best_of_draws
 from vitruvius.memory.population import STRETCH, TOP_STRETCH, Population
 from vitruvius.spaces.reference import reference_features
-from vitruvius.spaces.rules import Rule, holds
+from vitruvius.spaces.rules import Rule, SlotCondition, holds
 from vitruvius.spaces.space import BoolArray, FloatArray, SearchSpace
 
+CUT_LIMIT = 0.05  # share of the best 1 % that a rule may lose to count as a cutting one
 CLEAR = 2.0  # standard deviations from zero at which an effect is worth writing down
 SLIVER = 0.02  # a split of which less is new, given others, explains nothing of its own
 DRAWS = 64  # of the posterior, for a rule's deviation: a screen, measured exactly later
@@ -135,3 +136,17 @@ def unit_splits(findings: Sequence[Finding], like: FloatArray) -> FloatArray:
     splits = np.array([f.kept for f in findings], dtype=np.float64).reshape(-1, len(like))
     splits -= splits.mean(axis=1, keepdims=True)
     return np.asarray(splits / np.maximum(np.sqrt((splits**2).sum(axis=1, keepdims=True)), 1e-12))
+
+
+def subject_of(rule: Rule) -> tuple[str, ...]:
+    """Returns the slots and features that a rule speaks of."""
+    return tuple(c.slot if isinstance(c, SlotCondition) else c.feature for c in rule.all)
+
+
+def measured(finding: Finding) -> str:
+    """Returns the figures that a rationale may hold: they belong to the moment of the edit."""
+    return (
+        f"the model's contrast is {finding.effect:+.2f} (deviation {finding.sd:.2f}); "
+        f"a cut would remove {finding.removed:.0%} of the space and at most "
+        f"{finding.top_loss_high:.0%} of its best 1 %"
+    )

@@ -7,27 +7,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from vitruvius.agents.adding import add_principles
 from vitruvius.agents.hypotheses import hypotheses
-from vitruvius.agents.mining import Finding, Miner, overlaps
+from vitruvius.agents.mining import CUT_LIMIT, Finding, Miner, measured, overlaps, subject_of
 from vitruvius.agents.phrases import statement
 from vitruvius.agents.view import PrincipleView, RunView
-from vitruvius.memory.edits import Add, Edit, Merge, Narrow, Retire, Revise
+from vitruvius.memory.edits import Edit, Merge, Narrow, Retire, Revise
 from vitruvius.memory.population import describe_population
 from vitruvius.memory.ranking import learn
 from vitruvius.memory.records import Standing
 from vitruvius.spaces.rules import RangeCondition, Rule, SlotCondition, words
 
 MIN_RESULTS = 8
-MAX_ADDS = 3
-MAX_CUTTING = 2  # of the adds, for what they would cut
-MAX_LIVE = 12
 PATIENCE = 4  # looks after which a candidate that is still one is given up
 SAME = 0.95  # overlap at which two rules say the same
-ALIKE = 0.75  # overlap at which a new rule says too little new
-CUT_LIMIT = 0.05
-WORTH_CUTTING = 0.03  # share of the space that a cutting rule must add
-WORTH_SAYING = 0.02  # share of the variance that an explaining rule must add
-MAX_TESTS = 10  # of pairs against their parts
 BETTER = 1.25  # a rewritten rule must explain so many times more
 
 
@@ -70,7 +63,7 @@ def propose_edits(view: RunView) -> list[Edit]:
     rewritten = _merge(view, own, miner) or _sharpen(view, own, held, found, miner)
     if rewritten is not None:
         edits.append(rewritten)
-    return edits + _add(view, held, found, miner)
+    return edits + add_principles(view.space, [each.finding for each in held], found, miner)
 
 
 def _ranked(held: Sequence[_Held], miner: Miner) -> list[tuple[float, _Held]]:
@@ -125,7 +118,7 @@ def _merge(view: RunView, own: Sequence[_Held], miner: Miner) -> Edit | None:
                     principles=(one.name, other.name),
                     statement=statement(rule, view.space),
                     rule=rule,
-                    rationale=f"one rule explains more than either; {_measured(finding)}",
+                    rationale=f"one rule explains more than either; {measured(finding)}",
                 )
     return None
 
@@ -167,7 +160,7 @@ def _sharpen(
     best_first = [(shares[i], found[i]) for i in np.argsort(-shares, kind="stable")]
     for share, each in _ranked(own, miner):
         rule = each.view.version.rule
-        subject = _subject(rule)
+        subject = subject_of(rule)
         for gain, finding in best_first:
             if gain <= BETTER * share:
                 break
@@ -176,102 +169,10 @@ def _sharpen(
                 continue
             if not _keeps_licence(finding, each.finding):
                 continue
-            rationale = f"explains more than {words(rule)}; {_measured(finding)}"
+            rationale = f"explains more than {words(rule)}; {measured(finding)}"
             text = statement(new, view.space)
-            if len(new.all) == len(rule.all) and _subject(new) == subject:
+            if len(new.all) == len(rule.all) and subject_of(new) == subject:
                 return Revise(principle=each.name, statement=text, rule=new, rationale=rationale)
             if len(new.all) > len(rule.all) and set(rule.all) <= set(new.all):
                 return Narrow(principle=each.name, statement=text, rule=new, rationale=rationale)
     return None
-
-
-def _subject(rule: Rule) -> tuple[str, ...]:
-    """Returns the slots and features that a rule speaks of."""
-    return tuple(c.slot if isinstance(c, SlotCondition) else c.feature for c in rule.all)
-
-
-def _add(
-    view: RunView, held: Sequence[_Held], found: Sequence[Finding], miner: Miner
-) -> list[Edit]:
-    """Returns new principles: first those that would cut most, then those that explain most."""
-    said = [each.finding for each in held]
-    room = min(MAX_ADDS, MAX_LIVE - len(held))
-    chosen: list[Finding] = []
-    while len(chosen) < room:
-        known = said + chosen
-        near = overlaps(found, known).max(axis=1, initial=0.0)
-        fresh = [
-            finding
-            for finding, overlap in zip(found, near, strict=True)
-            if overlap < ALIKE and not any(_is_other_threshold(finding, k) for k in known)
-        ]
-        finding = None
-        if len(chosen) < MAX_CUTTING:
-            finding = _best_cut(fresh, known, miner)
-        finding = finding or _best_saying(fresh, known, miner)
-        if finding is None:
-            break
-        chosen.append(finding)
-    return [
-        Add(
-            statement=statement(finding.rule, view.space),
-            rule=finding.rule,
-            rationale=_measured(finding),
-        )
-        for finding in chosen
-    ]
-
-
-def _is_other_threshold(new: Finding, known: Finding) -> bool:
-    """Returns whether a rule is another threshold on the same feature."""
-    if any(isinstance(condition, SlotCondition) for condition in new.rule.all):
-        return False
-    return _subject(new.rule) == _subject(known.rule)
-
-
-def _best_cut(fresh: Sequence[Finding], known: Sequence[Finding], miner: Miner) -> Finding | None:
-    """Returns the finding that may cut and would remove most of what is not yet removed."""
-    cutting = [k.kept for k in known if k.top_loss_high < CUT_LIMIT]
-    left = np.logical_and.reduce(cutting) if cutting else np.True_
-    rated = [
-        (float((~f.kept & left).mean()) / len(f.rule.all) ** 0.5, f)
-        for f in fresh
-        if f.top_loss_high < CUT_LIMIT
-    ]
-    return _first_sound(rated, WORTH_CUTTING, miner)
-
-
-def _best_saying(
-    fresh: Sequence[Finding], known: Sequence[Finding], miner: Miner
-) -> Finding | None:
-    """Returns the finding that explains most of what the known ones leave unexplained."""
-    gains = miner.explained(fresh, known).tolist()
-    rated = [(gain / len(f.rule.all), f) for gain, f in zip(gains, fresh, strict=True)]
-    return _first_sound(rated, WORTH_SAYING, miner)
-
-
-def _first_sound(
-    rated: Sequence[tuple[float, Finding]], worth: float, miner: Miner
-) -> Finding | None:
-    """Returns the highest rated finding that is worth it and more than its parts."""
-    ordered = sorted(rated, key=lambda row: -row[0])
-    singles = [(gain, finding) for gain, finding in ordered if len(finding.rule.all) == 1]
-    pairs = [row for row in ordered if len(row[1].rule.all) > 1][:MAX_TESTS]
-    for gain, finding in sorted([*pairs, *singles[:1]], key=lambda row: -row[0]):
-        if gain < worth:
-            return None
-        if len(finding.rule.all) == 1:
-            return finding
-        parts = [Rule(stance="require", all=(part,)) for part in finding.rule.all]
-        if miner.explained([finding], miner.judge(parts))[0] >= WORTH_SAYING:
-            return finding
-    return None
-
-
-def _measured(finding: Finding) -> str:
-    """Returns the figures that a rationale may hold: they belong to the moment of the edit."""
-    return (
-        f"the model's contrast is {finding.effect:+.2f} (deviation {finding.sd:.2f}); "
-        f"a cut would remove {finding.removed:.0%} of the space and at most "
-        f"{finding.top_loss_high:.0%} of its best 1 %"
-    )

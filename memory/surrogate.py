@@ -7,79 +7,20 @@ same features was measured too: equal on cold start, but stuck earlier at 100 qu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import cholesky, solve_triangular
 
 from vitruvius.memory.coordinates import Coordinates, coordinates
-from vitruvius.spaces.reference import reference_features
-from vitruvius.spaces.rules import Rule, holds
+from vitruvius.memory.hyper import FIT_POINTS, JITTER, Hyper, kernel, remembered_hyper
 from vitruvius.spaces.space import FloatArray, SearchSpace
 
-# Prior of the hyperparameters: log of the inverse squared length scales and of the noise share.
-LOG_WEIGHT, LOG_WEIGHT_SD = -1.5, 0.5
-LOG_CHOICES = -2.5  # choices at slots matter less where structure is described as well
-LOG_NOISE, LOG_NOISE_SD = float(np.log(0.05)), 1.5
-STEPS = (1.0, 1.0, 0.5, 0.25)  # of the coordinate search, in units of the prior's log scale
-FIT_POINTS = 120  # hyperparameters are fitted on at most so many trials
-JITTER = 1e-6
-RIDGE = 0.1
 FOURIER = 512  # random features of one prior sample
 
 Mean = Callable[[FloatArray], FloatArray]  # features [N, F] -> prior mean [N]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Hyper:
-    """Fitted hyperparameters: inverse squared length scale per group, noise share."""
-
-    weights: tuple[float, ...]
-    noise: float
-
-
-def fit_hyper(space: Coordinates, points: FloatArray, scores: FloatArray) -> Hyper:
-    """Returns the hyperparameters of highest posterior on a coordinate search.
-
-    Deterministic. The signal's variance is integrated out.
-
-    Args:
-        space: the coordinates' groups.
-        points: coordinates [N, D].
-        scores: targets [N], prior mean subtracted.
-    """
-    centre = _prior_centre(space)
-    squares = [_square_distances(points[:, g], points[:, g]) for g in space.groups]
-
-    def loss(values: tuple[float, ...]) -> float:
-        weights, noise = np.exp(values[:-1]), float(np.exp(values[-1]))
-        kernel = np.exp(-sum(w * s for w, s in zip(weights, squares, strict=True)))
-        kernel[np.diag_indices(len(kernel))] += noise + JITTER
-        factor = cholesky(kernel, lower=True, check_finite=False)
-        whitened = solve_triangular(factor, scores, lower=True, check_finite=False)
-        fit = 0.5 * (len(scores) + 1) * np.log(1 + whitened @ whitened)
-        prior = sum(((v - c) / LOG_WEIGHT_SD) ** 2 for v, c in zip(values, centre, strict=False))
-        prior += ((values[-1] - LOG_NOISE) / LOG_NOISE_SD) ** 2
-        return float(fit + np.log(np.diag(factor)).sum() + 0.5 * prior)
-
-    best = (*centre, LOG_NOISE)
-    lowest = loss(best)
-    for step in STEPS:
-        for place in range(len(best)):
-            for direction in (step, -step):
-                tried = (*best[:place], best[place] + direction, *best[place + 1 :])
-                if (value := loss(tried)) < lowest - 1e-9:
-                    best, lowest = tried, value
-                    break
-    return Hyper(weights=tuple(np.exp(best[:-1]).tolist()), noise=float(np.exp(best[-1])))
-
-
-def _prior_centre(space: Coordinates) -> tuple[float, ...]:
-    many = len(space.names) > 1
-    return tuple(LOG_CHOICES if many and name == "choices" else LOG_WEIGHT for name in space.names)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -121,11 +62,11 @@ class Surrogate:
         if hyper is None:
             known = len(left) - len(left) % max(1, len(left) // 10)
             spread = np.unique(np.linspace(0, known - 1, min(known, FIT_POINTS)).astype(int))
-            hyper = _remembered(transform, plain[spread].tobytes(), left[spread].tobytes())
+            hyper = remembered_hyper(transform, plain[spread].tobytes(), left[spread].tobytes())
         points = plain * _roots(transform, hyper)
-        kernel = _kernel(points, points)
-        kernel[np.diag_indices(len(kernel))] += hyper.noise + JITTER
-        factor = cholesky(kernel, lower=True, check_finite=False)
+        matrix = kernel(points, points)
+        matrix[np.diag_indices(len(matrix))] += hyper.noise + JITTER
+        factor = cholesky(matrix, lower=True, check_finite=False)
         whitened = solve_triangular(factor, left, lower=True, check_finite=False)
         return cls(
             space=transform,
@@ -157,7 +98,7 @@ class Surrogate:
         """
         plain = self.space.of(features) if plain is None else plain
         points = plain * _roots(self.space, self.hyper)
-        cross = _kernel(self.points, points)
+        cross = kernel(self.points, points)
         solved = solve_triangular(self.factor, cross, lower=True, check_finite=False)
         mean = self.whitened @ solved
         if self.prior is not None:
@@ -210,37 +151,6 @@ class Surrogate:
         return np.asarray(drawn, dtype=np.float64)
 
 
-def rules_prior(space: SearchSpace, told: Sequence[tuple[Rule, float]]) -> Mean:
-    """Returns the prior mean under which each rule has its told effect, all others averaged over.
-
-    Effects of overlapping rules are not added up: weights of the rules are solved for so that
-    each contrast under the space's sampler is the told one (with a ridge, as told effects may
-    contradict each other).
-
-    Args:
-        space: whose sampler averages.
-        told: rules that fit the space, and their effects in normal-score units.
-    """
-    reference = reference_features(space)
-    met = np.array([holds(rule, space, reference) for rule, _ in told], dtype=np.float64)
-    kept = met.mean(axis=1, keepdims=True)
-    use = ((kept > 0) & (kept < 1)).ravel()
-    rules = [rule for (rule, _), ok in zip(told, use, strict=True) if ok]
-    effects = np.array([effect for (_, effect), ok in zip(told, use, strict=True) if ok])
-    met, kept = met[use], kept[use]
-    contrast = met / met.sum(1, keepdims=True) - (1 - met) / (1 - met).sum(1, keepdims=True)
-    mixing = contrast @ met.T  # what a weight on rule j adds to the effect of rule i
-    weights = np.linalg.solve(mixing.T @ mixing + RIDGE * np.eye(len(rules)), mixing.T @ effects)
-
-    def mean(features: FloatArray) -> FloatArray:
-        total = np.zeros(len(features))
-        for rule, weight, share in zip(rules, weights, kept.ravel(), strict=True):
-            total += weight * (holds(rule, space, features) - share)
-        return total
-
-    return mean
-
-
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Posterior:
     """Mean [M] and standard deviation [M] at M architectures, and their covariances."""
@@ -253,20 +163,13 @@ class Posterior:
 
     def covariance_with(self, row: int) -> FloatArray:
         """Returns the posterior covariance of every architecture with one of them [M]."""
-        prior = _kernel(self.points[row : row + 1], self.points)[0]
+        prior = kernel(self.points[row : row + 1], self.points)[0]
         return np.asarray(self.variance * (prior - self.solved[:, row] @ self.solved))
 
     def covariance(self) -> FloatArray:
         """Returns the joint posterior covariance [M, M]."""
-        prior = _kernel(self.points, self.points)
+        prior = kernel(self.points, self.points)
         return np.asarray(self.variance * (prior - self.solved.T @ self.solved))
-
-
-@lru_cache(maxsize=64)
-def _remembered(space: Coordinates, points: bytes, scores: bytes) -> Hyper:
-    """Returns `fit_hyper`, kept for the last few data sets; the decision before had the same."""
-    left: FloatArray = np.frombuffer(scores)
-    return fit_hyper(space, np.frombuffer(points).reshape(len(left), -1), left)
 
 
 def _roots(space: Coordinates, hyper: Hyper) -> FloatArray:
@@ -275,17 +178,3 @@ def _roots(space: Coordinates, hyper: Hyper) -> FloatArray:
     for group, weight in zip(space.groups, hyper.weights, strict=True):
         roots[group] = np.sqrt(weight)
     return roots
-
-
-def _kernel(a: FloatArray, b: FloatArray) -> FloatArray:
-    squares = _square_distances(a, b)
-    np.negative(squares, out=squares)
-    return np.exp(squares, out=squares)
-
-
-def _square_distances(a: FloatArray, b: FloatArray) -> FloatArray:
-    """Returns squared Euclidean distances [len(a), len(b)]."""
-    squares = (-2.0 * a) @ b.T  # in place from here: this is the time of a decision
-    squares += np.einsum("nd,nd->n", a, a)[:, None]
-    squares += np.einsum("nd,nd->n", b, b)
-    return np.maximum(squares, 0, out=squares)

@@ -7,10 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from vitruvius.agents.adding import MAX_ADDS, MAX_LIVE
 from vitruvius.agents.hypotheses import hypotheses
 from vitruvius.agents.mining import Miner, overlaps
 from vitruvius.agents.phrases import statement
-from vitruvius.agents.rewriting import MAX_ADDS, MAX_LIVE, propose_edits
+from vitruvius.agents.rewriting import propose_edits
 from vitruvius.agents.view import PrincipleView, RunView
 from vitruvius.evals.book import Book
 from vitruvius.memory.edits import Edit

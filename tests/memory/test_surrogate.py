@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 
 from vitruvius.memory.coordinates import coordinates
+from vitruvius.memory.hyper import JITTER
 from vitruvius.memory.ranking import normal_scores
-from vitruvius.memory.surrogate import JITTER, Surrogate, rules_prior
+from vitruvius.memory.rules_prior import rules_prior
+from vitruvius.memory.surrogate import Surrogate
 from vitruvius.spaces.cell import Cell
 from vitruvius.spaces.macro import Macro
 from vitruvius.spaces.reference import reference_features
