@@ -2,7 +2,8 @@
 
 Squared-exponential kernel over `coordinates`, one length scale per group of features. The prior is
 exchangeable over the choices of a slot. A Bayesian linear model with pairwise terms over the
-same features was measured too: equal on cold start, but stuck earlier at 100 queries.
+same features measured alike on NAS-Bench-201 (median queries to the best 0.1 % 9 / 9 / 11, here
+9 / 10 / 10, 40 and 100 seeds); a Gaussian process does not presume that effects end at pairs.
 """
 
 from __future__ import annotations
