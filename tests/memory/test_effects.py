@@ -7,10 +7,9 @@ import numpy as np
 import pytest
 from scipy.special import ndtri
 
+from vitruvius.memory.contrasts import best_of_draws, contrast
 from vitruvius.memory.effects import (
     ALPHA,
-    best_of_draws,
-    contrast,
     discoveries,
     licenses_cut,
     measure,
