@@ -24,6 +24,8 @@ MIN_RESULTS = 4  # before so many, a draw of the region is as good as any model
 FAILURE_COST = 4.0  # score that a certain failure would cost
 PRIOR_TEST = 8  # trials from which the prior of earlier runs must explain better than none
 
+OUTRIGHT = (ResultStatus.FAILED, ResultStatus.INFEASIBLE)
+
 
 class Analyst:
     """Chooses by the upper confidence bound of the run's model, and writes what the model says."""
@@ -98,8 +100,8 @@ def _failure_model(view: RunView) -> Surrogate | None:
 
     Those that diverge or run out of memory or time are in the main model, as the worst.
     """
-    known = [t for t in view.trials if t.value is not None or t.status == ResultStatus.FAILED]
-    failed = np.array([trial.status == ResultStatus.FAILED for trial in known])
+    known = [t for t in view.trials if t.value is not None or t.status in OUTRIGHT]
+    failed = np.array([trial.status in OUTRIGHT for trial in known])
     if not failed.any():
         return None
     features = view.space.featurise([trial.architecture for trial in known])

@@ -70,7 +70,7 @@ def _thin_weights(session: Session) -> None:
 
 def _words(session: Session, trial: Trial) -> str:
     if trial.value is None:
-        return f"{trial.name} {trial.status}: {trial.message}"
+        return f"{trial.name} {trial.status}: {trial.problem}"
     return f"{trial.name} {trial.value:.4g} {session.task.metric.unit}".rstrip()
 
 

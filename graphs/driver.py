@@ -35,7 +35,7 @@ from vitruvius.tools.evaluator import create_evaluator
 HEARTBEAT_S = 5.0
 KEPT_CHECKPOINTS = 50
 MODEL_BATCH = 4  # a model names up to so many architectures at once
-STEPS_PER_TRIAL = 40  # bound on graph steps, far above what one trial takes
+STEPS_PER_TRIAL = 100  # bound on graph steps, far above what one trial takes
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,11 +9,12 @@ from vitruvius.errors import ToolError
 from vitruvius.events import EventKind
 from vitruvius.graphs.session import Session
 from vitruvius.memory.effects import licenses_cut
-from vitruvius.memory.records import CutRecord, Decision, Standing
+from vitruvius.memory.records import PERSON, CutRecord, Decision, Standing
 from vitruvius.spaces.region import Cut
 from vitruvius.spaces.rules import words
 
 MAX_CUTS = 6
+EVIDENCE = "evidence"  # who undoes a cut that has lost its licence
 USELESS_CUT = 0.98  # a cut that keeps more than this share saves nothing
 
 
@@ -26,14 +27,14 @@ def prune_by_evidence(session: Session) -> None:
     step = session.steps()
     loss = _undo_unlicensed(session, principles, step)
     undone_by_hand = {
-        cut.principle
+        cut.rule.key
         for cut in session.ledger.cuts(session.run.id)
-        if cut.undone_by not in (None, "evidence")
+        if cut.undone_by not in (None, EVIDENCE)
     }
     candidates = [
         view
-        for name, view in principles.items()
-        if name not in undone_by_hand and _licence_problem(session, view) is None
+        for view in principles.values()
+        if view.version.rule.key not in undone_by_hand and _licence_problem(session, view) is None
     ]
     for view in sorted(candidates, key=_removed, reverse=True):
         fits = loss + _loss(view) <= session.policy.cut_loss
@@ -53,7 +54,7 @@ def _undo_unlicensed(session: Session, principles: Mapping[str, PrincipleView], 
         if problem is None:
             loss += _loss(view)
             continue
-        session.ledger.undo_cut(session.run.id, cut.number, step, "evidence", problem)
+        session.ledger.undo_cut(session.run.id, cut.number, step, EVIDENCE, problem)
         session.tell(
             EventKind.CUT,
             f"cut {cut.number} undone: {problem}",
@@ -95,12 +96,19 @@ def prune_by_decision(session: Session, decision: Decision) -> str:
     if view is None:
         raise ToolError(f"this run has no principle {name}")
     problem = _licence_problem(session, view)
+    if problem is None and view.version.rule.key in _undone_by_person(session):
+        problem = "the person undid this cut"
     if problem is not None:
         raise ToolError(f"{name} may not cut: {problem}")
     made = _try_cut(session, view, reason, step)
     if made is None:
         raise ToolError(f"{name} may not cut: it would add nothing, or leave too little")
     return f"cut {made.number} by {view.version.name}: {words(made.rule)}"
+
+
+def _undone_by_person(session: Session) -> set[str]:
+    cuts = session.ledger.cuts(session.run.id)
+    return {cut.rule.key for cut in cuts if cut.undone_by == PERSON}
 
 
 def _in_force(session: Session) -> list[CutRecord]:

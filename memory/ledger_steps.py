@@ -6,15 +6,28 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import Row, Select, func, insert, select, update
+from sqlalchemy import Row, Select, func, insert, literal_column, select, update
 from sqlalchemy.dialects.sqlite import insert as insert_or
 
 from vitruvius.errors import ConfigError, VitruviusError
 from vitruvius.memory import schema
 from vitruvius.memory.ledger_part import LedgerPart
-from vitruvius.memory.records import Decision, DecisionStatus, Mark, ModelCall, Spent
+from vitruvius.memory.records import (
+    BREAKS_A_TRIAL,
+    Decision,
+    DecisionStatus,
+    Mark,
+    ModelCall,
+    ResultStatus,
+    Spent,
+)
 
 _decisions, _calls, _marks = schema.decisions.c, schema.calls.c, schema.marks.c
+_BREAKS = (  # by way of a small index: this is asked at every step
+    select(func.count())
+    .join_from(schema.results, schema.trials)
+    .where(schema.results.c.status == literal_column(f"'{ResultStatus.INFEASIBLE}'"))
+)
 _SELECT: Select[Any] = select(
     _decisions.id,
     _decisions.run_id,
@@ -113,6 +126,9 @@ class StepRows(LedgerPart):
     def spent(self, run_id: str) -> Spent:
         """Returns the run's account: trials opened, wall seconds, tokens, dollars.
 
+        Nothing is trained for an architecture that breaks a limit of the task, so `BREAKS_A_TRIAL`
+        of them count as one trial.
+
         Raises:
             ConfigError: where there is no such run.
         """
@@ -122,11 +138,12 @@ class StepRows(LedgerPart):
         last = select(func.max(schema.trials.c.number)).where(schema.trials.c.run_id == run_id)
         with self._database.read() as connection:
             wall_s = connection.scalar(wall)
-            trials = connection.scalar(last)
+            breaks = connection.scalar(_BREAKS.where(schema.trials.c.run_id == run_id)) or 0
+            trials = (connection.scalar(last) or 0) - breaks + breaks // BREAKS_A_TRIAL
             used = connection.execute(select(tokens, dollars).where(_calls.run_id == run_id)).one()
         if wall_s is None:
             raise ConfigError(f"there is no run {run_id!r} in {self._database.place}")
-        return Spent(trials=trials or 0, wall_s=wall_s, tokens=used[0] or 0, dollars=used[1] or 0.0)
+        return Spent(trials=trials, wall_s=wall_s, tokens=used[0] or 0, dollars=used[1] or 0.0)
 
     def mark(self, run_id: str, name: str, step: int, data: Mapping[str, Any]) -> None:
         """Notes in the run's journal that something happened at a step; the first note stays."""

@@ -11,6 +11,9 @@ from typing import Any, Literal
 from vitruvius.spaces.rules import Rule
 from vitruvius.spaces.space import Architecture
 
+PERSON = "you"  # author of what the user does by hand
+BREAKS_A_TRIAL = 10  # architectures that break a limit of the task cost one trial together
+
 
 class RunStatus(StrEnum):
     """Where a run stands. `interrupted` can be resumed; `done` has its report."""
@@ -22,7 +25,7 @@ class RunStatus(StrEnum):
 
 
 class ResultStatus(StrEnum):
-    """Where a result stands; the last seven are final."""
+    """Where a result stands; the last eight are final."""
 
     PENDING = "pending"
     RUNNING = "running"
@@ -32,6 +35,7 @@ class ResultStatus(StrEnum):
     TIMEOUT = "timeout"
     OUT_OF_MEMORY = "out_of_memory"
     DIVERGED = "diverged"
+    INFEASIBLE = "infeasible"  # breaks a limit of the task; nothing was trained
     CANCELLED = "cancelled"
 
     @property
@@ -61,7 +65,7 @@ class Budget:
 
 @dataclass(frozen=True, kw_only=True)
 class Spent:
-    """What a run has used so far."""
+    """What a run has used so far; see `Ledger.spent` for how trials are counted."""
 
     trials: int
     wall_s: float
@@ -131,6 +135,11 @@ class Trial:
     @property
     def name(self) -> str:
         return f"T{self.number}"
+
+    @property
+    def problem(self) -> str:
+        """The failure in one line: a traceback is for `show --json`."""
+        return (self.message or "").partition("\n")[0]
 
 
 class DecisionStatus(StrEnum):

@@ -110,6 +110,7 @@ results = Table(
     Column("message", Text),
     UniqueConstraint("space_id", "architecture", "task_id", "fidelity", "seed"),
     Index("ix_results_running", "driver", sqlite_where=text("status = 'running'")),
+    Index("ix_results_infeasible", "task_id", sqlite_where=text("status = 'infeasible'")),
 )
 
 trials = Table(

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import difflib
 import re
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import cast, get_args
+from typing import Any, cast, get_args
 
 from vitruvius.errors import ConfigError
 from vitruvius.spaces.registry import absolute_ref, is_user_object, load_object, parse_ref
@@ -218,6 +219,8 @@ def _user_task(ref: str) -> Task:
             f"{ref} must give a pair (inputs, labels) or a task; it gave "
             f"{type(found).__name__}, which lacks {', '.join(missing)}"
         )
+    with suppress(AttributeError):  # a read-only ref is the object's own business
+        cast("Any", found).ref = ref
     return cast(Task, found)
 
 

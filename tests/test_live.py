@@ -5,11 +5,13 @@ import io
 import os
 import signal
 import sys
+import time
 from typing import Any
 
 import pytest
 from rich.console import Console
 
+from vitruvius.cli import live
 from vitruvius.cli.live import STOPPING, Progress
 from vitruvius.errors import ConfigError
 from vitruvius.events import Event, EventKind
@@ -89,8 +91,9 @@ def test_a_panel_before_any_event_is_fine() -> None:
 
 
 def test_the_first_interrupt_is_told_and_both_are_raised(
-    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    monkeypatch.setattr(live, "SAME_SIGNAL_S", 0.0)
     before = signal.getsignal(signal.SIGINT)
     with contextlib.suppress(KeyboardInterrupt), Progress() as progress:
         progress(started())
@@ -101,6 +104,14 @@ def test_the_first_interrupt_is_told_and_both_are_raised(
         pytest.fail("the second interrupt was swallowed")
     assert signal.getsignal(signal.SIGINT) == before
     assert "go on with `vitruvius resume 261122-aaaa`" in capsys.readouterr().err
+
+
+def test_a_signal_that_comes_twice_at_once_is_one() -> None:
+    with contextlib.suppress(KeyboardInterrupt), Progress(quiet=True):
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGTERM)  # as timeout(1) does
+        time.sleep(0.01)
 
 
 PAYLOAD = {"decision": 1, "call": {"tool": "train", "trials": [{}, {}], "reason": "\x1b[31mwhy"}}
@@ -134,7 +145,8 @@ def test_a_person_is_asked(
 def test_asking_needs_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.StringIO("y\n"))
     with pytest.raises(ConfigError, match="--ask needs a terminal"):
-        Progress().ask(PAYLOAD)
+        Progress().asker(True)
+    assert Progress().asker(False) is None
 
 
 def test_a_resumed_run_remembers_its_best() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -9,6 +10,8 @@ from typing import Protocol
 
 from vitruvius.spaces.space import Architecture
 from vitruvius.tasks.task import Fidelity
+
+MESSAGE_LIMIT = 4000  # characters of a failure's message, its traceback included
 
 
 class FailureKind(StrEnum):
@@ -18,6 +21,7 @@ class FailureKind(StrEnum):
     TIMEOUT = "timeout"
     OUT_OF_MEMORY = "out_of_memory"
     DIVERGED = "diverged"  # NaN or infinite loss
+    INFEASIBLE = "infeasible"  # it breaks a limit of the task; nothing was trained
     CANCELLED = "cancelled"  # by us: stop, shutdown
 
 
@@ -56,6 +60,13 @@ class Failed:
 
 
 Outcome = Trained | Failed
+
+
+def describe_error(error: BaseException) -> str:
+    """Returns the error in one line and, below it, the end of its traceback."""
+    lines = "".join(traceback.format_exception(error)).rstrip()
+    told = f"{type(error).__name__}: {' '.join(str(error).split())}"
+    return f"{told[:MESSAGE_LIMIT]}\n{lines[-MESSAGE_LIMIT:]}"
 
 
 class Evaluator(Protocol):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import sys
 from pathlib import Path
@@ -11,7 +12,15 @@ from vitruvius.errors import ConfigError, ToolError
 from vitruvius.spaces.space import Builder, SearchSpace
 from vitruvius.tasks.table import Tabular
 from vitruvius.tasks.task import Task, TrainableTask
-from vitruvius.tools.evaluation import Evaluator, Failed, FailureKind, Outcome, Request, Trained
+from vitruvius.tools.evaluation import (
+    Evaluator,
+    Failed,
+    FailureKind,
+    Outcome,
+    Request,
+    Trained,
+    describe_error,
+)
 from vitruvius.tools.outcomes import adopt, sweep
 from vitruvius.tools.setup import Carried, Setup
 from vitruvius.tools.workers import Limits, OnBeat, WorkerPool
@@ -45,12 +54,21 @@ class TableEvaluator:
 
     def _answer(self, request: Request) -> Outcome:
         try:
-            row = self._task.lookup(request.architecture, request.fidelity, request.seed)
+            return self._look_up(request)
         except ToolError as error:
-            return Failed(kind=FailureKind.FAILED, message=str(error), train_s=0.0)
+            message = str(error)
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - the tool boundary: user code
+            message = describe_error(error)
+        return Failed(kind=FailureKind.FAILED, message=message, train_s=0.0)
+
+    def _look_up(self, request: Request) -> Outcome:
+        row = self._task.lookup(request.architecture, request.fidelity, request.seed)
         broken = self._task.constraints.violation(params=row.params, flops=row.flops)
         if broken is not None:
-            return Failed(kind=FailureKind.FAILED, message=broken, train_s=0.0)
+            return Failed(kind=FailureKind.INFEASIBLE, message=broken, train_s=0.0)
+        if not math.isfinite(row.value):
+            message = f"the table's value is {row.value}"
+            return Failed(kind=FailureKind.DIVERGED, message=message, train_s=row.train_s)
         return Trained(
             value=row.value,
             test=row.test,
@@ -58,6 +76,20 @@ class TableEvaluator:
             params=row.params,
             flops=row.flops,
         )
+
+
+def check_can_evaluate(task: Task, space: SearchSpace) -> None:
+    """Checks that the task has a table, or data on which the space's networks can be trained.
+
+    Raises:
+        ConfigError: says what is missing.
+    """
+    if isinstance(task, Tabular):
+        return
+    if not isinstance(task, TrainableTask):
+        raise ConfigError(f"the task {task.name} has neither data to train on nor a table")
+    if not isinstance(space, Builder):
+        raise ConfigError(f"the space {space.name} builds no networks: it needs a build method")
 
 
 def create_evaluator(
@@ -107,12 +139,10 @@ def create_evaluator(
     ):
         if limit is not None and not limit > 0:
             raise ConfigError(f"expected {name} above 0, got {limit}")
+    check_can_evaluate(task, space)
     if isinstance(task, Tabular):
         return TableEvaluator(task)
-    if not isinstance(task, TrainableTask):
-        raise ConfigError(f"the task {task.name} has neither data to train on nor a table")
-    if not isinstance(space, Builder):
-        raise ConfigError(f"the space {space.name} builds no networks: it needs a build method")
+    assert isinstance(task, TrainableTask)
     setup = Setup(
         space=Carried.of(space),
         task=Carried.of(task),

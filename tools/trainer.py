@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import random
 import time
-import traceback
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,13 +14,18 @@ from torch import nn
 
 from vitruvius.spaces.space import Builder
 from vitruvius.tasks.task import TrainableTask
-from vitruvius.tools.evaluation import Failed, FailureKind, Outcome, Request, Trained
+from vitruvius.tools.evaluation import (
+    Failed,
+    FailureKind,
+    Outcome,
+    Request,
+    Trained,
+    describe_error,
+)
 from vitruvius.tools.flops import count_flops, count_params
 from vitruvius.tools.limits import peak_mib, start_peak
 from vitruvius.tools.outcomes import weights_path, write_whole
 from vitruvius.tools.training import Course, Data, Progress, TrainingStopped, measure_of, train
-
-MESSAGE_LIMIT = 4000  # characters of a failure's message, its traceback included
 
 
 class Trainer:
@@ -68,7 +72,7 @@ class Trainer:
             kind, message = stop.kind, str(stop)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - the tool boundary: user code
             kind = FailureKind.OUT_OF_MEMORY if is_out_of_memory(error) else FailureKind.FAILED
-            message = describe(error)
+            message = describe_error(error)
         else:
             return Trained(
                 value=course.value,
@@ -93,7 +97,7 @@ class Trainer:
         params, flops = count_params(network), count_flops(network, task.input_shape)
         broken = task.constraints.violation(params=params, flops=flops)
         if broken is not None:
-            raise TrainingStopped(FailureKind.FAILED, broken)
+            raise TrainingStopped(FailureKind.INFEASIBLE, broken)
         course = train(
             network.to(self.device),
             replace(self._data, train=self._data.train.fraction(request.fidelity.data)),
@@ -139,12 +143,6 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and (
         "can't allocate memory" in text or "bad_alloc" in text
     )
-
-
-def describe(error: BaseException) -> str:
-    """Returns the error in one line and, below it, the end of its traceback."""
-    lines = "".join(traceback.format_exception(error)).rstrip()
-    return f"{type(error).__name__}: {error}\n{lines[-MESSAGE_LIMIT:]}"[: 2 * MESSAGE_LIMIT]
 
 
 def _seed_everything(seed: int) -> None:

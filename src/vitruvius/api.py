@@ -18,6 +18,7 @@ from vitruvius.spaces.space import SearchSpace
 from vitruvius.tasks.registry import load_task
 from vitruvius.tasks.table import TabularTask
 from vitruvius.tasks.task import Task
+from vitruvius.tools.evaluator import check_can_evaluate
 
 DEFAULT_TASK = "mnist1d"
 DEFAULT_SPACE = "nb201"
@@ -94,6 +95,7 @@ def create(
     the_task = load_task(absolute_ref(task)) if isinstance(task, str) else task
     if isinstance(the_task, TabularTask):
         the_task.check_space(the_space)
+    check_can_evaluate(the_task, the_space)
     _check_budget(resolved, limits)
     with Ledger.open(resolved.home) as ledger:
         run = ledger.create_run(
@@ -113,12 +115,13 @@ def create(
 
 
 def _check_budget(settings: Settings, budget: Budget) -> None:
-    """Checks that the budget can run out, and that dollars can be counted."""
-    if budget.dollars is None and (budget.trials is not None or budget.wall_s is not None):
-        return
+    """Checks that the model can be had, the budget can run out, and dollars can be counted."""
     from vitruvius.agents.models import resolve_model
     from vitruvius.agents.prices import price_of
 
+    is_bounded = budget.trials is not None or budget.wall_s is not None
+    if settings.model == "auto" and is_bounded and budget.dollars is None:
+        return  # whichever it is will do: its driver asks the endpoint
     model = resolve_model(settings).model
     check_bounded(budget, spends_tokens=model is not None)
     if budget.dollars is None or model is None:

@@ -258,7 +258,7 @@ class SearchRun:
         """
         best = self._report().best
         if best is None:
-            raise ToolError(f"run {self.id} has no finished trial yet")
+            raise ToolError(f"no trial of run {self.id} has finished with a score")
         return BestNetwork(run_id=self.id, space=self.space, task=self.task, facts=best)
 
     def export(self, directory: Path | str) -> Exported:

@@ -212,10 +212,10 @@ def _sentence(error: ValidationError, sources: Mapping[str, str]) -> str:
     """Returns the first problem in one sentence; a key's value is never repeated."""
     problem = error.errors(include_url=False)[0]
     name = str(problem["loc"][0])
-    came = "" if name == "api_key" else f", got {problem['input']!r}"
-    return (
-        f"setting {name} from {sources[name]}: {problem['msg'].removeprefix('Value error, ')}{came}"
-    )
+    message = problem["msg"].removeprefix("Value error, ")
+    is_told = name == "api_key" or repr(problem["input"]) in message
+    came = "" if is_told else f", got {problem['input']!r}"
+    return f"setting {name} from {sources[name]}: {message}{came}"
 
 
 def _unknown_variables() -> tuple[str, ...]:

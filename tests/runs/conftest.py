@@ -23,12 +23,13 @@ def search(home: Path) -> Callable[..., vt.SearchRun]:
     def start(**given: Any) -> vt.SearchRun:
         chosen = {
             "task": LOOKUP,
+            "space": SPACE,
             "budget": "14 trials",
             "workers": 1,
             "model": "analyst",
             "home": home,
         } | given
-        return vt.search(space=SPACE, **chosen)
+        return vt.search(**chosen)
 
     return start
 

@@ -1,8 +1,10 @@
 import asyncio
 import itertools
+import math
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ from vitruvius.spaces.registry import load_space
 from vitruvius.spaces.space import SearchSpace
 from vitruvius.tasks.datasets import create_dataset_task
 from vitruvius.tasks.registry import load_task
+from vitruvius.tasks.table import TableRow
 from vitruvius.tasks.task import Constraints, Fidelity, Recipe, Task
 from vitruvius.tools.evaluation import Evaluator, Failed, FailureKind, Outcome, Request, Trained
 from vitruvius.tools.evaluator import TableEvaluator, create_evaluator
@@ -21,6 +24,7 @@ from vitruvius.tools.testing_evaluator import EvaluatorContract, Make
 from vitruvius.tools.workers import WorkerPool
 
 TOYS = Path(__file__).with_name("toys.py")
+LOOKUP = Path(__file__).parents[1] / "runs" / "tiny.py"
 MakeRequest = Callable[..., Request]
 
 
@@ -105,7 +109,35 @@ class TestTable(EvaluatorContract):
             create_evaluator(task, load_space("nb201"), run_dir=tmp_path), requests[0]
         )
         assert isinstance(outcome, Failed)
+        assert outcome.kind is FailureKind.INFEASIBLE
         assert outcome.message.startswith("constraint: ")
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind", "message"),
+    [
+        (lambda: TableRow(value=math.nan, test=None, train_s=1.0, params=1, flops=1),
+         FailureKind.DIVERGED, "the table's value is nan"),
+        (lambda: {}["a\nb"], FailureKind.FAILED, "KeyError: 'a\\nb'\nTraceback"),
+        (lambda: None, FailureKind.FAILED, "AttributeError: "),
+    ],
+)  # fmt: skip
+def test_a_table_of_ones_own_may_fail(
+    answer: Callable[[], Any], kind: FailureKind, message: str, tmp_path: Path
+) -> None:
+    task = load_task(str(LOOKUP) + ":lookup")
+    task.lookup = lambda *_: answer()  # type: ignore[attr-defined]
+    space = load_space("macro")
+    request = Request(
+        result_id=1,
+        architecture=space.sample(np.random.default_rng(0)),
+        fidelity=task.fidelity,
+        seed=0,
+    )
+    [outcome] = evaluate(create_evaluator(task, space, run_dir=tmp_path), request)
+    assert isinstance(outcome, Failed)
+    assert outcome.kind is kind
+    assert outcome.message.startswith(message)
 
 
 @pytest.mark.parametrize(
@@ -132,7 +164,7 @@ def test_constraints_are_checked_before_anything_is_trained(
         Request(result_id=1, architecture=space.sample(rng), fidelity=task.fidelity, seed=0),
     )
     assert isinstance(outcome, Failed)
-    assert outcome.kind is FailureKind.FAILED
+    assert outcome.kind is FailureKind.INFEASIBLE
     assert outcome.message.startswith("constraint: ")
     assert words in outcome.message
     assert not outcome.retriable

@@ -55,7 +55,7 @@ def failures(report: Report) -> Iterator[str]:
         return
     yield "\n".join(
         f"- {kind}: {plural(len(mine), 'trial')} ({names(t.number for t in mine)}). "
-        f"{mine[0].name} says: {escape(mine[0].message or 'nothing')}"
+        f"{mine[0].name} says: {escape(mine[0].problem or 'nothing')}"
         for kind, mine in report.failures.items()
     )
 

@@ -31,6 +31,7 @@ FAILURES = (
     ResultStatus.TIMEOUT,
     ResultStatus.OUT_OF_MEMORY,
     ResultStatus.DIVERGED,
+    ResultStatus.INFEASIBLE,
     ResultStatus.CANCELLED,
 )
 

@@ -5,7 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
-from vitruvius.memory.records import Origin, RunStatus, Standing, Trial
+from vitruvius.memory.records import (
+    BREAKS_A_TRIAL,
+    Origin,
+    ResultStatus,
+    RunStatus,
+    Standing,
+    Trial,
+)
 from vitruvius.tools.report.facts import Finalist, Report
 from vitruvius.tools.report.words import plural
 from vitruvius.tools.safe_text import names
@@ -39,7 +46,15 @@ def _of_the_run(report: Report, trials: Sequence[Trial]) -> Iterator[str]:
             f"Only {len(finished)} trials finished ({names(finished)}); below {FEW_TRIALS} most "
             "differences are luck."
         )
-    failed = [trial.number for mine in report.failures.values() for trial in mine]
+    kinds = dict(report.failures)
+    broke = [trial.number for trial in kinds.pop(ResultStatus.INFEASIBLE, ())]
+    if len(broke) > MANY_FAILURES * max(1, len(trials)):
+        yield (
+            f"{len(broke)} of {len(trials)} architectures broke a limit of the task and were not "
+            f"trained ({names(broke)}; {BREAKS_A_TRIAL} of them cost one trial): much of the "
+            "effort went into what is not allowed; loosen the limit, or search a smaller space."
+        )
+    failed = [trial.number for mine in kinds.values() for trial in mine]
     if len(failed) > MANY_FAILURES * max(1, len(trials)):
         yield (
             f"{len(failed)} of {len(trials)} trials failed ({names(failed)}): what the run learned "

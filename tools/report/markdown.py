@@ -146,7 +146,7 @@ def _fenced(drawing: str) -> str:
 def _where(report: Report, best: Best) -> str:
     export = f"`vitruvius export {report.run.id} FOLDER` writes a module that builds the network"
     if best.weights is None:
-        return f"No weights were kept. {export}."
+        return "No weights were kept: there is nothing to export."
     number, path = best.weights
     return f"Weights: {code(path)} (T{number}). {export} and its weights."
 

@@ -149,6 +149,12 @@ def upgrade() -> None:
     op.create_index(
         "ix_results_running", "results", ["driver"], sqlite_where=sa.text("status = 'running'")
     )
+    op.create_index(
+        "ix_results_infeasible",
+        "results",
+        ["task_id"],
+        sqlite_where=sa.text("status = 'infeasible'"),
+    )
     op.create_table(
         "versions",
         sa.Column("principle", sa.Integer(), nullable=False),

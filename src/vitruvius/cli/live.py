@@ -18,10 +18,12 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.live import Live
 
+    from vitruvius.handle import Ask
     from vitruvius.memory.records import Trial
 
 LINES = 8
 REFRESH_PER_S = 4
+SAME_SIGNAL_S = 0.5  # timeout(1) and its like signal the process and then its group
 UNTOLD = (EventKind.TRIAL_STARTED, EventKind.DECISION)
 STOPPING = "stopping: trainings under way are cancelled; Ctrl-C again leaves at once"
 
@@ -44,7 +46,7 @@ class Progress:
         self._best: tuple[float, str] | None = None
         self._recent: deque[str] = deque(maxlen=LINES)
         self._live: Live | None = None
-        self._interrupts = 0
+        self._interrupts, self._interrupted = 0, 0.0
         self._handlers: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
@@ -90,10 +92,20 @@ class Progress:
         if self._live is None and not self.quiet:
             print(f"{self._clock()} {line}", file=sys.stderr, flush=True)
 
-    def ask(self, payload: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Asks the person about a costly decision; anything but yes refuses it, with a reason."""
+    def asker(self, is_wanted: bool) -> Ask | None:
+        """Returns `ask` if it is wanted.
+
+        Raises:
+            ConfigError: nobody could answer. Comes before anything is started.
+        """
+        if not is_wanted:
+            return None
         if not sys.stdin.isatty():
             raise ConfigError("--ask needs a terminal to answer at; leave it out, or run in one")
+        return self.ask
+
+    def ask(self, payload: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Asks the person about a costly decision; anything but yes refuses it, with a reason."""
         if self._live is not None:
             self._live.stop()
         print(f"\n{_decision_words(payload)}", file=sys.stderr)
@@ -107,7 +119,11 @@ class Progress:
         return {"approved": False, "reason": answer or "no answer"}
 
     def _interrupt(self, number: int, frame: FrameType | None) -> None:
+        now = time.monotonic()
+        if self._interrupts and now - self._interrupted < SAME_SIGNAL_S:
+            return
         self._interrupts += 1
+        self._interrupted = now
         if self._interrupts == 1:
             self._recent.append(STOPPING)
             if self._live is None:

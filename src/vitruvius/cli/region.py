@@ -12,7 +12,6 @@ app = typer.Typer(
     help="The region: what a run has cut from its space, why, and undoing it.",
     no_args_is_help=True,
 )
-YOU = "you"
 
 
 @app.command()
@@ -58,7 +57,9 @@ def undo(
 
     Example: vitruvius region undo 261122-4f1a 2 --reason "pooling matters on my data"
     """
+    from vitruvius.memory.records import PERSON
+
     with opened(home) as ledger:
         step = ledger.accepted_decisions(ledger.run(run_id).id)
-        ledger.undo_cut(run_id, cut, step, YOU, reason)
+        ledger.undo_cut(run_id, cut, step, PERSON, reason)
     print(f"cut {cut} of run {run_id} is undone")

@@ -92,6 +92,7 @@ def run(
 
     ref = table_ref(task, metric, noise)
     with Progress(quiet=as_json) as progress:
+        asker = progress.asker(ask)
         found = api.create(
             ref,
             space,
@@ -103,7 +104,7 @@ def run(
             control=control,
             explore=explore,
         )
-        found.resume(on_event=progress, ask=progress.ask if ask else None)
+        found.resume(on_event=progress, ask=asker)
     _finish(found, as_json)
 
 
@@ -128,7 +129,7 @@ def resume(
         earlier = ledger.trials(name)
     found = api.open(name, home=home)
     with Progress(quiet=as_json, earlier=earlier) as progress:
-        found.resume(on_event=progress, ask=progress.ask if ask else None, workers=workers)
+        found.resume(on_event=progress, ask=progress.asker(ask), workers=workers)
     _finish(found, as_json)
 
 
@@ -188,5 +189,8 @@ def _finish(found: SearchRun, as_json: bool) -> None:
         note(f"run {found.id} is {made.run.status}; go on with `vitruvius resume {found.id}`")
         raise typer.Exit(INTERRUPTED)
     if made.best is None:
-        note("no trial finished with a score; the report says how each one failed")
+        if made.n_trials:
+            note("no trial finished with a score; the report says how each one failed")
+        else:
+            note("the budget ran out before the first trial; allow more")
         raise typer.Exit(1)

@@ -126,7 +126,7 @@ def _trial_table(trials: list[Trial]) -> tuple[tuple[str, ...], list[tuple[str, 
             str(trial.seed),
             "" if trial.train_s is None else f"{trial.train_s:.3g}",
             trial.architecture.text,
-            trial.message or "",
+            trial.problem,
         )
         for trial in trials
     ]
