@@ -21,6 +21,7 @@ from vitruvius.tools.evaluation import Failed, FailureKind, Outcome, Request
 from vitruvius.tools.evaluator import adopt
 
 KEPT_WEIGHTS = 5  # best architectures whose weights stay on disk
+MAX_REFUSED = 6  # decisions in a row
 POLL_S = 0.5  # while another live run trains the same result
 
 
@@ -35,6 +36,17 @@ async def carry_out(session: Session, decision: Decision) -> None:
     await session.call(
         session.ledger.close_decision, decision.id, DecisionStatus.CARRIED_OUT, outcome
     )
+
+
+def refuse(session: Session, decision: Decision, reason: str) -> None:
+    """Closes a decision that the person refused; stops the run where none is ever approved."""
+    ledger, run_id = session.ledger, session.run.id
+    outcome = f"the person refused: {reason or 'no reason given'}"
+    ledger.close_decision(decision.id, DecisionStatus.REFUSED, outcome)
+    latest = ledger.decisions(run_id, last=MAX_REFUSED)
+    if len(latest) == MAX_REFUSED and all(d.status == DecisionStatus.REFUSED for d in latest):
+        session.tell(EventKind.WARNING, f"the last {MAX_REFUSED} decisions were refused: stopping")
+        session.stopping.set()
 
 
 async def _train(session: Session, decision: Decision) -> str | None:

@@ -19,7 +19,7 @@ from langgraph.types import Command
 from vitruvius.agents.analyst import Analyst
 from vitruvius.agents.llm import create_chairs
 from vitruvius.agents.models import resolve_model
-from vitruvius.errors import VitruviusError
+from vitruvius.errors import ConfigError, VitruviusError
 from vitruvius.events import Ask, Event, EventKind, Listener
 from vitruvius.graphs.log import logged
 from vitruvius.graphs.search import create_search_graph
@@ -196,6 +196,11 @@ async def _answer(job: Job, state: Mapping[str, Any]) -> Any:
     if not questions or job.ask is None:
         return None
     answer = await asyncio.to_thread(job.ask, questions[0].value)
+    if not isinstance(answer, Mapping) or not isinstance(answer.get("approved"), bool):
+        raise ConfigError(
+            "ask must return {'approved': True} or {'approved': False, 'reason': ...}, "
+            f"got {answer!r}"
+        )
     return Command(resume=dict(answer))
 
 

@@ -14,7 +14,7 @@ from vitruvius.graphs import acting, confirming, deciding, pruning, recalling, r
 from vitruvius.graphs.schedule import next_node
 from vitruvius.graphs.session import Session
 from vitruvius.graphs.state import SearchState
-from vitruvius.memory.records import DecisionStatus, RunStatus
+from vitruvius.memory.records import RunStatus
 from vitruvius.tools.report import write_report
 
 Due = Literal["verify", "architect", "reflect", "confirm", "report"]
@@ -82,13 +82,7 @@ async def act(
     if decision is not None:
         answer = state.get("answer")
         if answer is not None and not answer.get("approved", False):
-            reason = str(answer.get("reason", "no reason given"))
-            await session.call(
-                session.ledger.close_decision,
-                decision.id,
-                DecisionStatus.REFUSED,
-                f"the person refused: {reason}",
-            )
+            await session.call(acting.refuse, session, decision, str(answer.get("reason", "")))
         else:
             await acting.carry_out(session, decision)
     return Command(goto=await _due(session))

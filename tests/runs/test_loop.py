@@ -145,6 +145,21 @@ def test_a_person_may_refuse(search: Search) -> None:
     assert run.record.status == RunStatus.DONE
 
 
+def test_a_person_who_refuses_everything_stops_the_run(search: Search) -> None:
+    run = search(ask=lambda question: {"approved": False, "reason": "no"})
+    assert run.record.status == RunStatus.INTERRUPTED
+    assert trials_of(run) == []
+    assert run.resume() == RunStatus.DONE
+
+
+@pytest.mark.parametrize("answer", [None, "yes", {}, {"approved": "no"}])
+def test_an_answer_that_is_none_approves_nothing(search: Search, home: Path, answer: Any) -> None:
+    with pytest.raises(vt.ConfigError, match="ask must return"):
+        search(ask=lambda question: answer)
+    with Ledger.open(home) as ledger:
+        assert ledger.trials(ledger.runs()[0].id) == []
+
+
 def test_changed_source_is_refused(tmp_path: Path, home: Path) -> None:
     source = Path(SPACE.rsplit(":", 1)[0]).read_text()
     copy = tmp_path / "copy.py"
