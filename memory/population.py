@@ -22,8 +22,8 @@ ROUNDS = 4  # of mapping scores to the sampler's scale; the map has settled by t
 MODEL_TRUST = 8  # uniform trials that weigh as much as the model in that map
 DRAWS = 128
 THIN = 4  # every so many-th of the reference sample gives ranks
-# A kernel is never the truth. Intervals of contrasts cover as they say without a stretch, but one in
-# a hundred cuts that unstretched draws license loses more than its limit.
+# A kernel is never the truth. Intervals of contrasts cover as they say without a stretch, but one
+# in a hundred cuts that unstretched draws license loses more than its limit.
 TOP_STRETCH = 1.4
 
 
