@@ -9,7 +9,7 @@ import numpy as np
 
 from vitruvius.agents.hypotheses import Hypotheses
 from vitruvius.memory.contrasts import TOP_BOUND, best_of_draws
-from vitruvius.memory.population import STRETCH, TOP_STRETCH, Population
+from vitruvius.memory.population import Population
 from vitruvius.spaces.reference import reference_features
 from vitruvius.spaces.rules import Rule, SlotCondition, holds
 from vitruvius.spaces.space import BoolArray, FloatArray, SearchSpace
@@ -99,7 +99,7 @@ class Miner:
         count = met.sum(axis=1)
         outer = values.sum(axis=1, keepdims=True) - inner
         contrasts = inner / np.maximum(count, 1) - outer / np.maximum(met.shape[1] - count, 1)
-        return contrasts[0], contrasts[1:].std(axis=0) * (STRETCH / TOP_STRETCH)
+        return contrasts[0], contrasts[1:].std(axis=0)
 
     def _findings(
         self,

@@ -68,7 +68,7 @@ def contrast(
     robust, robust_sd = _doubly_robust(population, here, effect)
     return Contrast(
         effect=effect,
-        sd=float(population.deviations(weights[None])[0]),
+        sd=float((population.draws @ weights).std()),
         doubly_robust=robust,
         doubly_robust_sd=robust_sd,
         points=_points(population, there, metric),
@@ -79,7 +79,7 @@ def contrast(
 
 
 def best_of_draws(population: Population, inside: BoolArray | None = None) -> IntArray:
-    """Returns which of the reference sample are the best 1 % in each draw: [draws, best].
+    """Returns which of the reference sample are the best 1 % in each stretched draw: [draws, best].
 
     Args:
         population: the model of the run at the reference sample.
@@ -88,7 +88,7 @@ def best_of_draws(population: Population, inside: BoolArray | None = None) -> In
     places = np.arange(population.draws.shape[1])
     if inside is not None:
         places = np.flatnonzero(inside)
-    draws = population.draws[:, places]
+    draws = population.stretched()[:, places]
     count = max(1, round(TOP * len(places)))
     return np.asarray(places[np.argpartition(-draws, count - 1, axis=1)[:, :count]])
 
