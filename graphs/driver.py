@@ -171,6 +171,7 @@ async def _search(job: Job, session: Session) -> None:
     """Runs the graph; answers its questions; keeps the last checkpoints only."""
     path = job.home / "checkpoints.db"
     async with AsyncSqliteSaver.from_conn_string(str(path)) as saver:
+        await saver.setup()  # thinning may come before the first checkpoint
         graph = create_search_graph(saver)
         trials = job.run.budget.trials or 1_000_000
         config: Any = {

@@ -75,10 +75,12 @@ def open(run_id: str, *, home: Path | str | None = None) -> SearchRun:
     Raises:
         ConfigError: there is no such run; the sentence names the nearest.
     """
-    resolved = load_settings({"home": home})
-    with Ledger.open(resolved.home) as ledger:
+    folder = load_settings({"home": home}).home
+    if not (folder / "ledger.db").exists():  # opening it would make one
+        raise ConfigError(f"there is no run {run_id!r}: {folder} has no ledger")
+    with Ledger.open(folder) as ledger:
         ledger.run(run_id)
-    return SearchRun(run_id, resolved.home)
+    return SearchRun(run_id, folder)
 
 
 def create(
@@ -88,6 +90,8 @@ def create(
     **settings: Any,
 ) -> SearchRun:
     """Returns a new run that waits in the ledger; `resume` starts it."""
+    if not isinstance(budget, str | Budget | None):
+        raise ConfigError(f"expected a budget such as '60 trials, 8h', got {budget!r}")
     text = budget if isinstance(budget, str) else None
     resolved = load_settings({**settings, "budget": text})
     limits = budget if isinstance(budget, Budget) else parse_budget(resolved.budget)
@@ -121,6 +125,7 @@ def _check_budget(settings: Settings, budget: Budget) -> None:
 
     is_bounded = budget.trials is not None or budget.wall_s is not None
     if settings.model == "auto" and is_bounded and budget.dollars is None:
+        check_bounded(budget, spends_tokens=True)
         return  # whichever it is will do: its driver asks the endpoint
     model = resolve_model(settings).model
     check_bounded(budget, spends_tokens=model is not None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import asdict
 from decimal import Decimal
 
 from vitruvius.errors import ConfigError
@@ -110,8 +111,14 @@ def check_bounded(budget: Budget, *, spends_tokens: bool) -> None:
     """Checks that the budget can run out.
 
     Raises:
-        ConfigError: no limit at all, or only tokens and dollars where no model spends any.
+        ConfigError: no limit at all, one that is not above 0, or only tokens and dollars where no
+            model spends any.
     """
+    for name, limit in asdict(budget).items():
+        if limit is not None and not 0 < limit <= _MOST:
+            raise ConfigError(
+                f"a budget's {name} must lie above 0 and be at most {_MOST:g}, got {limit!r}"
+            )
     if budget.trials is not None or budget.wall_s is not None:
         return
     if budget.tokens is None and budget.dollars is None:

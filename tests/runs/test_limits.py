@@ -77,9 +77,14 @@ def test_nothing_is_left_behind_by_what_cannot_start(search, home) -> None:
         ({"task": "digits", "space": WIDE}, "builds no networks"),
         ({"model": "qwen3"}, "needs an endpoint"),
         ({"budget": "3 tokens"}, "never runs out"),
+        ({"budget": 5}, "expected a budget such as"),
+        ({"budget": Budget(trials=0)}, "must lie above 0"),
+        ({"budget": Budget(wall_s=float("nan")), "model": "auto"}, "must lie above 0"),
         ({"task": "digits", "colour": "red"}, "no setting"),
     ]
     for given, message in broken:
         with pytest.raises(vt.ConfigError, match=message):
             search(**given)
+    with pytest.raises(vt.ConfigError, match="has no ledger"):
+        vt.open("261122-aaaa", home=home)
     assert not any(itertools.chain(home.glob("runs/*"), home.glob("*.db")))
