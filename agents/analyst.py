@@ -14,7 +14,8 @@ from vitruvius.agents.rewriting import propose_edits
 from vitruvius.agents.view import RunView
 from vitruvius.memory.ranking import Lesson, learn
 from vitruvius.memory.records import ResultStatus, Standing
-from vitruvius.memory.surrogate import Mean, Surrogate, rules_prior
+from vitruvius.memory.rules_prior import rules_prior
+from vitruvius.memory.surrogate import Mean, Surrogate
 from vitruvius.spaces.space import Architecture, FloatArray
 from vitruvius.tools.decisions import Train
 

@@ -15,7 +15,8 @@ from vitruvius.memory.ranking import Lesson
 from vitruvius.spaces.reference import reference_features, reference_sample
 from vitruvius.spaces.space import Architecture, BoolArray, FloatArray, SearchSpace
 
-FRESH = 200  # draws beside the fixed sample, where a space is too large to list
+BASE = 600  # of the reference sample, where a space is too large to list
+FRESH = 60  # new draws beside them
 CLIMBS = 3  # rounds of looking at the neighbours of the most promising
 CLIMBERS = 5
 DRAW_TRIES = 20_000
@@ -119,29 +120,39 @@ def _listed(space: SearchSpace) -> _Listed | None:
 
 def _sampled(view: RunView, lesson: Lesson, judge: Judge, rng: np.random.Generator) -> Candidates:
     space, region = view.space, view.region
-    inside = region.mask(reference_features(space))
-    pool = {a: None for a, ok in zip(reference_sample(space), inside, strict=True) if ok}
-    pool.update(dict.fromkeys(region.sample(rng) for _ in range(FRESH)))
+    pool = dict(zip(reference_sample(space)[:BASE], reference_features(space)[:BASE], strict=True))
+    fresh = [space.sample(rng) for _ in range(FRESH)]
+    pool.update(zip(fresh, space.featurise(fresh), strict=True))
     best = np.argsort(-lesson.scores, kind="stable")[:CLIMBERS]
     for start in (lesson.trials[i].architecture for i in best):
-        pool.update(dict.fromkeys(region.neighbours(start)))
-    found = [a for a in pool if a not in view.evaluated]
-    features = space.featurise(found) if found else np.empty((0, len(space.features)))
-    promise = judge(features) if found else np.empty(0)
-    for _ in range(CLIMBS):
-        top = np.argsort(-promise, kind="stable")[:CLIMBERS]
-        near = dict.fromkeys(n for i in top for n in region.neighbours(found[i]))
-        new = [a for a in near if a not in pool and a not in view.evaluated]
+        pool.update(_near(space, start))
+    seen = set(view.evaluated)
+    found: list[Architecture] = []
+    features = np.empty((0, len(space.features)))
+    promise = np.empty(0)
+    for _ in range(CLIMBS + 1):
+        new = [architecture for architecture in pool if architecture not in seen]
+        rows = np.array([pool[a] for a in new]).reshape(len(new), len(space.features))
+        inside = region.mask(rows)
+        new = [architecture for architecture, ok in zip(new, inside, strict=True) if ok]
         if not new:
             break
-        pool.update(dict.fromkeys(new))
+        seen.update(new)
         found += new
-        more = space.featurise(new)
-        features = np.vstack([features, more])
-        promise = np.concatenate([promise, judge(more)])
-    if not found:
-        return _drawn(view, rng)
-    return _all_of(space, found, features)
+        features = np.vstack([features, rows[inside]])
+        promise = np.concatenate([promise, judge(rows[inside])])
+        top = np.argsort(-promise, kind="stable")[:CLIMBERS]
+        pool = {a: row for i in top for a, row in _near(space, found[i])}
+    return _all_of(space, found, features) if found else _drawn(view, rng)
+
+
+@lru_cache(maxsize=512)
+def _near(
+    space: SearchSpace, architecture: Architecture
+) -> tuple[tuple[Architecture, FloatArray], ...]:
+    """Returns the neighbours with their features; the best are asked at every decision."""
+    near = space.neighbours(architecture)
+    return tuple(zip(near, space.featurise(near), strict=True)) if near else ()
 
 
 def _drawn(view: RunView, rng: np.random.Generator) -> Candidates:

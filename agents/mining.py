@@ -7,13 +7,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vitruvius.memory.effects import TOP_BOUND, best_of_draws
+from vitruvius.agents.hypotheses import Hypotheses
+from vitruvius.memory.contrasts import TOP_BOUND, best_of_draws
 from vitruvius.memory.population import Population
 from vitruvius.spaces.reference import reference_features
-from vitruvius.spaces.rules import Rule, holds
+from vitruvius.spaces.rules import Rule, SlotCondition, holds
 from vitruvius.spaces.space import BoolArray, FloatArray, SearchSpace
 
+CUT_LIMIT = 0.05  # share of the best 1 % that a rule may lose to count as a cutting one
 CLEAR = 2.0  # standard deviations from zero at which an effect is worth writing down
+SLIVER = 0.02  # a split of which less is new, given others, explains nothing of its own
 DRAWS = 64  # of the posterior, for a rule's deviation: a screen, measured exactly later
 
 
@@ -44,79 +47,106 @@ class Miner:
         self.space = space
         self.population = population
         self._best = best_of_draws(population)
-        self._few = population.draws[:DRAWS] - population.mean
+        mean = population.mean - population.mean.mean()
+        self._mean = mean / max(float(np.sqrt(mean @ mean)), 1e-12)  # of unit length
 
     def judge(self, rules: Sequence[Rule]) -> list[Finding]:
         """Returns what the posterior says of rules, in their order."""
+        if not rules:
+            return []
         reference = reference_features(self.space)
         kept = np.array([holds(rule, self.space, reference) for rule in rules])
-        return self._judge(rules, kept) if rules else []
+        effects, deviations = self._contrasts(kept)
+        return self._findings(rules, kept, effects, deviations)
 
-    def split(self, rules: Sequence[Rule], met: BoolArray) -> list[Finding]:
-        """Returns the findings of `require` rules, each turned so that the kept side is better.
+    def screen(self, known: Hypotheses) -> list[Finding]:
+        """Returns the clear findings among hypotheses, the kept side being the better one.
 
-        A rule is turned to `avoid` where that keeps the better side.
-
-        Args:
-            rules: with stance `require`.
-            met: which of the reference sample satisfy them [H, M].
+        A rule is `avoid` where the side that meets the conditions is the worse.
         """
-        good = (_contrasts(met) @ self.population.mean) > 0
-        turned = [
-            rule if up else Rule(stance="avoid", all=rule.all)
-            for rule, up in zip(rules, good, strict=True)
+        effects, deviations = self._contrasts(known.met)
+        clear = np.flatnonzero(np.abs(effects) > CLEAR * deviations)
+        good = effects[clear] > 0
+        rules = [
+            Rule(stance="require" if up else "avoid", all=known.conditions[i])
+            for i, up in zip(clear, good, strict=True)
         ]
-        return self._judge(turned, np.where(good[:, None], met, ~met))
+        kept = np.where(good[:, None], known.met[clear], ~known.met[clear])
+        return self._findings(rules, kept, np.abs(effects[clear]), deviations[clear])
 
-    def explained(self, kept: BoolArray, given: Sequence[BoolArray] = ()) -> float:
-        """Returns the share of the model's variance over the space that a split explains.
+    def explained(self, findings: Sequence[Finding], given: Sequence[Finding] = ()) -> FloatArray:
+        """Returns the share of the model's variance over the space that each split explains.
 
         Args:
-            kept: the split [M].
-            given: splits that explain their part first.
+            findings: judged one by one.
+            given: splits that explain their part first, together.
         """
-        mean = self.population.mean - self.population.mean.mean()
-        before = _fit(mean, given)
-        after = _fit(mean, [*given, kept])
-        gain = float(before @ before) - float(after @ after)
-        return max(gain, 0.0) / max(float(mean @ mean), 1e-12)
+        splits, left = unit_splits(findings, self._mean), self._mean
+        length = np.ones(len(splits))
+        if given:
+            basis = np.linalg.qr(unit_splits(given, self._mean).T)[0]  # [M, G]
+            left = left - basis @ (basis.T @ left)
+            length = 1 - ((splits @ basis) ** 2).sum(axis=1)
+        gains = (splits @ left) ** 2 / np.maximum(length, 1e-12)
+        return np.where(length > SLIVER, gains, 0.0)
 
-    def _judge(self, rules: Sequence[Rule], kept: BoolArray) -> list[Finding]:
-        weights = _contrasts(kept)
-        effects = weights @ self.population.mean
-        deviations = (self._few @ weights.T).std(axis=0)
-        losses = (~kept)[:, self._best].mean(axis=2)  # [H, draws]
-        high = np.quantile(losses, TOP_BOUND, axis=1)
+    def _contrasts(self, met: BoolArray) -> tuple[FloatArray, FloatArray]:
+        """Returns mean and deviation of the effect of meeting conditions [H]."""
+        population, columns = self.population, met.astype(np.float32)
+        few = (population.draws[:DRAWS] - population.mean).astype(np.float32)
+        values = np.vstack([population.mean.astype(np.float32)[None], few])  # [1 + draws, M]
+        inner = (values @ columns.T).astype(np.float64)
+        count = met.sum(axis=1)
+        outer = values.sum(axis=1, keepdims=True) - inner
+        contrasts = inner / np.maximum(count, 1) - outer / np.maximum(met.shape[1] - count, 1)
+        return contrasts[0], contrasts[1:].std(axis=0)
+
+    def _findings(
+        self,
+        rules: Sequence[Rule],
+        kept: BoolArray,
+        effects: FloatArray,
+        deviations: FloatArray,
+    ) -> list[Finding]:
+        losses = np.array([(~split)[self._best].mean(axis=1) for split in kept])  # [H, draws]
+        highs = np.quantile(losses, TOP_BOUND, axis=1) if len(losses) else losses
+        rows = zip(rules, kept, effects, deviations, highs, strict=True)
         return [
             Finding(
                 rule=rule,
-                kept=kept[i],
-                effect=float(effects[i]),
-                sd=float(deviations[i]),
-                top_loss_high=float(high[i]),
+                kept=split,
+                effect=float(effect),
+                sd=float(deviation),
+                top_loss_high=float(high),
             )
-            for i, rule in enumerate(rules)
+            for rule, split, effect, deviation, high in rows
         ]
 
 
-def overlap(one: BoolArray, other: BoolArray) -> float:
-    """Returns the correlation of two splits of the reference sample, 0 if one is trivial."""
-    a, b = one - one.mean(), other - other.mean()
-    scale = np.sqrt((a @ a) * (b @ b))
-    return float(a @ b / scale) if scale > 0 else 0.0
+def overlaps(findings: Sequence[Finding], others: Sequence[Finding]) -> FloatArray:
+    """Returns the correlations of splits of the reference sample [len(findings), len(others)]."""
+    if not findings or not others:
+        return np.zeros((len(findings), len(others)))
+    empty = np.empty(len(others[0].kept))
+    return unit_splits(findings, empty) @ unit_splits(others, empty).T
 
 
-def _contrasts(kept: BoolArray) -> FloatArray:
-    """Returns weights [H, M] that give the mean where kept minus the mean elsewhere."""
-    inner = np.maximum(kept.sum(axis=1, keepdims=True), 1)
-    outer = np.maximum((~kept).sum(axis=1, keepdims=True), 1)
-    return np.asarray(kept / inner - ~kept / outer)
+def unit_splits(findings: Sequence[Finding], like: FloatArray) -> FloatArray:
+    """Returns centred splits of unit length [H, M], M as in `like`; zero for trivial ones."""
+    splits = np.array([f.kept for f in findings], dtype=np.float64).reshape(-1, len(like))
+    splits -= splits.mean(axis=1, keepdims=True)
+    return np.asarray(splits / np.maximum(np.sqrt((splits**2).sum(axis=1, keepdims=True)), 1e-12))
 
 
-def _fit(values: FloatArray, splits: Sequence[BoolArray]) -> FloatArray:
-    """Returns what is left of values after least squares on splits."""
-    if not splits:
-        return values
-    columns = np.array([split - split.mean() for split in splits], dtype=np.float64).T
-    solution = np.linalg.lstsq(columns, values, rcond=None)[0]
-    return np.asarray(values - columns @ solution)
+def subject_of(rule: Rule) -> tuple[str, ...]:
+    """Returns the slots and features that a rule speaks of."""
+    return tuple(c.slot if isinstance(c, SlotCondition) else c.feature for c in rule.all)
+
+
+def measured(finding: Finding) -> str:
+    """Returns the figures that a rationale may hold: they belong to the moment of the edit."""
+    return (
+        f"the model's contrast is {finding.effect:+.2f} (deviation {finding.sd:.2f}); "
+        f"a cut would remove {finding.removed:.0%} of the space and at most "
+        f"{finding.top_loss_high:.0%} of its best 1 %"
+    )

@@ -7,7 +7,7 @@ import contextlib
 import os
 import socket
 import uuid
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from vitruvius.agents.analyst import Analyst
 from vitruvius.agents.llm import create_chairs
 from vitruvius.agents.models import resolve_model
 from vitruvius.errors import ConfigError, VitruviusError
-from vitruvius.events import Event, EventKind, Listener
+from vitruvius.events import Ask, Event, EventKind, Listener
 from vitruvius.graphs.log import logged
 from vitruvius.graphs.search import create_search_graph
 from vitruvius.graphs.session import Policy, Session
@@ -36,8 +36,6 @@ HEARTBEAT_S = 5.0
 KEPT_CHECKPOINTS = 50
 MODEL_BATCH = 4  # a model names up to so many architectures at once
 STEPS_PER_TRIAL = 100  # bound on graph steps, far above what one trial takes
-
-Ask = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 
 
 @dataclass(frozen=True, kw_only=True)

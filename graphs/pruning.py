@@ -50,7 +50,7 @@ def _undo_unlicensed(session: Session, principles: Mapping[str, PrincipleView], 
         view = principles.get(cut.principle)
         problem = _lost_licence(session, cut, view)
         if problem is None and loss + _loss(view) > session.policy.cut_loss:
-            problem = f"together the cuts could remove {loss + _loss(view):.0%} of the best 1 %"
+            problem = f"together the cuts could remove {loss + _loss(view):.1%} of the best 1 %"
         if problem is None:
             loss += _loss(view)
             continue
@@ -128,8 +128,8 @@ def _licence_problem(session: Session, view: PrincipleView) -> str | None:
         return f"it is {evidence.standing}"
     if not licenses_cut(evidence, session.policy.cut_loss):
         return (
-            f"it could remove {evidence.top_loss_high:.0%} of the best 1 % "
-            f"(limit {session.policy.cut_loss:.0%})"
+            f"it could remove {evidence.top_loss_high:.1%} of the best 1 % "
+            f"(must be below {session.policy.cut_loss:.1%})"
         )
     return None
 

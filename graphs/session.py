@@ -32,7 +32,8 @@ from vitruvius.memory.records import (
     Standing,
     Trial,
 )
-from vitruvius.spaces.region import Cut, Region
+from vitruvius.memory.regions import region_of
+from vitruvius.spaces.region import Region
 from vitruvius.spaces.space import SearchSpace
 from vitruvius.tasks.task import Task
 from vitruvius.tools.evaluation import Evaluator
@@ -112,18 +113,7 @@ class Session:
 
     def region(self) -> Region:
         """Returns the space less the cuts in force."""
-        cuts = [
-            Cut(
-                number=cut.number,
-                rule=cut.rule,
-                principle=cut.principle,
-                reason=cut.reason,
-                provisional=cut.provisional,
-            )
-            for cut in self.ledger.cuts(self.run.id)
-            if cut.in_force
-        ]
-        return Region(self.space, tuple(cuts))
+        return region_of(self.space, self.ledger.cuts(self.run.id))
 
     def steps(self) -> int:
         """Returns how many decisions were accepted so far: the number of the next step."""

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
-from vitruvius.memory.population import Population, describe_population, is_uniform
-from vitruvius.memory.ranking import learn, quality
+from vitruvius.memory.contrasts import Contrast, best_of_draws, contrast, witnesses
+from vitruvius.memory.noise import noise_floor as noise_floor
+from vitruvius.memory.population import describe_population
+from vitruvius.memory.ranking import learn
 from vitruvius.memory.records import Evidence, PrincipleVersion, Standing, Trial
 from vitruvius.spaces.reference import reference_features
 from vitruvius.spaces.region import Region
 from vitruvius.spaces.rules import holds
-from vitruvius.spaces.space import BoolArray, FloatArray, SearchSpace
+from vitruvius.spaces.space import SearchSpace
 from vitruvius.tasks.task import Metric
 
 MIN_TRIALS = 4
@@ -24,27 +24,9 @@ MIN_SIDE = 2  # trials that a supported rule needs on either side
 ALPHA = 0.05
 FALSE_DISCOVERIES = 0.10  # Benjamini & Hochberg 1995
 DOUBT = 1.64  # standard errors at which the randomised trials contradict the model
-TOP = 0.01
-TOP_BOUND = 0.90
-SHOWN = 10  # trials named for and against
 WIDEST = 8.0  # bound of an interval that says nothing, in normal-score units
 
-IntArray = NDArray[np.int64]
 Key = tuple[int, int]  # principle, version
-
-
-@dataclass(frozen=True, kw_only=True)
-class Contrast:
-    """Effect of one rule: satisfied minus not, averaged over the space's sampler."""
-
-    effect: float
-    sd: float
-    doubly_robust: float | None
-    doubly_robust_sd: float
-    points: float | None
-    top_loss: float
-    top_loss_high: float
-    kept: float
 
 
 def measure(
@@ -93,14 +75,11 @@ def measure(
     found = []
     for version, met, one, look, p_value, is_discovery in rows:
         half = float(-ndtri(spent_alpha(look) / 2)) * one.sd
-        standing = _standing(
-            version,
-            previous.get((version.principle, version.version)),
-            one,
-            half,
-            is_discovery and min(met.sum(), (~met).sum()) >= MIN_SIDE,
-        )
-        supporting, contradicting = _witnesses(population, met)
+        before = previous.get((version.principle, version.version))
+        has_support = min(met.sum(), (~met).sum()) >= MIN_SIDE
+        standing = _standing(version, before, one, half, is_discovery and has_support)
+        low, high = _interval(before, standing, one.effect, half)
+        supporting, contradicting = witnesses(population, met)
         found.append(
             Evidence(
                 run_id=run_id,
@@ -111,8 +90,8 @@ def measure(
                 n_in=int(met.sum()),
                 n_out=int((~met).sum()),
                 effect=one.effect,
-                low=max(one.effect - half, -WIDEST),
-                high=min(one.effect + half, WIDEST),
+                low=low,
+                high=high,
                 p_value=p_value,
                 doubly_robust=one.doubly_robust,
                 points=one.points,
@@ -125,66 +104,6 @@ def measure(
             )
         )
     return found
-
-
-def contrast(
-    population: Population,
-    there: BoolArray,
-    here: BoolArray,
-    top: IntArray,
-    metric: Metric,
-) -> Contrast:
-    """Returns the effect of a rule.
-
-    Args:
-        population: the model of the run at the reference sample.
-        there: which of the reference sample satisfy the rule [M].
-        here: which trials do [N].
-        top: `best_of_draws`.
-        metric: for the effect in its unit.
-    """
-    kept = float(there.mean())
-    losses = (~there)[top].mean(axis=1)
-    loss, high = float(losses.mean()), float(np.quantile(losses, TOP_BOUND))
-    if kept in (0.0, 1.0):
-        return Contrast(
-            effect=0.0,
-            sd=math.inf,
-            doubly_robust=None,
-            doubly_robust_sd=math.inf,
-            points=None,
-            top_loss=loss,
-            top_loss_high=high,
-            kept=kept,
-        )
-    weights = there / there.sum() - ~there / (~there).sum()
-    effect = float(weights @ population.mean)
-    robust, robust_sd = _doubly_robust(population, here, effect)
-    return Contrast(
-        effect=effect,
-        sd=float((population.draws @ weights).std()),
-        doubly_robust=robust,
-        doubly_robust_sd=robust_sd,
-        points=_points(population, there, metric),
-        top_loss=loss,
-        top_loss_high=high,
-        kept=kept,
-    )
-
-
-def best_of_draws(population: Population, inside: BoolArray | None = None) -> IntArray:
-    """Returns which of the reference sample are the best 1 % in each draw: [draws, best].
-
-    Args:
-        population: the model of the run at the reference sample.
-        inside: the part of the sample that counts [M]; None: all of it.
-    """
-    places = np.arange(population.draws.shape[1])
-    if inside is not None:
-        places = np.flatnonzero(inside)
-    draws = population.draws[:, places]
-    count = max(1, round(TOP * len(places)))
-    return np.asarray(places[np.argpartition(-draws, count - 1, axis=1)[:, :count]])
 
 
 def spent_alpha(look: int) -> float:
@@ -211,25 +130,6 @@ def licenses_cut(evidence: Evidence, limit: float = 0.05) -> bool:
     return evidence.standing == Standing.SUPPORTED and evidence.top_loss_high < limit
 
 
-def noise_floor(trials: Sequence[Trial], metric: Metric) -> float | None:
-    """Returns the standard deviation between seeds, in the metric's unit; None if not measured.
-
-    Pooled over architectures with several seeds; only over those at or above the median of all
-    trials, where there are any: noise near the top is what selection has to deal with.
-    """
-    values: dict[tuple[object, str], list[float]] = {}
-    for trial in trials:
-        if (rated := quality(trial, metric)) is not None and math.isfinite(rated):
-            values.setdefault((trial.architecture, trial.fidelity), []).append(rated)
-    repeated = [np.array(group) for group in values.values() if len(group) > 1]
-    if not repeated:
-        return None
-    middle = float(np.median([v for group in values.values() for v in group]))
-    near_top = [group for group in repeated if group.mean() >= middle] or repeated
-    freedom = sum(len(group) - 1 for group in near_top)
-    return float(np.sqrt(sum(((g - g.mean()) ** 2).sum() for g in near_top) / freedom))
-
-
 def _look(before: Evidence | None, up_to: int) -> int:
     if before is None:
         return 1
@@ -251,56 +151,45 @@ def _standing(
     half: float,
     is_discovery: bool,
 ) -> Standing:
+    """Returns the standing: hard to win, and lost when a plain interval reaches zero.
+
+    Intervals widen with every look, so holding on to the one that won support would end it
+    without any trial against the rule.
+    """
     if version.edit == "retire":
         return Standing.RETIRED
-    robust = one.doubly_robust if one.doubly_robust is not None else one.effect
-    doubted = robust * np.sign(one.effect) < -DOUBT * one.doubly_robust_sd
-    if is_discovery and one.effect - half > 0 and not doubted:
-        return Standing.SUPPORTED
-    if is_discovery and one.effect + half < 0 and not doubted:
-        return Standing.CONTRADICTED
     was = before.standing if before is not None else Standing.CANDIDATE
+    if _is_doubted(one):
+        is_discovery = False
+    if is_discovery and one.effect - half > 0:
+        return Standing.SUPPORTED
+    if is_discovery and one.effect + half < 0:
+        return Standing.CONTRADICTED
+    plain = float(-ndtri(ALPHA / 2)) * one.sd
+    if was == Standing.SUPPORTED and one.effect - plain > 0 and not _is_doubted(one):
+        return Standing.SUPPORTED
     if was in (Standing.SUPPORTED, Standing.WEAKENED):
         return Standing.WEAKENED
     return Standing.CANDIDATE
 
 
-def _doubly_robust(
-    population: Population, here: BoolArray, effect: float
-) -> tuple[float | None, float]:
-    """Returns the effect plus what the uniform trials' residuals add, and its standard error."""
-    uniform = np.array([is_uniform(trial) for trial in population.trials])
-    sides = [uniform & here, uniform & ~here]
-    if not all(side.any() for side in sides):
-        return None, math.inf
-    weights = np.array([1 / (trial.propensity or 1) for trial in population.trials])
-    inner, outer = (
-        float(np.average(population.residuals[side], weights=weights[side])) for side in sides
-    )
-    spread = float(np.std(population.residuals[uniform]))
-    error = spread * math.sqrt(sum(1 / int(side.sum()) for side in sides))
-    return effect + inner - outer, error
+def _interval(
+    before: Evidence | None, standing: Standing, effect: float, half: float
+) -> tuple[float, float]:
+    """Returns the interval of the effect; of a rule that keeps its support, with that of before.
+
+    The looks share one error rate, so the truth lies in all of their intervals at once, and in
+    their intersection.
+    """
+    low, high = max(effect - half, -WIDEST), min(effect + half, WIDEST)
+    if before is None or not before.standing == standing == Standing.SUPPORTED:
+        return low, high
+    narrow = max(low, before.low), min(high, before.high)
+    return narrow if narrow[0] < effect < narrow[1] else (low, high)
 
 
-def _points(population: Population, there: BoolArray, metric: Metric) -> float | None:
-    """Returns the difference in the metric's unit: scores are read as the trials' values."""
-    rated = [
-        (score, trial.value)
-        for score, trial in zip(population.scores, population.trials, strict=True)
-        if trial.value is not None
-    ]
-    if len(rated) < 2:
-        return None
-    scores, values = np.array(sorted(rated, key=lambda row: (row[0], metric.sign * row[1]))).T
-    predicted: FloatArray = np.interp(population.mean, scores, values)
-    return float(predicted[there].mean() - predicted[~there].mean())
-
-
-def _witnesses(population: Population, here: BoolArray) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Returns numbers of trials that speak for a rule and against it, the clearest first."""
-    speaks = np.where(here, 1, -1) * population.scores
-    order = np.argsort(-np.abs(speaks), kind="stable")
-    numbers = [(population.trials[i].number, speaks[i]) for i in order.tolist()]
-    supporting = [number for number, voice in numbers if voice > 0]
-    contradicting = [number for number, voice in numbers if voice < 0]
-    return tuple(supporting[:SHOWN]), tuple(contradicting[:SHOWN])
+def _is_doubted(one: Contrast) -> bool:
+    """Returns whether the randomised trials contradict the sign of the model's effect."""
+    if one.doubly_robust is None:
+        return False
+    return one.doubly_robust * float(np.sign(one.effect)) < -DOUBT * one.doubly_robust_sd

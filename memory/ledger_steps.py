@@ -1,4 +1,4 @@
-"""What a run did: decisions, cuts, calls of a model, its account, its journal."""
+"""What a run did: decisions, calls of a model, its account, its journal."""
 
 from __future__ import annotations
 

@@ -14,16 +14,17 @@ from scipy.special import ndtr, ndtri
 
 from vitruvius.memory.ranking import Lesson
 from vitruvius.memory.records import Trial
-from vitruvius.memory.surrogate import Hyper, Surrogate
+from vitruvius.memory.surrogate import Posterior, Surrogate
 from vitruvius.spaces.reference import REFERENCE_DRAWS, reference_features
 from vitruvius.spaces.space import FloatArray, SearchSpace
 
 ROUNDS = 4  # of mapping scores to the sampler's scale; the map has settled by then
 MODEL_TRUST = 8  # uniform trials that weigh as much as the model in that map
-DRAWS = 256
-# The spread of draws is stretched by this: a kernel is never the truth. Without it the intervals
-# of contrasts cover 90-97 %, and one licensed cut in a hundred loses more than its limit.
-STRETCH = 1.4
+DRAWS = 128
+THIN = 4  # every so many-th of the reference sample gives ranks
+# A kernel is never the truth. Intervals of contrasts cover as they say without a stretch, but one
+# in a hundred cuts that unstretched draws license loses more than its limit.
+TOP_STRETCH = 1.4
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -40,6 +41,10 @@ class Population:
     mean: FloatArray
     draws: FloatArray
     residuals: FloatArray
+
+    def stretched(self) -> FloatArray:
+        """Returns the draws with deviations from the mean times `TOP_STRETCH`."""
+        return np.asarray(self.mean + TOP_STRETCH * (self.draws - self.mean))
 
 
 def is_uniform(trial: Trial) -> bool:
@@ -64,35 +69,35 @@ def _describe(space: SearchSpace, trials: tuple[Trial, ...], raw: bytes) -> Popu
     features = space.featurise([trial.architecture for trial in trials])
     scores: FloatArray = np.frombuffer(raw)
     weights = np.array([1 / (t.propensity or 1) if is_uniform(t) else 0.0 for t in trials])
-    hyper: Hyper | None = None
-    for _ in range(ROUNDS):
-        model = Surrogate.fit(space, features, scores, hyper=hyper)
-        hyper = model.hyper
-        scores = _to_sampler_scale(space, model, scores, weights)
-    model = Surrogate.fit(space, features, scores)
     reference = reference_features(space)
-    mean = model.at(reference).mean
-    draws = model.sample(reference, DRAWS, np.random.default_rng(0))
+    model = Surrogate.fit(space, features, scores)
+    thinned = model.at(reference[::THIN])
+    for _ in range(ROUNDS):
+        scores = _to_sampler_scale(model, thinned, scores, weights)
+        model = model.retold(scores)
+    model = Surrogate.fit(space, features, scores)
+    there = model.at(reference)
+    draws = model.sample(there, DRAWS, np.random.default_rng(0))
     return Population(
         trials=trials,
         scores=scores,
-        mean=mean,
-        draws=mean + STRETCH * (draws - draws.mean(axis=0)),
+        mean=there.mean,
+        draws=there.mean + (draws - draws.mean(axis=0)),
         residuals=model.left_out()[0],
     )
 
 
 def _to_sampler_scale(
-    space: SearchSpace, model: Surrogate, scores: FloatArray, weights: FloatArray
+    model: Surrogate, thinned: Posterior, scores: FloatArray, weights: FloatArray
 ) -> FloatArray:
     """Returns the normal quantile of each score's rank among the sampler's draws.
 
     The rank is the model's, moved by what the uniform trials show to be wrong with it: a model
     of chosen trials thinks too well of regions where it has none.
     """
-    there = model.at(reference_features(space))
-    spread = np.sqrt(there.sd**2 + model.noise_sd**2)
-    ranks = ndtr((scores[:, None] - there.mean) / spread).mean(axis=1)
+    mean = model.whitened @ thinned.solved  # `thinned` may be told other scores
+    variance = model.variance * (thinned.sd**2 / thinned.variance) + model.noise_sd**2
+    ranks = ndtr((scores[:, None] - mean) / np.sqrt(variance)).mean(axis=1)
     uniform = weights > 0
     if uniform.any():
         left, sd = model.left_out()

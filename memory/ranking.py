@@ -14,8 +14,8 @@ from vitruvius.memory.records import Origin, ResultStatus, Trial
 from vitruvius.spaces.space import FloatArray
 from vitruvius.tasks.task import Metric
 
-MAX_TRIALS = 500
-N_BEST, N_RECENT = 200, 100  # of MAX_TRIALS; the rest is drawn at random
+MAX_TRIALS = 300
+N_BEST, N_RECENT = 120, 60  # of MAX_TRIALS; the rest is drawn at random
 WORST = (ResultStatus.DIVERGED, ResultStatus.OUT_OF_MEMORY, ResultStatus.TIMEOUT)
 
 

@@ -161,7 +161,7 @@ class Decision:
     id: int
     run_id: str
     step: int
-    author: str  # "analyst", a model's name, or "you"
+    author: str  # "analyst", a model's name, or the program: "design", "confirmation"
     call: Mapping[str, Any]  # the tool call as JSON; {"text": ...} when malformed
     status: DecisionStatus
     outcome: str | None  # one line for the next view

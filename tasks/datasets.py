@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
@@ -14,12 +13,12 @@ import numpy as np
 from vitruvius.tasks.examples import Kind, check_examples
 from vitruvius.tasks.split import SPLIT_SEED, Examples, split
 from vitruvius.tasks.task import (
-    EVALUATOR_VERSION,
     Constraints,
     Fidelity,
     Metric,
     Recipe,
     Splits,
+    task_id,
 )
 
 
@@ -41,15 +40,13 @@ class DatasetTask:
 
     @property
     def id(self) -> str:
-        parts = {
-            "data": self.identity,
-            "split": SPLIT_SEED,
-            "recipe": asdict(self.recipe),
-            "constraints": asdict(self.constraints),
-            "evaluator": EVALUATOR_VERSION,
-        }
-        digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
-        return f"{self.name}-{digest[:8]}"
+        return task_id(
+            self.name,
+            self.constraints,
+            data=self.identity,
+            split=SPLIT_SEED,
+            recipe=asdict(self.recipe),
+        )
 
     @property
     def metric(self) -> Metric:

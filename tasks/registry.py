@@ -58,8 +58,8 @@ def load_task(ref: str) -> Task:
     if name == "table":
         return _table(ref, reader)
     near = difflib.get_close_matches(name, KNOWN, n=1)
-    hint = f"; did you mean {near[0]}?" if near else ""
-    raise ConfigError(f"there is no task {name!r}{hint} Tasks: {', '.join(KNOWN)}")
+    hint = f"did you mean {near[0]}? Tasks" if near else "tasks"
+    raise ConfigError(f"there is no task {name!r}; {hint}: {', '.join(KNOWN)}")
 
 
 class Options:
@@ -131,9 +131,9 @@ class Options:
         for key in self.left:
             near = difflib.get_close_matches(key, self.allowed, n=1)
             raise ConfigError(
-                f"{self.name} has no option {key!r}"
-                + (f"; did you mean {near[0]!r}?" if near else "")
-                + f" Options: {', '.join(self.allowed)}"
+                f"{self.name} has no option {key!r}; "
+                + (f"did you mean {near[0]!r}? Options" if near else "options")
+                + f": {', '.join(self.allowed)}"
             )
 
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Protocol, runtime_checkable
 
@@ -16,7 +14,7 @@ from numpy.typing import NDArray
 from vitruvius.errors import ConfigError, ToolError
 from vitruvius.spaces.cell import Cell
 from vitruvius.spaces.space import Architecture, SearchSpace
-from vitruvius.tasks.task import EVALUATOR_VERSION, Constraints, Fidelity, Metric, Task
+from vitruvius.tasks.task import Constraints, Fidelity, Metric, Task, task_id
 
 Column = NDArray[np.float64]
 
@@ -102,16 +100,14 @@ class TabularTask:
 
     @property
     def id(self) -> str:
-        parts = {
-            "table": self.table.sha256,
-            "metric": self.table.metric,
-            "epochs": self.epochs,
-            "noise": self.noise,
-            "constraints": asdict(self.constraints),
-            "evaluator": EVALUATOR_VERSION,
-        }
-        digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
-        return f"{self.name}-{digest[:8]}"
+        return task_id(
+            self.name,
+            self.constraints,
+            table=self.table.sha256,
+            metric=self.table.metric,
+            epochs=self.epochs,
+            noise=self.noise,
+        )
 
     @property
     def metric(self) -> Metric:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal, Protocol, runtime_checkable
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,6 +63,13 @@ class Fidelity:
     def key(self) -> str:
         """The text that keys results: `8ep`, `8ep-50%`."""
         return f"{self.epochs}ep" + ("" if self.data == 1.0 else f"-{self.data:.0%}")
+
+
+def task_id(name: str, constraints: Constraints, **parts: Any) -> str:
+    """Returns the name and a hash of everything that changes a result; `parts` are JSON data."""
+    hashed = {**parts, "constraints": asdict(constraints), "evaluator": EVALUATOR_VERSION}
+    digest = hashlib.sha256(json.dumps(hashed, sort_keys=True).encode()).hexdigest()
+    return f"{name}-{digest[:8]}"
 
 
 class Task(Protocol):

@@ -65,6 +65,28 @@ def test_a_target_in_the_pages_exists() -> None:
     assert {"run", "test"} <= used <= targets
 
 
+def test_the_evals_in_the_pages_exist_and_take_the_options_shown() -> None:
+    calls = [words for _, words in shell_lines("python") if words[:1] == ["-m"]]
+    names = [words[1] for words in calls]
+    assert len(names) == len(set(names)) >= 6
+    for _, module, *options in calls:
+        path = ROOT / "src" / Path(*module.split(".")).with_suffix(".py")
+        known = set(re.findall(r'add_argument\("(--[a-z-]+)"', path.read_text(encoding="utf-8")))
+        assert {word for word in options if word.startswith("--")} <= known, module
+
+
+def test_files_that_the_pages_name_exist() -> None:
+    for page in PAGES:
+        named = re.findall(r"`((?:tests|docs|spaces|tools)/[\w/]+\.(?:py|md))`", page.read_text())
+        assert not [name for name in named if not (ROOT / name).exists()], page.name
+
+
+def test_no_dollar_in_the_pages_is_taken_by_the_shell() -> None:
+    for page in PAGES:
+        for _, text in blocks(page, "sh"):
+            assert not re.search(r'"[^"\n]*\$\d', text), page.name
+
+
 def test_a_page_that_is_linked_exists() -> None:
     for page in PAGES:
         for target in re.findall(r"\]\((?!http)([^)#]+)\)", page.read_text(encoding="utf-8")):

@@ -1,7 +1,11 @@
 """The folders at the root and the import name are one tree; floors import only what they may."""
 
 import ast
+import re
+import sys
+import tomllib
 import zipfile
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -73,6 +77,47 @@ def test_a_floor_does_without_what_is_not_its_business(floor: str, banned: set[s
         if name.split(".")[0] in banned
     ]
     assert not wrong
+
+
+def face() -> list[Path]:
+    source = ROOT / "src/vitruvius"
+    return [*source.glob("*.py"), *(source / "cli").rglob("*.py")]
+
+
+def modules(*folders: str) -> list[Path]:
+    """Returns what a run may import: conformance suites, which need pytest, are left out."""
+    found = [path for folder in folders for path in (ROOT / folder).rglob("*.py")]
+    return [path for path in found if not path.name.startswith("testing")]
+
+
+def test_the_face_does_without_evals() -> None:
+    assert not [path for path in face() if any("vitruvius.evals" in n for n in imports(path))]
+
+
+def test_spaces_import_torch_in_builders_only() -> None:
+    wrong = [
+        str(path.relative_to(ROOT))
+        for path in modules("spaces")
+        if path.parent.name != "builders"
+        for node in ast.parse(path.read_text(encoding="utf-8")).body  # for types is deeper
+        if isinstance(node, ast.Import) and any(a.name.startswith("torch") for a in node.names)
+    ]
+    assert not wrong
+
+
+def plain(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def test_what_is_imported_is_declared_and_nothing_else() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    declared = {plain(re.split(r"[^\w.-]", text)[0]) for text in project["dependencies"]}
+    names = {name.split(".")[0] for path in [*modules(*FOLDERS), *face()] for name in imports(path)}
+    foreign = names - set(sys.stdlib_module_names) - {"vitruvius"}
+    homes = packages_distributions()  # several distributions may share one name: langgraph
+    makers = {name: {plain(home) for home in homes[name]} for name in foreign}
+    assert not [name for name in foreign if not makers[name] & declared]
+    assert not declared - set().union(*makers.values())
 
 
 def test_modules_are_short() -> None:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from vitruvius.api import asearch, open, search
     from vitruvius.errors import (
-        BudgetExhausted,
         ConfigError,
         RunHeld,
         ToolError,
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 __all__ = [
-    "BudgetExhausted",
     "ConfigError",
     "RunHeld",
     "SearchRun",

@@ -8,8 +8,8 @@ from typing import Any
 
 from vitruvius.budget import check_bounded, parse_budget
 from vitruvius.errors import ConfigError
-from vitruvius.events import Listener
-from vitruvius.handle import Ask, SearchRun, ignore
+from vitruvius.events import Ask, Listener
+from vitruvius.handle import SearchRun, ignore
 from vitruvius.memory.ledger import Ledger
 from vitruvius.memory.records import Budget
 from vitruvius.settings import Settings, load_settings

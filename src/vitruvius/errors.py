@@ -17,10 +17,6 @@ class ToolError(VitruviusError):
     """A tool call that cannot be carried out as asked; the sentence says how to mend it."""
 
 
-class BudgetExhausted(VitruviusError):
-    """A spend that the run's account does not cover."""
-
-
 class RunHeld(VitruviusError):
     """Another live process drives this run."""
 

@@ -34,3 +34,6 @@ class Event:
 
 
 Listener = Callable[[Event], None]
+
+Ask = Callable[[Mapping[str, Any]], Mapping[str, Any]]
+"""Called with a costly decision; returns `approved` and, where it is not, a `reason`."""

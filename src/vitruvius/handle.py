@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from pathlib import Path
 from types import ModuleType
@@ -13,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 from vitruvius.background import loop, submit
 from vitruvius.best import BestNetwork
 from vitruvius.errors import ConfigError, ToolError
-from vitruvius.events import Event, Listener
+from vitruvius.events import Ask, Event, Listener
 from vitruvius.memory.ledger import Ledger
 from vitruvius.memory.records import Run, RunStatus
+from vitruvius.memory.regions import region_of
 from vitruvius.settings import load_settings
-from vitruvius.spaces.region import Cut, Region
+from vitruvius.spaces.region import Region
 from vitruvius.spaces.registry import load_space, source_hash
 from vitruvius.spaces.rules import words
 from vitruvius.spaces.space import SearchSpace
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from vitruvius.tools.report.facts import Report
 
 _LEAVE = 130  # exit code after an interrupt
-Ask = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 
 
 def ignore(event: Event) -> None:
@@ -235,20 +234,7 @@ class SearchRun:
     def region(self) -> Region:
         """What is left of the space after the cuts in force."""
         with Ledger.open(self.home) as ledger:
-            cuts = [cut for cut in ledger.cuts(self.id) if cut.in_force]
-        return Region(
-            self.space,
-            tuple(
-                Cut(
-                    number=cut.number,
-                    rule=cut.rule,
-                    principle=cut.principle,
-                    reason=cut.reason,
-                    provisional=cut.provisional,
-                )
-                for cut in cuts
-            ),
-        )
+            return region_of(self.space, ledger.cuts(self.id))
 
     @property
     def report(self) -> str:

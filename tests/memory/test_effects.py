@@ -7,17 +7,20 @@ import numpy as np
 import pytest
 from scipy.special import ndtri
 
+from vitruvius.memory.contrasts import best_of_draws, contrast
 from vitruvius.memory.effects import (
     ALPHA,
-    best_of_draws,
-    contrast,
     discoveries,
     licenses_cut,
     measure,
     noise_floor,
     spent_alpha,
 )
-from vitruvius.memory.population import Population, describe_population
+from vitruvius.memory.population import (
+    TOP_STRETCH,
+    Population,
+    describe_population,
+)
 from vitruvius.memory.ranking import learn
 from vitruvius.memory.records import Evidence, Origin, ResultStatus, Standing, Trial
 from vitruvius.memory.testing import closed_trial, first_version
@@ -135,7 +138,8 @@ def test_contrast_and_retained_top_equal_loops_over_the_draws() -> None:
         losses = []
         contrasts = []
         for draw in population.draws:
-            rows = sorted(np.flatnonzero(inside), key=lambda i: -draw[i])
+            stretched = population.mean + TOP_STRETCH * (draw - population.mean)
+            rows = sorted(np.flatnonzero(inside), key=lambda i: -stretched[i])
             best = rows[: round(0.01 * inside.sum())]
             losses.append(np.mean([not met[i] for i in best]))
             contrasts.append(draw[met].mean() - draw[~met].mean())
@@ -204,13 +208,31 @@ def test_all_looks_together_spend_alpha() -> None:
 
 
 def test_a_supported_rule_that_loses_support_is_weakened() -> None:
-    trials = run(40)
-    (row,) = evidence_of(trials, [at("idle", "on")])
+    trials = run(40, seed=1)
+    both = [at("idle", "on"), at("idle", "off")]
+    worse = both[int(np.argmin([row.effect for row in evidence_of(trials, both)]))]
+    (row,) = evidence_of(trials, [worse])
     before = replace(row, standing=Standing.SUPPORTED, up_to=1)
-    (after,) = evidence_of(trials, [at("idle", "on")], {(1, 1): before})
+    (after,) = evidence_of(trials, [worse], {(1, 1): before})
     assert after.standing == Standing.WEAKENED
-    (later,) = evidence_of(trials, [at("idle", "on")], {(1, 1): replace(after, up_to=2)})
+    (later,) = evidence_of(trials, [worse], {(1, 1): replace(after, up_to=2)})
     assert later.standing == Standing.WEAKENED
+
+
+def test_support_outlives_the_widening_of_its_interval() -> None:
+    """At a late look the anytime interval reaches zero; a plain one does not."""
+    trials = run(24)
+    (row,) = evidence_of(trials, [at("second", "relu")])
+    plain = 1.96 * (row.high - row.low) / 2 / float(-ndtri(spent_alpha(1) / 2))
+    assert row.effect > plain
+    seen = replace(row, standing=Standing.SUPPORTED, look=10**14, up_to=1)
+    (after,) = evidence_of(trials, [at("second", "relu")], {(1, 1): seen})
+    assert after.standing == Standing.SUPPORTED
+    assert (after.low, after.high) == (row.low, row.high)  # all looks share one error rate
+    fresh = replace(seen, standing=Standing.CANDIDATE)
+    (never,) = evidence_of(trials, [at("second", "relu")], {(1, 1): fresh})
+    assert never.standing == Standing.CANDIDATE
+    assert never.low < 0
 
 
 def test_randomised_trials_that_contradict_the_model_prevent_support() -> None:

@@ -64,11 +64,11 @@ def test_ranks_are_within_a_fidelity() -> None:
     assert scores[:2] == pytest.approx(scores[2:])
 
 
-def test_at_most_500_trials_are_kept_the_best_and_the_latest_among_them() -> None:
+def test_a_bounded_number_of_trials_is_kept_the_best_and_the_latest_among_them() -> None:
     many = trials([float((37 * i) % 1009) for i in range(900)])
     lesson = learn(many, UP)
     numbers = [trial.number for trial in lesson.trials]
-    assert len(numbers) == MAX_TRIALS
+    assert len(numbers) == MAX_TRIALS <= 500
     assert numbers == sorted(set(numbers))
     assert set(range(901 - N_RECENT, 901)) <= set(numbers)
     best = sorted(many, key=lambda trial: -(trial.value or 0))[:N_BEST]

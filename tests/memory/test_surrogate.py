@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 
 from vitruvius.memory.coordinates import coordinates
+from vitruvius.memory.hyper import JITTER
 from vitruvius.memory.ranking import normal_scores
-from vitruvius.memory.surrogate import JITTER, Surrogate, rules_prior
+from vitruvius.memory.rules_prior import rules_prior
+from vitruvius.memory.surrogate import Surrogate
 from vitruvius.spaces.cell import Cell
 from vitruvius.spaces.macro import Macro
 from vitruvius.spaces.reference import reference_features
@@ -86,11 +88,22 @@ def test_draws_have_the_posterior_mean_and_spread() -> None:
     features, there = drawn(space, 25), drawn(space, 40, seed=2)
     model = Surrogate.fit(space, features, smooth(space, features))
     found = model.at(there)
-    draws = np.vstack([model.sample(there, 200, np.random.default_rng(seed)) for seed in range(20)])
+    draws = np.vstack([model.sample(found, 200, np.random.default_rng(seed)) for seed in range(20)])
     assert draws.mean(axis=0) == pytest.approx(found.mean, abs=0.12)
     assert draws.std(axis=0) == pytest.approx(found.sd, rel=0.2, abs=0.02)
-    again = model.sample(there, 3, np.random.default_rng(0))
-    assert (again == model.sample(there, 3, np.random.default_rng(0))).all()
+    again = model.sample(found, 3, np.random.default_rng(0))
+    assert (again == model.sample(found, 3, np.random.default_rng(0))).all()
+
+
+def test_retold_equals_fitting_other_scores() -> None:
+    space = Cell()
+    features = drawn(space, 20)
+    model = Surrogate.fit(space, features, smooth(space, features))
+    other = normal_scores(np.arange(20.0))
+    direct = Surrogate.fit(space, features, other, hyper=model.hyper)
+    retold = model.retold(other)
+    assert retold.whitened == pytest.approx(direct.whitened)
+    assert retold.variance == pytest.approx(direct.variance)
 
 
 def test_it_predicts_a_smooth_function_better_than_the_mean() -> None:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from vitruvius.memory.calibration import calibrate
 from vitruvius.memory.ledger import Ledger
 from vitruvius.memory.records import CutRecord, ModelCall, Origin, ResultStatus, RunStatus, Trial
-from vitruvius.spaces.region import Cut, Region
+from vitruvius.memory.regions import region_of
 from vitruvius.spaces.rules import holds
 from vitruvius.spaces.space import SearchSpace, distinct
 from vitruvius.tasks.task import Metric, Task
@@ -73,7 +73,7 @@ def build_report(
         curve=curve_of(trials, task.metric),
         principles=principles_of(ledger, run_id),
         cuts=[_audit(cut, trials, space, task.metric) for cut in ledger.cuts(run_id)],
-        region_left=_region(ledger.cuts(run_id), space).fraction(),
+        region_left=region_of(space, ledger.cuts(run_id)).fraction(),
         accounts=_accounts(trials),
         models=_models(ledger.calls(run_id)),
         failures=_failures(trials),
@@ -83,17 +83,6 @@ def build_report(
         distrust=(),
     )
     return replace(report, distrust=distrust_of(report, trials))
-
-
-def _region(cuts: Sequence[CutRecord], space: SearchSpace) -> Region:
-    return Region(
-        space,
-        tuple(
-            Cut(number=cut.number, rule=cut.rule, principle=cut.principle, reason=cut.reason)
-            for cut in cuts
-            if cut.in_force
-        ),
-    )
 
 
 def _audit(

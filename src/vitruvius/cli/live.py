@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.live import Live
 
-    from vitruvius.handle import Ask
+    from vitruvius.events import Ask
     from vitruvius.memory.records import Trial
 
 LINES = 8
