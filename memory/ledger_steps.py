@@ -23,9 +23,10 @@ from vitruvius.memory.records import (
 )
 
 _decisions, _calls, _marks = schema.decisions.c, schema.calls.c, schema.marks.c
-_BREAKS = (  # by way of a small index: this is asked at every step
+_BREAKS = (  # asked at every step: the few that break a limit, not all trials of the run
     select(func.count())
     .join_from(schema.results, schema.trials)
+    .with_hint(schema.results, "INDEXED BY ix_results_infeasible", "sqlite")
     .where(schema.results.c.status == literal_column(f"'{ResultStatus.INFEASIBLE}'"))
 )
 _SELECT: Select[Any] = select(
