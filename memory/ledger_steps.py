@@ -23,7 +23,7 @@ from vitruvius.memory.records import (
 )
 
 _decisions, _calls, _marks = schema.decisions.c, schema.calls.c, schema.marks.c
-_BREAKS = (  # by way of a small index: this is asked at every step
+_BREAKS = (
     select(func.count())
     .join_from(schema.results, schema.trials)
     .where(schema.results.c.status == literal_column(f"'{ResultStatus.INFEASIBLE}'"))
@@ -136,9 +136,11 @@ class StepRows(LedgerPart):
         wall = select(schema.runs.c.wall_s).where(schema.runs.c.id == run_id)
         # numbers are dense, so the last one counts them
         last = select(func.max(schema.trials.c.number)).where(schema.trials.c.run_id == run_id)
+        # The concatenation keeps SQLite from reading all trials of the run at every step: it goes
+        # through the index of those that break a limit.
         with self._database.read() as connection:
             wall_s = connection.scalar(wall)
-            breaks = connection.scalar(_BREAKS.where(schema.trials.c.run_id == run_id)) or 0
+            breaks = connection.scalar(_BREAKS.where(schema.trials.c.run_id.concat("") == run_id)) or 0
             trials = (connection.scalar(last) or 0) - breaks + breaks // BREAKS_A_TRIAL
             used = connection.execute(select(tokens, dollars).where(_calls.run_id == run_id)).one()
         if wall_s is None:

@@ -7,11 +7,24 @@ import pytest
 
 from vitruvius.errors import ToolError, VitruviusError
 from vitruvius.memory.ledger import Ledger
-from vitruvius.memory.records import CutRecord, DecisionStatus, ModelCall, Run
+from vitruvius.memory.records import CutRecord, DecisionStatus, ModelCall, ResultStatus, Run
 from vitruvius.spaces.rules import Rule
 
 NewRun = Callable[..., Run]
 KEY = "sk-abcdefghijklmnopqrstuvwx"
+
+
+def test_ten_that_break_a_limit_cost_one_trial(ledger, new_run, new_trials) -> None:
+    run = new_run(ledger)
+    ledger.claim(run.id, "me")
+    trials = ledger.open_trials(run.id, None, new_trials(*map(str, range(25))))
+    for trial in trials[:21]:
+        ledger.start_result(trial.result_id, "me")
+        ledger.close_result(trial.result_id, status=ResultStatus.INFEASIBLE, train_s=0.0)
+    other = new_run(ledger)
+    ledger.open_trials(other.id, None, new_trials("0"))
+    assert ledger.spent(run.id).trials == 4 + 2
+    assert ledger.spent(other.id).trials == 0
 
 
 def call(**changes: object) -> ModelCall:
