@@ -140,7 +140,9 @@ class StepRows(LedgerPart):
         # through the index of those that break a limit.
         with self._database.read() as connection:
             wall_s = connection.scalar(wall)
-            breaks = connection.scalar(_BREAKS.where(schema.trials.c.run_id.concat("") == run_id)) or 0
+            breaks = (
+                connection.scalar(_BREAKS.where(schema.trials.c.run_id.concat("") == run_id)) or 0
+            )
             trials = (connection.scalar(last) or 0) - breaks + breaks // BREAKS_A_TRIAL
             used = connection.execute(select(tokens, dollars).where(_calls.run_id == run_id)).one()
         if wall_s is None:
