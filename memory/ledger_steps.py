@@ -138,11 +138,10 @@ class StepRows(LedgerPart):
         last = select(func.max(schema.trials.c.number)).where(schema.trials.c.run_id == run_id)
         # The concatenation keeps SQLite from reading all trials of the run at every step: it goes
         # through the index of those that break a limit.
+        broke = _BREAKS.where(schema.trials.c.run_id.concat("") == run_id)
         with self._database.read() as connection:
             wall_s = connection.scalar(wall)
-            breaks = (
-                connection.scalar(_BREAKS.where(schema.trials.c.run_id.concat("") == run_id)) or 0
-            )
+            breaks = connection.scalar(broke) or 0
             trials = (connection.scalar(last) or 0) - breaks + breaks // BREAKS_A_TRIAL
             used = connection.execute(select(tokens, dollars).where(_calls.run_id == run_id)).one()
         if wall_s is None:
