@@ -51,7 +51,8 @@ def contrast(
     """
     kept = float(there.mean())
     losses = (~there)[top].mean(axis=1)
-    loss, high = float(losses.mean()), float(np.quantile(losses, TOP_BOUND))
+    loss = float(losses.mean())
+    high = max(loss, float(np.quantile(losses, TOP_BOUND)))  # rare large losses lift the mean only
     if kept in (0.0, 1.0):
         return Contrast(
             effect=0.0,
