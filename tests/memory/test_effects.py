@@ -149,7 +149,7 @@ def test_contrast_and_retained_top_equal_loops_over_the_draws() -> None:
         assert found.sd == pytest.approx(np.std(contrasts))
         assert found.top_loss == pytest.approx(np.mean(losses))
         high = max(np.mean(losses), np.quantile(losses, 0.9))
-    assert found.top_loss_high == pytest.approx(high)
+        assert found.top_loss_high == pytest.approx(high)
         assert found.kept == pytest.approx(met.mean())
 
 
