@@ -50,7 +50,7 @@ async def prune(
 
 async def architect(
     state: SearchState, runtime: Runtime[Session]
-) -> Command[Literal["approve", "confirm"]]:
+) -> Command[Literal["approve", "act", "confirm"]]:
     """Stores one decision before it is carried out; takes up an open one first."""
     session = runtime.context
     decision = await session.call(session.ledger.open_decision, session.run.id)
@@ -58,14 +58,13 @@ async def architect(
         decision = await deciding.decide(session)
     if decision is None:
         return Command(goto="confirm")
-    return Command(goto="approve", update={"decision_id": decision.id, "answer": None})
+    update: SearchState = {"decision_id": decision.id, "answer": None}
+    return Command(goto="approve" if session.asks else "act", update=update)
 
 
 async def approve(state: SearchState, runtime: Runtime[Session]) -> Command[Literal["act"]]:
     """Asks the person where the run is set to. Has no effects: an answer re-enters it."""
     session = runtime.context
-    if not session.asks:
-        return Command(goto="act")
     decision = await session.call(session.ledger.open_decision, session.run.id)
     if decision is None or decision.call["tool"] not in ("train", "prune"):
         return Command(goto="act")
