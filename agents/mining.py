@@ -109,7 +109,9 @@ class Miner:
         deviations: FloatArray,
     ) -> list[Finding]:
         losses = np.array([(~split)[self._best].mean(axis=1) for split in kept])  # [H, draws]
-        highs = np.quantile(losses, TOP_BOUND, axis=1) if len(losses) else losses
+        highs = losses
+        if len(losses):
+            highs = np.maximum(losses.mean(axis=1), np.quantile(losses, TOP_BOUND, axis=1))
         rows = zip(rules, kept, effects, deviations, highs, strict=True)
         return [
             Finding(
