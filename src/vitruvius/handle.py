@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from vitruvius.tools.report.facts import Report
 
 _LEAVE = 130  # exit code after an interrupt
+_SIGNAL_S = 0.2
 
 
 def ignore(event: Event) -> None:
@@ -109,7 +110,7 @@ class SearchRun:
         self._space, self._task = space or self._space, task or self._task
         future = submit(self._drive(on_event, ask, settings))
         try:
-            return future.result()
+            return _awake(future)
         except KeyboardInterrupt:
             self._stop_here()
             return _wait_or_leave(future)
@@ -284,6 +285,13 @@ def _engine() -> ModuleType:
 def _wait_or_leave(future: Future[RunStatus]) -> RunStatus:
     """Waits for a run that is stopping; a second Ctrl-C ends the process, workers included."""
     try:
-        return future.result()
+        return _awake(future)
     except KeyboardInterrupt:
         os._exit(_LEAVE)
+
+
+def _awake(future: Future[RunStatus]) -> RunStatus:
+    """Waits in slices: a signal that another thread receives does not wake this one."""
+    while not wait([future], timeout=_SIGNAL_S).done:
+        pass
+    return future.result()

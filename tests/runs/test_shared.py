@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -105,6 +106,37 @@ def test_ctrl_c_stops_and_says_how_to_go_on(tmp_path: Path, environment: dict[st
         time.sleep(0.1)
     os.kill(process.pid, signal.SIGINT)
     text, _ = process.communicate(timeout=60)
-    assert process.returncode == 130
+    assert process.returncode == 130, text
     assert "resume" in text
     assert "Traceback" not in text
+
+
+SIGNALLED = """
+import signal, sys, threading, time
+import vitruvius as vt
+
+def to_this_thread(event):
+    if event.kind == "trial_done" and event.data["trial"] == "T1":
+        signal.pthread_kill(threading.get_ident(), signal.SIGINT)
+
+task, space, home = sys.argv[1:]
+run = vt.search(task, space, "500 trials", workers=1, model="analyst", home=home,
+                on_event=to_this_thread)
+print(run.record.status, len(run.trials))
+"""
+
+
+def test_an_interrupt_that_another_thread_receives_stops_the_run(
+    tmp_path: Path, environment: dict[str, str]
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", SIGNALLED, TRAINED, SPACE, str(tmp_path / "home")],
+        env=environment | {"TINY_SLEEP": "0.3"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    status, trials = done.stdout.split()
+    assert status == "interrupted"
+    assert int(trials) < 20
