@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, Literal
 
 from vitruvius.errors import ToolError
 from vitruvius.events import EventKind
@@ -61,11 +61,17 @@ async def _train(session: Session, decision: Decision) -> str | None:
         for plan in decision.call["trials"]
     ]
     trials = await session.call(session.ledger.open_trials, session.run.id, decision.id, news)
+    session.has_new_trials()
     await asyncio.gather(*(finish(session, trial) for trial in trials))
     if session.stopping.is_set():
         return None
-    await session.call(_thin_weights, session)
-    closed = await session.call(session.ledger.trials, session.run.id, after=trials[0].number - 1)
+    return await session.call(_sum_up, session, trials)
+
+
+def _sum_up(session: Session, trials: list[Trial]) -> str:
+    """Returns what the trials gave, in words; keeps the weights of the best."""
+    _thin_weights(session)
+    closed = session.ledger.trials(session.run.id, after=trials[0].number - 1)
     numbers = {trial.number for trial in trials}
     return "; ".join(_words(session, trial) for trial in closed if trial.number in numbers)
 
@@ -101,27 +107,36 @@ async def finish(session: Session, trial: Trial) -> None:
         seed=trial.seed,
     )
     while not session.stopping.is_set():
-        if await session.call(_adopt, session, request):
-            break
-        if await session.call(ledger.start_result, result_id, session.driver):
-            outcome = await _train_once(session, trial, request)
-            if isinstance(outcome, Failed) and outcome.kind == FailureKind.CANCELLED:
-                return
-            if not (isinstance(outcome, Failed) and outcome.retriable):
+        match await session.call(_take_up, session, trial, request):
+            case "closed":
                 break
-            if not await session.call(ledger.reopen_result, result_id):
-                break
-            continue
-        status = (await session.call(_now, session, trial.number)).status
-        if status == ResultStatus.CANCELLED:
-            await session.call(ledger.reopen_result, result_id)
-        elif not status.is_open:
-            break  # closed by the run that was training it
-        else:
-            await asyncio.sleep(POLL_S)
+            case "ours":
+                outcome = await _train_once(session, trial, request)
+                if isinstance(outcome, Failed) and outcome.kind == FailureKind.CANCELLED:
+                    return
+                if not (isinstance(outcome, Failed) and outcome.retriable):
+                    break
+                if not await session.call(ledger.reopen_result, result_id):
+                    break
+            case "another's":
+                await asyncio.sleep(POLL_S)
     else:
         return
     await session.call(_tell_done, session, trial.number)
+
+
+def _take_up(
+    session: Session, trial: Trial, request: Request
+) -> Literal["closed", "ours", "another's"]:
+    """Says who brings a result to an end: a killed process did, we shall, or a live run does."""
+    if _adopt(session, request):
+        return "closed"
+    if session.ledger.start_result(request.result_id, session.driver):
+        return "ours"
+    status = _now(session, trial.number).status
+    if status == ResultStatus.CANCELLED:
+        session.ledger.reopen_result(request.result_id)
+    return "another's" if status.is_open or status == ResultStatus.CANCELLED else "closed"
 
 
 def _adopt(session: Session, request: Request) -> bool:

@@ -20,16 +20,12 @@ REDRAWS = 50  # tries for a uniform draw that the run has not seen
 async def decide(session: Session) -> Decision | None:
     """Returns the stored decision of this step; None when there is nothing left to decide."""
     ledger, run_id = session.ledger, session.run.id
-    step = await session.call(session.steps)
-    left = session.search_left(await session.call(session.spent))
-    if left < 1:
+    step, room, forced, view = await session.call(_prepare, session)
+    if room == 0:
         return None
-    room = int(min(session.batch, left))
-    forced = await session.call(_forced, session, room, step)
     call: dict[str, Any] = {"tool": "train", "reason": "uniform design", "trials": forced}
     author = "design"
-    if len(forced) < room:
-        view = await session.call(session.view, step, "architect", room - len(forced))
+    if view is not None:
         proposal = await _propose(session, view)
         await session.call(_book, session, proposal, step)
         if proposal is not None:
@@ -53,6 +49,15 @@ async def decide(session: Session) -> Decision | None:
         status=decision.status,
     )
     return decision
+
+
+def _prepare(session: Session) -> tuple[int, int, list[dict[str, Any]], RunView | None]:
+    """Returns the step, how many trainings it may open, the forced ones, the view for the rest."""
+    step, spent = session.steps(), session.spent()
+    room = int(min(session.batch, session.search_left(spent)))
+    forced = _forced(session, room, step) if room else []
+    rest = room - len(forced)
+    return step, room, forced, session.view(step, "architect", rest, spent) if rest else None
 
 
 async def _propose(session: Session, view: RunView) -> Proposal | None:

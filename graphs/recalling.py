@@ -44,6 +44,7 @@ def recall_principles(session: Session) -> None:
             source_effect=evidence.effect if evidence else None,
             similarity=similarity,
         )
+        session.has_new_principles()
         session.tell(
             EventKind.RECALLED,
             f"{version.name} (trust {trust:.2f}): {version.statement}",

@@ -21,7 +21,8 @@ async def rewrite_principles(session: Session) -> None:
     proposed = await session.call(ledger.marks, run_id, "proposed", last=1)
     if not proposed or proposed[-1].step < number:
         step = await session.call(session.steps)
-        view = await session.call(session.view, step, "theorist", session.batch)
+        spent = await session.call(session.spent)
+        view = await session.call(session.view, step, "theorist", session.batch, spent)
         rewrite = await session.theorist.rewrite(view)
         for call in rewrite.calls:
             await session.call(ledger.add_call, run_id, call)
@@ -73,6 +74,7 @@ def _apply(session: Session, number: int, data: dict[str, object]) -> None:
             session.tell(EventKind.WARNING, f"edit turned down: {error}")
             continue
         written.append(version)
+        session.has_new_principles()
         session.tell(
             EventKind.PRINCIPLE,
             f"{version.name} ({edit.edit}): {version.statement}",
@@ -105,6 +107,7 @@ def verify_principles(session: Session) -> None:
         proposed_ever=ledger.proposed_ever(run_id),
     )
     ledger.add_evidence(evidence)
+    session.has_new_principles()
     ledger.mark(run_id, "verified", number, {"closed": len(trials), "step": session.steps()})
     for row in evidence:
         before = next(v for v in views if v.version.name == f"P{row.principle}.{row.version}")

@@ -76,6 +76,8 @@ class Session:
     listener: Listener
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     _digest: Digest | None = None
+    _is_digest_old: bool = True
+    _principles: list[PrincipleView] | None = None
     _noise: tuple[int, float | None] = (0, None)  # repeats it rests on, and the floor
     _beaten: float = field(default_factory=time.monotonic)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -105,11 +107,22 @@ class Session:
         """Returns the sums over all closed trials; reads only what is new."""
         if self._digest is None:
             self._digest = Digest(metric=self.task.metric)
+        if not self._is_digest_old:
+            return self._digest
         for trial in self.ledger.trials(self.run.id, after=self._digest.last):
             if trial.status.is_open or trial.status == ResultStatus.CANCELLED:
-                break  # batches close whole before they are seen; cancelled ones start again
+                return self._digest  # batches close whole before they are seen
             self._digest.add(trial)
+        self._is_digest_old = False
         return self._digest
+
+    def has_new_trials(self) -> None:
+        """Says that the digest must look at the ledger again."""
+        self._is_digest_old = True
+
+    def has_new_principles(self) -> None:
+        """Says that versions, their evidence or their adoption have changed."""
+        self._principles = None
 
     def region(self) -> Region:
         """Returns the space less the cuts in force."""
@@ -158,13 +171,12 @@ class Session:
             is_search_over=self.search_left(self.spent()) < 1 or self.is_exhausted(),
         )
 
-    def view(self, step: int, purpose: str, k: int) -> RunView:
+    def view(self, step: int, purpose: str, k: int, spent: Spent) -> RunView:
         """Returns what a chair may see at this step."""
-        ledger, run_id = self.ledger, self.run.id
         trials = self.digest().search
         region = self.region()
         return RunView(
-            run_id=run_id,
+            run_id=self.run.id,
             step=step,
             seed=int(self.rng(purpose, step).integers(2**31)),
             space=self.space,
@@ -177,13 +189,18 @@ class Session:
             calibrations=self._calibrations(trials) if self.shows_proxies else (),
             noise=self._noise_floor(),
             budget=self.run.budget,
-            spent=ledger.spent(run_id),
+            spent=spent,
             k=k,
             proxies=proxies_for(self.space, self.task),
         )
 
     def principles(self) -> list[PrincipleView]:
         """Returns the versions that this run works with, and what it knows of them."""
+        if self._principles is None:
+            self._principles = self._read_principles()
+        return self._principles
+
+    def _read_principles(self) -> list[PrincipleView]:
         ledger, run_id = self.ledger, self.run.id
         latest = ledger.latest_evidence(run_id)
         adopted = {adoption.version: adoption for adoption in ledger.adopted(run_id)}

@@ -6,7 +6,17 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import Row, Select, func, insert, literal_column, select, update
+from sqlalchemy import (
+    BindParameter,
+    Row,
+    Select,
+    bindparam,
+    func,
+    insert,
+    literal_column,
+    select,
+    update,
+)
 from sqlalchemy.dialects.sqlite import insert as insert_or
 
 from vitruvius.errors import ConfigError, VitruviusError
@@ -23,11 +33,24 @@ from vitruvius.memory.records import (
 )
 
 _decisions, _calls, _marks = schema.decisions.c, schema.calls.c, schema.marks.c
-_BREAKS = (
-    select(func.count())
+_trials, _results, _runs = schema.trials.c, schema.results.c, schema.runs.c
+_RUN: BindParameter[str] = bindparam("run")
+_OF_RUN = {
+    "wall_s": select(_runs.wall_s).where(_runs.id == _RUN),
+    # numbers are dense, so the last one counts them
+    "opened": select(func.max(_trials.number)).where(_trials.run_id == _RUN),
+    # The concatenation keeps SQLite from reading all trials of the run at every step: it goes
+    # through the index of those that break a limit.
+    "breaks": select(func.count())
     .join_from(schema.results, schema.trials)
-    .where(schema.results.c.status == literal_column(f"'{ResultStatus.INFEASIBLE}'"))
-)
+    .where(
+        _results.status == literal_column(f"'{ResultStatus.INFEASIBLE}'"),
+        _trials.run_id.concat("") == _RUN,
+    ),
+    "tokens": select(func.sum(_calls.tokens_in + _calls.tokens_out)).where(_calls.run_id == _RUN),
+    "dollars": select(func.sum(_calls.dollars)).where(_calls.run_id == _RUN),
+}
+_ACCOUNT = select(*(query.scalar_subquery().label(name) for name, query in _OF_RUN.items()))
 _SELECT: Select[Any] = select(
     _decisions.id,
     _decisions.run_id,
@@ -132,21 +155,17 @@ class StepRows(LedgerPart):
         Raises:
             ConfigError: where there is no such run.
         """
-        tokens, dollars = func.sum(_calls.tokens_in + _calls.tokens_out), func.sum(_calls.dollars)
-        wall = select(schema.runs.c.wall_s).where(schema.runs.c.id == run_id)
-        # numbers are dense, so the last one counts them
-        last = select(func.max(schema.trials.c.number)).where(schema.trials.c.run_id == run_id)
-        # The concatenation keeps SQLite from reading all trials of the run at every step: it goes
-        # through the index of those that break a limit.
-        broke = _BREAKS.where(schema.trials.c.run_id.concat("") == run_id)
         with self._database.read() as connection:
-            wall_s = connection.scalar(wall)
-            breaks = connection.scalar(broke) or 0
-            trials = (connection.scalar(last) or 0) - breaks + breaks // BREAKS_A_TRIAL
-            used = connection.execute(select(tokens, dollars).where(_calls.run_id == run_id)).one()
-        if wall_s is None:
+            row = connection.execute(_ACCOUNT, {"run": run_id}).one()
+        if row.wall_s is None:
             raise ConfigError(f"there is no run {run_id!r} in {self._database.place}")
-        return Spent(trials=trials, wall_s=wall_s, tokens=used[0] or 0, dollars=used[1] or 0.0)
+        breaks = row.breaks
+        return Spent(
+            trials=(row.opened or 0) - breaks + breaks // BREAKS_A_TRIAL,
+            wall_s=row.wall_s,
+            tokens=row.tokens or 0,
+            dollars=row.dollars or 0.0,
+        )
 
     def mark(self, run_id: str, name: str, step: int, data: Mapping[str, Any]) -> None:
         """Notes in the run's journal that something happened at a step; the first note stays."""
