@@ -9,6 +9,8 @@ import signal
 import sys
 from pathlib import Path
 
+import psutil
+
 MIB = 2**20
 _PR_SET_PDEATHSIG = 1
 
@@ -26,12 +28,12 @@ def die_with_parent(parent: int) -> None:
 
 
 def cap_memory(memory_mib: float) -> float:
-    """Lets this process grow until about `memory_mib` are resident; returns the room left, MiB.
+    """Lets this process grow until it holds about `memory_mib`; returns the room left, MiB.
 
     On Linux an allocation beyond that fails (RLIMIT_AS above what is mapped now). Elsewhere the
     limit is not kept by the kernel and the parent's watchdog alone does it.
     """
-    room_mib = memory_mib - resident_mib()
+    room_mib = memory_mib - held_mib(os.getpid())
     if sys.platform == "linux" and room_mib > 0:
         limit = int((_status_mib("VmSize") + room_mib) * MIB)
         _, hard = resource.getrlimit(resource.RLIMIT_AS)
@@ -40,9 +42,18 @@ def cap_memory(memory_mib: float) -> float:
     return room_mib
 
 
-def resident_mib() -> float:
-    """Returns the resident size of this process, in MiB."""
-    return _status_mib("VmRSS") if sys.platform == "linux" else _highest_mib()
+def held_mib(pid: int) -> float:
+    """Returns what a process holds of memory, in MiB; 0 for one that has ended.
+
+    On Linux without mapped files: how much of torch's libraries is resident depends on the page
+    cache (77 to 393 MiB were seen), is shared by all workers, and can be dropped at any time.
+    """
+    if sys.platform == "linux":
+        return _status_mib("RssAnon", pid) + _status_mib("RssShmem", pid)
+    try:
+        return float(psutil.Process(pid).memory_info().rss / MIB)
+    except psutil.NoSuchProcess:
+        return 0.0
 
 
 def start_peak() -> None:
@@ -64,9 +75,12 @@ def _highest_mib() -> float:
     return highest / (MIB if sys.platform == "darwin" else 1024)
 
 
-def _status_mib(key: str) -> float:
-    with Path("/proc/self/status").open() as status:
-        for line in status:
-            if line.startswith(f"{key}:"):
-                return int(line.split()[1]) / 1024
+def _status_mib(key: str, pid: int | str = "self") -> float:
+    try:
+        text = Path(f"/proc/{pid}/status").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0.0
+    for line in text.splitlines():
+        if line.startswith(f"{key}:"):
+            return int(line.split()[1]) / 1024
     return 0.0

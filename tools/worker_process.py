@@ -14,7 +14,7 @@ from typing import Any
 
 import psutil
 
-from vitruvius.tools.limits import MIB
+from vitruvius.tools.limits import held_mib
 from vitruvius.tools.setup import Setup
 
 WATCH_S = 0.5
@@ -116,15 +116,10 @@ class WorkerProcess:
             os.killpg(self.pid, signal.SIGKILL)
 
     def _measure(self) -> float:
-        """Returns the resident size of the worker and all below it, in MiB."""
-        held = 0
+        """Returns what the worker and all below it hold of memory, in MiB."""
         with suppress(psutil.NoSuchProcess):
-            worker = psutil.Process(self.pid)
-            self._family = worker.children(recursive=True)
-            for process in (worker, *self._family):
-                with suppress(psutil.NoSuchProcess):
-                    held += process.memory_info().rss
-        return held / MIB
+            self._family = psutil.Process(self.pid).children(recursive=True)
+        return held_mib(self.pid) + sum(held_mib(process.pid) for process in self._family)
 
     async def _keep_errors(self) -> None:
         pipe = self._process.stderr
