@@ -18,9 +18,9 @@ from vitruvius.events import Event, EventKind, Listener
 from vitruvius.graphs import schedule
 from vitruvius.graphs.digest import Digest
 from vitruvius.memory.calibration import calibrate
-from vitruvius.memory.effects import noise_floor
 from vitruvius.memory.index import PrincipleIndex
 from vitruvius.memory.ledger import Ledger
+from vitruvius.memory.noise import noise_floor
 from vitruvius.memory.records import (
     Calibration,
     Decision,

@@ -9,7 +9,6 @@ import numpy as np
 from scipy.special import ndtr, ndtri
 
 from vitruvius.memory.contrasts import Contrast, best_of_draws, contrast, witnesses
-from vitruvius.memory.noise import noise_floor as noise_floor
 from vitruvius.memory.population import describe_population
 from vitruvius.memory.ranking import learn
 from vitruvius.memory.records import Evidence, PrincipleVersion, Standing, Trial

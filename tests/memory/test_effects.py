@@ -13,9 +13,9 @@ from vitruvius.memory.effects import (
     discoveries,
     licenses_cut,
     measure,
-    noise_floor,
     spent_alpha,
 )
+from vitruvius.memory.noise import noise_floor
 from vitruvius.memory.population import (
     TOP_STRETCH,
     Population,
