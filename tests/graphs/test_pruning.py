@@ -12,10 +12,11 @@ import pytest
 from vitruvius.agents.view import PrincipleView
 from vitruvius.errors import ToolError
 from vitruvius.graphs.pruning import prune_by_decision, prune_by_evidence
-from vitruvius.graphs.session import Policy, Session
+from vitruvius.graphs.session import Policy
 from vitruvius.memory.edits import Add, Revise
 from vitruvius.memory.ledger import Ledger
 from vitruvius.memory.records import PERSON, Budget, DecisionStatus, Evidence, Standing
+from vitruvius.memory.regions import region_of
 from vitruvius.spaces.cell import Cell
 from vitruvius.spaces.rules import Rule, SlotCondition
 
@@ -55,7 +56,7 @@ def session(tmp_path: Path) -> Iterator[Any]:
             ledger=ledger, run=run, space=space, policy=Policy(), principles=principles,
             tell=lambda *_, **__: None, steps=partial(next, count(1)),
         )  # fmt: skip
-        made.region = lambda: Session.region(made)  # type: ignore[arg-type]
+        made.region = lambda: region_of(space, ledger.cuts(run.id))
         made.edit = lambda edit, step: ledger.apply_edit(
             run.id, "digits", "nb201", step, "analyst", edit, ordinal=0
         )

@@ -123,10 +123,14 @@ class TestTable(EvaluatorContract):
     ],
 )  # fmt: skip
 def test_a_table_of_ones_own_may_fail(
-    answer: Callable[[], Any], kind: FailureKind, message: str, tmp_path: Path
+    answer: Callable[[], Any],
+    kind: FailureKind,
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     task = load_task(str(LOOKUP) + ":lookup")
-    task.lookup = lambda *_: answer()  # type: ignore[attr-defined]
+    monkeypatch.setattr(task, "lookup", lambda *_: answer())
     space = load_space("macro")
     request = Request(
         result_id=1,
