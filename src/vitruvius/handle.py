@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from vitruvius.tools.report.facts import Report
 
 _LEAVE = 130  # exit code after an interrupt
-_SIGNAL_S = 0.2
+_SIGNAL_S = 0.2  # after which a signal that went to another thread is noticed
 
 
 def ignore(event: Event) -> None:
