@@ -193,6 +193,8 @@ class WorkerPool:
             if self._is_closing:
                 raise _Ended(FailureKind.CANCELLED, "stopped", retriable=True)
             slot.worker = await WorkerProcess.start(replace(self._setup, slot=slot.index))
+            if self._is_closing:  # meanwhile: `aclose` did not see this worker
+                raise _Ended(FailureKind.CANCELLED, "stopped", retriable=True)
             try:
                 message = await slot.worker.receive(self._limits.start_s)
             except TimeoutError:

@@ -24,6 +24,8 @@ from vitruvius.tasks.registry import load_task
 from vitruvius.tools.evaluation import Failed, FailureKind, Outcome, Request, Trained
 from vitruvius.tools.evaluator import adopt, create_evaluator
 from vitruvius.tools.outcomes import outcome_path, write_outcome
+from vitruvius.tools.setup import Setup
+from vitruvius.tools.worker_process import WorkerProcess
 from vitruvius.tools.workers import WorkerPool
 
 TOYS = Path(__file__).with_name("toys.py")
@@ -236,6 +238,31 @@ def test_closing_cancels_what_is_under_way_and_what_waits(
     assert [o.kind for o in outcomes if isinstance(o, Failed)] == [FailureKind.CANCELLED] * 3
     assert not workers()
     assert [adopt(tmp_path, i) for i in range(3)] == [None] * 3
+
+
+def test_closing_while_a_worker_is_being_started_leaves_none(
+    tmp_path: Path, toy_request: MakeRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start, is_up = WorkerProcess.start, asyncio.Event()
+
+    async def slowly(setup: Setup) -> WorkerProcess:
+        worker = await start(setup)
+        is_up.set()
+        await asyncio.sleep(0.2)
+        return worker
+
+    async def scenario() -> Outcome:
+        pool = create_pool(tmp_path)
+        evaluation = asyncio.create_task(pool.evaluate(toy_request(1, "hang")))
+        await is_up.wait()
+        await asyncio.wait_for(pool.aclose(), 20)
+        return await evaluation
+
+    monkeypatch.setattr(WorkerProcess, "start", slowly)
+    outcome = asyncio.run(scenario())
+    assert isinstance(outcome, Failed)
+    assert outcome.kind == FailureKind.CANCELLED
+    assert not workers()
 
 
 def test_two_workers_work_at_once_and_each_is_told_apart(
