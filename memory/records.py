@@ -51,6 +51,7 @@ class Origin(StrEnum):
     REPEAT = "repeat"  # the incumbent again, for the noise floor
     CONTROL = "control"  # the random-search arm that `--control` buys
     CONFIRM = "confirm"  # the finalists again on fresh seeds
+    GIVEN = "given"  # evaluated elsewhere, and learned from
 
 
 @dataclass(frozen=True, kw_only=True)
