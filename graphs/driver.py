@@ -133,6 +133,7 @@ def _open(job: Job, ledger: Ledger, driver: str, log: contextlib.ExitStack) -> S
             reflect_every=settings.reflect_every,
             cut_loss=settings.cut_loss,
             trust_to_cut=settings.trust_to_cut,
+            principles_from=settings.principles_from,
         ),
         driver=driver,
         batch=evaluator.slots if architect is analyst else max(evaluator.slots, MODEL_BATCH),

@@ -10,6 +10,9 @@ from vitruvius.spaces.space import SearchSpace
 from vitruvius.tasks.task import Metric
 
 
+MEMORY, NONE = "memory", "none"  # in place of a run's id: everything that fits, and nothing
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Source:
     """The trials of another run, on its own space and metric. Never those of the run that reads it.
