@@ -1,6 +1,6 @@
 """Principles from rows: rewritten and measured until nothing changes, away from the ledger.
 
-A run that learns writes what is left in the end, so that a kill in between leaves nothing half said.
+A run that learns writes what is left in the end: a kill in between leaves nothing half said.
 """
 
 from __future__ import annotations
@@ -63,9 +63,7 @@ def mine(
             versions = scratch.current(run.id)
             edits = propose_edits(_view(run, space, task, trials, versions, measured, step))
             for place, edit in enumerate(edits):
-                scratch.apply_edit(
-                    run.id, task.name, space.name, step, AUTHOR, edit, ordinal=place
-                )
+                scratch.apply_edit(run.id, task.name, space.name, step, AUTHOR, edit, ordinal=place)
             measured = _measured(scratch, run, space, task, trials)
             if not edits:
                 break

@@ -44,24 +44,26 @@ def recall_principles(session: Session) -> None:
     """Takes in what other runs know, once; a resume finds the same principles and sources."""
     marks = session.ledger.marks(session.run.id, MARK)
     if marks:
-        session.sources = sources_of(session, marks[0].data.get("sources", ()))
+        found = sources_of(session, marks[0].data.get("sources", ()))
+        session.sources = (*session.sources, *found)
         return
     choice = choose_sources(session)
-    found, refused = _found(session, choice)
-    kept = found[:MAX_RECALLED]
+    trusted, not_carried = _found(session, choice)
+    kept = trusted[:MAX_RECALLED]
     adopted = {_adopt(session, choice, one): one.word.evidence for one in kept if one.rule is None}
     for one in kept:
         if one.rule is not None:
             _carry(session, choice, one, one.rule)
     _cut_provisionally(session, {n: e for n, e in adopted.items() if e is not None})
-    refused = [*choice.refused, *refused]
+    refused = [*choice.refused, *not_carried]
     for refusal in refused:
         session.tell(
             EventKind.REFUSED, f"{refusal.what} is not used: {refusal.why}", source=refusal.what
         )
     data = mark_of(choice.chosen, refused)
-    session.sources = sources_of(session, data["sources"])
-    for source in session.sources:
+    sources = sources_of(session, data["sources"])
+    session.sources = (*session.sources, *sources)
+    for source in sources:
         session.tell(
             EventKind.RECALLED,
             f"run {source.run_id} on {source.task_name} guides the model "
@@ -97,18 +99,14 @@ def _of_this_space(session: Session, choice: Choice) -> list[_Found]:
     names = session.policy.principles_from
     if MEMORY in names:
         everything = {version.name: version for version in session.ledger.all_current()}
-        for name, similarity in session.index.search(
-            query, session.space.name, features, SEARCHED
-        ):
+        for name, similarity in session.index.search(query, session.space.name, features, SEARCHED):
             version = _by_a_speaker(session, choice, everything.get(name))
             if version is not None:
                 versions[version.name], similarities[version.name] = version, similarity
     for run_id in names:
         if run_id in choice.speakers:
             mine = session.ledger.current(run_id)
-            for name, similarity in session.index.rank(
-                mine, query, session.space.name, features
-            ):
+            for name, similarity in session.index.rank(mine, query, session.space.name, features):
                 versions[name] = next(v for v in mine if v.name == name)
                 similarities[name] = similarity
     found = []
@@ -161,9 +159,7 @@ def _word(session: Session, choice: Choice, version: PrincipleVersion) -> Word:
     )
 
 
-def _of_another_space(
-    session: Session, choice: Choice, source: Chosen
-) -> list[_Found | Refusal]:
+def _of_another_space(session: Session, choice: Choice, source: Chosen) -> list[_Found | Refusal]:
     """Returns the trusted principles of a run in another space, carried or refused."""
     found: list[_Found | Refusal] = []
     for version in session.ledger.current(source.run.id):

@@ -76,8 +76,8 @@ class Session:
     shows_proxies: bool  # whether the architect reads how the proxies are calibrated
     asks: bool  # whether costly decisions wait for an answer
     listener: Listener
+    sources: Sequence[Source] = ()  # other runs whose trials may guide this one
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
-    sources: Sequence[Source] = ()  # set by `recall`
     _digest: Digest | None = None
     _is_digest_old: bool = True
     _principles: list[PrincipleView] | None = None

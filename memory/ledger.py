@@ -22,8 +22,15 @@ FILE = "ledger.db"
 
 
 class Ledger(
-    RunRows, TrialRows, GivenRows, ResultRows, StepRows, CutRows, CarriedRows, ExchangeRows,
-    EvidenceRows
+    RunRows,
+    TrialRows,
+    GivenRows,
+    ResultRows,
+    StepRows,
+    CutRows,
+    CarriedRows,
+    ExchangeRows,
+    EvidenceRows,
 ):
     """Facts in SQL. Synchronous, and safe to call from many threads and processes.
 

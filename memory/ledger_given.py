@@ -80,9 +80,7 @@ def _numbers(
     query = select(_results.id, _results.architecture, _results.fidelity, _results.seed).where(
         _results.space_id == space_id, _results.task_id == task_id
     )
-    return {
-        (row.architecture, row.fidelity, row.seed): row.id for row in connection.execute(query)
-    }
+    return {(row.architecture, row.fidelity, row.seed): row.id for row in connection.execute(query)}
 
 
 def _result(row: GivenRow, space_id: str, task_id: str) -> dict[str, Any]:

@@ -9,7 +9,6 @@ from vitruvius.memory.records import Trial
 from vitruvius.spaces.space import SearchSpace
 from vitruvius.tasks.task import Metric
 
-
 MEMORY, NONE = "memory", "none"  # in place of a run's id: everything that fits, and nothing
 
 

@@ -61,9 +61,10 @@ def word_of(evidence: Iterable[Evidence], runs: Mapping[str, Run], task_name: st
     """
     last: dict[str, Evidence] = {}
     for one in evidence:
-        if one.run_id in runs and one.standing != Standing.CANDIDATE:
-            if one.run_id not in last or last[one.run_id].up_to < one.up_to:
-                last[one.run_id] = one
+        if one.run_id not in runs or one.standing == Standing.CANDIDATE:
+            continue
+        if one.run_id not in last or last[one.run_id].up_to < one.up_to:
+            last[one.run_id] = one
     total = trust = effect = likest = 0.0
     for one in last.values():
         alike = task_similarity(runs[one.run_id], task_name)

@@ -22,7 +22,7 @@ from vitruvius.tasks.builtin import (
 from vitruvius.tasks.datasets import DatasetTask, create_dataset_task, from_examples
 from vitruvius.tasks.examples import Kind
 from vitruvius.tasks.files import read_path
-from vitruvius.tasks.nas_bench_201 import METRICS, read_nas_bench_201
+from vitruvius.tasks.readers import find_reader
 from vitruvius.tasks.table import Tabular, TabularTask
 from vitruvius.tasks.task import Constraints, Recipe, Task, TrainableTask
 
@@ -35,9 +35,9 @@ def load_task(ref: str) -> Task:
     """Returns the task that a reference names.
 
     `mnist1d` and `digits` (options epochs, batch, lr, samples, params, flops), `data:PATH` (the
-    same and kind=image|sequence), `table:PATH` (metric=c10|c100|in16, epochs=12|200, noise,
-    params, flops), or `file.py:object`: a task, a pair (inputs, labels), or a function that
-    returns either.
+    same and kind=image|sequence), `table:PATH` (metric, epochs, noise, params, flops; the file
+    says which metrics and epochs there are, see `tasks.readers`), or `file.py:object`: a task, a
+    pair (inputs, labels), or a function that returns either.
 
     Raises:
         ConfigError: one sentence that says what is wrong and what is possible.
@@ -190,12 +190,14 @@ def _data(ref: str, options: Options) -> DatasetTask:
 
 def _table(ref: str, options: Options) -> TabularTask:
     path, constraints = options.path(), options.constraints()
-    metric = options.one_of("metric", tuple(METRICS), "c10") or "c10"
-    epochs = options.one_of("epochs", ("12", "200"), "200") or "200"
+    reader = find_reader(path)
+    metric = options.one_of("metric", reader.metrics, None) or reader.metrics[0]
+    lengths = tuple(str(epochs) for epochs in reader.epochs(metric))
+    epochs = options.one_of("epochs", lengths, None) or lengths[0]
     noise = options.one_of("noise", ("true", "false"), "false") == "true"
     options.done()
     return TabularTask(
-        table=read_nas_bench_201(path, metric),
+        table=reader.read(path, metric),
         ref=ref,
         epochs=int(epochs),
         noise=noise,

@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vitruvius.errors import ConfigError, ToolError
-from vitruvius.spaces.cell import Cell
 from vitruvius.spaces.space import Architecture, SearchSpace
 from vitruvius.tasks.task import Constraints, Fidelity, Metric, Task, task_id
 
@@ -21,7 +20,7 @@ Column = NDArray[np.float64]
 
 @dataclass(frozen=True, kw_only=True)
 class TableRow:
-    """One recorded training. Metrics in percent, `train_s` in simulated seconds."""
+    """One recorded training: metrics in the table's own unit, `train_s` in simulated seconds."""
 
     value: float  # on the validation split
     test: float | None
@@ -57,46 +56,53 @@ class Recorded:
 class Table:
     """Architecture -> metrics by fidelity and seed. Data only: it knows no rule of search.
 
-    `index` names each recorded architecture as it was written, not in canonical form.
+    `index` names each recorded architecture as it was written, not in canonical form; which
+    of them compute the same is what `space` says, whatever its skeleton.
     """
 
     name: str
-    metric: str
+    task: str  # which of the file's tasks: c10, jigsaw
+    metric: Metric
     dataset: str
     sha256: str
+    space: SearchSpace
     index: Mapping[Architecture, int]
     by_epochs: Mapping[int, Recorded]
     params: NDArray[np.int64]
     flops: NDArray[np.int64]
     input_shape: tuple[int, ...]
     outputs: int
+    figure: str = "the mean over seeds"  # what `Recorded.value` is, in words
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class TabularTask:
     """A task that answers from a table instead of training.
 
-    A query returns the mean over seeds. With `noise`, the request's seed picks one of the
-    recorded runs (seed modulo their number). A class answers with the row of its canonical member,
-    or, where the table lacks that row, of its member with the smallest index.
+    A query returns the recorded figure, a mean over seeds where there are several. With `noise`,
+    the request's seed picks one of the recorded runs (seed modulo their number). A class answers
+    with the row of its canonical member, or, where the table lacks that row, of its member with
+    the smallest index.
     """
 
     table: Table
     ref: str
-    epochs: int = 200
+    epochs: int | None = None  # None: the longest trainings
     noise: bool = False
     constraints: Constraints = field(default_factory=Constraints)
 
     def __post_init__(self) -> None:
-        if self.noise and not self._recorded(self.epochs).runs.size:
+        if self.noise and not self._recorded(self.fidelity.epochs).runs.size:
+            single = [str(n) for n, recorded in self.table.by_epochs.items() if recorded.runs.size]
+            other = f" or epochs={single[0]}" if single else ""
             raise ConfigError(
-                f"the table records no single runs at {self.epochs} epochs, so there is no noise "
-                "to draw; use noise=false or epochs=200"
+                f"the table records no single runs at {self.fidelity.epochs} epochs, so there is "
+                f"no noise to draw; use noise=false{other}"
             )
 
     @property
     def name(self) -> str:
-        return self.table.metric
+        return self.table.task
 
     @property
     def id(self) -> str:
@@ -104,18 +110,18 @@ class TabularTask:
             self.name,
             self.constraints,
             table=self.table.sha256,
-            metric=self.table.metric,
-            epochs=self.epochs,
+            metric=self.table.task,
+            epochs=self.fidelity.epochs,
             noise=self.noise,
         )
 
     @property
     def metric(self) -> Metric:
-        return Metric(name="accuracy", direction="max", unit="%")
+        return self.table.metric
 
     @property
     def fidelity(self) -> Fidelity:
-        return Fidelity(epochs=self.epochs)
+        return Fidelity(epochs=self.epochs or max(self.table.by_epochs))
 
     @property
     def is_noisy(self) -> bool:
@@ -128,16 +134,19 @@ class TabularTask:
 
     @property
     def outputs(self) -> int:
-        """Number of classes of the dataset behind the table."""
+        """Number of outputs of a network for the dataset behind the table."""
         return self.table.outputs
 
     def describe(self) -> str:
-        answer = "one recorded run, drawn by the seed" if self.noise else "the mean over seeds"
+        answer = "one recorded run, drawn by the seed" if self.noise else self.table.figure
+        measure, better = self.metric, "higher" if self.metric.direction == "max" else "lower"
+        unit = f" in {measure.unit}" if measure.unit else ""
         return (
-            f"{self.name}: accuracies on {self.table.dataset} from {self.table.name}, "
+            f"{self.name}: {measure.name}{unit} on {self.table.dataset} from {self.table.name}, "
             f"{len(self.table.index):,} recorded architectures. Nothing is trained: the score is "
-            f"the recorded validation accuracy in percent after {self.epochs} epochs ({answer}), "
-            f"and seconds are those of the recorded training.{self.constraints.words()}"
+            f"the recorded validation {measure.name} after {self.fidelity.epochs} epochs "
+            f"({answer}), {better} is better, and seconds are those of the recorded training."
+            f"{self.constraints.words()}"
         )
 
     def lookup(self, architecture: Architecture, fidelity: Fidelity, seed: int) -> TableRow:
@@ -173,13 +182,14 @@ class TabularTask:
         if not any(one in self.table.index or one in self._smallest_of_class for one in drawn):
             raise ConfigError(
                 f"the table of {self.table.name} has no row for architectures of space "
-                f"{space.name} such as {drawn[0]}; use the space nb201"
+                f"{space.name} such as {drawn[0]}; use the space "
+                f"{self.table.space.name}"
             )
 
     def all_values(self) -> dict[Architecture, tuple[float, float]]:
-        """Returns mean validation and test accuracy of every canonical member; for evals only."""
-        members = Cell().members()
-        recorded = self._recorded(self.epochs)
+        """Returns validation and test value of every recorded canonical member; for evals only."""
+        members = self.table.space.members() or tuple(self._smallest_of_class)
+        recorded = self._recorded(self.fidelity.epochs)
         rows = [self._row(member) for member in members]
         return {
             member: (float(recorded.value[row]), float(recorded.test[row]))
@@ -187,18 +197,19 @@ class TabularTask:
         }
 
     def raw_rows(self) -> tuple[Column, Column]:
-        """Returns mean validation and test accuracy of every row as recorded; for evals only."""
-        recorded = self._recorded(self.epochs)
+        """Returns validation and test value of every row as recorded; for evals only."""
+        recorded = self._recorded(self.fidelity.epochs)
         return recorded.value, recorded.test
 
     def top_threshold(self, share: float = 0.001) -> float:
-        """Returns the validation accuracy that puts an architecture among the best `share`.
+        """Returns the validation value that puts an architecture among the best `share`.
 
-        That is the value of the raw row at rank ceil(share * rows): of 15,625, the 16th best. A
-        class is a hit if the row that answers for it reaches it.
+        That is the value of the raw row at rank `top_rank`, best first in the metric's direction. A
+        class is a hit if the row that answers for it is at least as good.
         """
-        values = np.sort(self.raw_rows()[0])[::-1]
-        return float(values[math.ceil(share * len(values)) - 1])
+        values = self.raw_rows()[0]
+        best_first = np.argsort(-self.metric.sign * values, kind="stable")
+        return float(values[best_first[top_rank(len(values), share) - 1]])
 
     def _recorded(self, epochs: int) -> Recorded:
         if epochs not in self.table.by_epochs:
@@ -217,9 +228,18 @@ class TabularTask:
     @cached_property
     def _smallest_of_class(self) -> dict[Architecture, int]:
         """Canonical architecture -> smallest index of its class; built on the first gap only."""
-        space = Cell()
         smallest: dict[Architecture, int] = {}
         for architecture, row in self.table.index.items():
-            canonical = space.canonical(architecture)
+            canonical = self.table.space.canonical(architecture)
             smallest[canonical] = min(row, smallest.get(canonical, row))
         return smallest
+
+
+def top_rank(rows: int, share: float = 0.001) -> int:
+    """Returns the rank, best first, of the last row among the best `share`: rounded, at least 1.
+
+    Example:
+        >>> [top_rank(rows) for rows in (15_625, 4_096, 700, 1)]
+        [16, 4, 1, 1]
+    """
+    return max(1, math.floor(share * rows + 0.5))

@@ -127,9 +127,10 @@ def _check_budget(settings: Settings, budget: Budget) -> None:
     if settings.model == "auto" and is_bounded and budget.dollars is None:
         check_bounded(budget, spends_tokens=True)
         return  # whichever it is will do: its driver asks the endpoint
-    model = resolve_model(settings).model
+    resolved = resolve_model(settings)
+    model = resolved.model
     check_bounded(budget, spends_tokens=model is not None)
-    if budget.dollars is None or model is None:
+    if budget.dollars is None or model is None or resolved.file is not None:
         return
     if price_of(model, settings.home) is None:
         raise ConfigError(

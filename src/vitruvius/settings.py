@@ -50,6 +50,11 @@ def _absolute(path: Path) -> Path:
     return path.expanduser().absolute()
 
 
+def _absolute_file(model: str) -> str:
+    """Returns the name, a model file's as a whole path: a resume may come from another folder."""
+    return str(_absolute(Path(model))) if model.endswith(".gguf") else model
+
+
 def _readable_budget(text: str) -> str:
     from vitruvius.budget import parse_budget
 
@@ -72,11 +77,11 @@ class Settings(BaseSettings):
     home: Annotated[Path, AfterValidator(_absolute)] = Field(
         default_factory=_data_home, description="folder of ledger, index and run folders"
     )
-    model: str = Field(
+    model: Annotated[str, AfterValidator(_absolute_file)] = Field(
         default="auto",
         min_length=1,
-        description="who decides: analyst, a model that the endpoint serves, or auto "
-        "(the endpoint if base_url or api_key is set, else the analyst)",
+        description="who decides: analyst, a model that the endpoint serves, the path of a .gguf "
+        "file, or auto (the endpoint if base_url or api_key is set, else the analyst)",
     )
     base_url: str | None = Field(
         default=None, description="OpenAI-compatible endpoint, like http://127.0.0.1:8080/v1"

@@ -46,8 +46,9 @@ def run(
     model: Annotated[
         str | None,
         typer.Option(
-            help="analyst (built in, no key), a model that your endpoint serves, or auto: the "
-            "endpoint if one is set up, else the analyst."
+            help="analyst (built in, no key), a model that your endpoint serves, the path of a "
+            ".gguf file (needs vitruvius\\[local]), or auto: the endpoint if one is set up, else "
+            "the analyst."
         ),
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of every random choice.")] = None,
@@ -84,6 +85,8 @@ def run(
       vitruvius run --task my_task.py:task --space my_space.py:space
 
       OPENAI_BASE_URL=http://127.0.0.1:8080/v1 vitruvius run --model qwen3
+
+      vitruvius run --model qwen3-4b.gguf
 
     Ctrl-C stops it so that `vitruvius resume` can go on; a second Ctrl-C leaves at once.
     """
