@@ -90,7 +90,7 @@ def _write(lesson: Lesson, ledger: Ledger, found: Sequence[Mined]) -> list[Princ
         said = one.version
         edit = Add(statement=said.statement, rule=said.rule, rationale=said.rationale)
         version = ledger.apply_edit(
-            run_id, lesson.task.name, lesson.space.name, 0, AUTHOR, edit, ordinal=place
+            run_id, lesson.run.task_name, lesson.space.name, 0, AUTHOR, edit, ordinal=place
         )
         evidence = replace(
             one.evidence, run_id=run_id, principle=version.principle, version=version.version

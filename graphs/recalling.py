@@ -86,7 +86,10 @@ def _found(session: Session, choice: Choice) -> tuple[list[_Found], list[Refusal
                 refused.append(one)
             elif one.rule is not None:
                 found.setdefault(one.rule.key, one)
-    ranked = sorted(found.values(), key=lambda one: (-one.trust, one.version.principle))
+    ranked = sorted(
+        found.values(),
+        key=lambda one: (-round(one.trust, 3), -one.similarity, one.version.principle),
+    )
     return ranked, refused
 
 

@@ -11,11 +11,10 @@ from sqlalchemy.dialects.sqlite import insert as insert_or
 from vitruvius.errors import ConfigError
 from vitruvius.memory import schema
 from vitruvius.memory.ledger_part import LedgerPart
-from vitruvius.memory.records import GivenRow, Origin, ResultStatus
+from vitruvius.memory.records import GivenRow, Origin
 
 _results, _trials, _runs = schema.results.c, schema.trials.c, schema.runs.c
 _KEYS = ("space_id", "architecture", "task_id", "fidelity", "seed")
-_OPEN = (ResultStatus.PENDING, ResultStatus.RUNNING)
 
 
 class GivenRows(LedgerPart):
@@ -52,7 +51,7 @@ def _write(
     changes = {name: news.excluded[name] for name in ("status", "value", "test", "train_s",
                                                       "params", "flops", "closed")}  # fmt: skip
     closing = news.on_conflict_do_update(
-        index_elements=_KEYS, set_=changes, where=_results.status.in_(_OPEN)
+        index_elements=_KEYS, set_=changes, where=_results.closed.is_(None)
     )
     connection.execute(closing, [_result(row, space_id, task_id) for row in rows])
     numbers = _numbers(connection, space_id, task_id)
