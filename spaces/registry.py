@@ -18,8 +18,13 @@ from vitruvius.spaces.cell import Cell
 from vitruvius.spaces.macro import Macro
 from vitruvius.spaces.sources import hash_sources
 from vitruvius.spaces.space import SearchSpace
+from vitruvius.spaces.transnas import TransNas
 
-BUILT_IN: dict[str, Callable[..., SearchSpace]] = {"nb201": Cell, "macro": Macro}
+BUILT_IN: dict[str, Callable[..., SearchSpace]] = {
+    "nb201": Cell,
+    "transnas": TransNas,
+    "macro": Macro,
+}
 
 _USER_OBJECT = re.compile(r"^(?P<path>.+\.py):(?P<name>[A-Za-z_]\w*)$")
 _OPTION = re.compile(r"^[a-z_]\w*=")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vitruvius.errors import ConfigError
-from vitruvius.tasks import nas_bench_201
+from vitruvius.tasks import nas_bench_201, transnas
 from vitruvius.tasks.table import Table
 
 
@@ -29,6 +29,13 @@ READERS = (
         metrics=tuple(nas_bench_201.METRICS),
         epochs=lambda _: (200, 12),
         read=nas_bench_201.read_nas_bench_201,
+    ),
+    Reader(
+        name="TransNAS-Bench-101 micro",
+        columns=frozenset({"arch", "class_scene.valid_top1", "autoencoder.valid_ssim"}),
+        metrics=tuple(transnas.TASKS),
+        epochs=lambda metric: (transnas.TASKS[metric].epochs,),
+        read=transnas.read_transnas,
     ),
 )
 
