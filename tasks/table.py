@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Protocol, runtime_checkable
@@ -74,6 +74,7 @@ class Recorded:
     test: Column  # mean over seeds
     train_s: Column
     runs: NDArray[np.float64]
+    missing: NDArray[np.bool_] | None = None  # [N] architectures without a record here
 
     @property
     def has_runs(self) -> bool:
@@ -91,6 +92,8 @@ class Recorded:
         Raises:
             ToolError: if nothing is, at this fidelity.
         """
+        if self.missing is not None and self.missing[row]:
+            raise ToolError("nothing is recorded of this architecture at this fidelity")
         runs = self.runs[row]
         test = float(self.test[row])
         return Answer(
@@ -215,7 +218,10 @@ class TabularTask:
             raise ToolError(f"the table holds trainings on all data only, not {fidelity.key}")
         recorded = self._recorded(fidelity.epochs)
         row = self._row(architecture)
-        answer = recorded.at(row)
+        try:
+            answer = recorded.at(row)
+        except ToolError as error:
+            raise ToolError(f"{error}: {architecture}, {fidelity.key}") from None
         drawn = answer.runs[seed % len(answer.runs)] if self.noise and answer.runs else answer.value
         params, flops = self.table.params, self.table.flops
         return TableRow(
@@ -231,9 +237,8 @@ class TabularTask:
 
         A free look-up: it tells nothing of how good the architecture is.
         """
-        try:
-            row = self._row(architecture)
-        except ToolError:
+        row = self._known_row(architecture)
+        if row is None:
             return None
         found = {name: float(column[row]) for name, column in self._cost_columns.items()}
         return {name: cost for name, cost in found.items() if not math.isnan(cost)}
@@ -266,18 +271,21 @@ class TabularTask:
             raise ConfigError(
                 f"the table of {self.table.name} has no row for architectures of space "
                 f"{space.name} such as {drawn[0]}; use the space "
-                f"{self.table.space.name}"
+                f"{self.table.space.ref or self.table.space.name}"
             )
 
     def all_values(self) -> dict[Architecture, tuple[float, float]]:
         """Returns validation and test value of every recorded canonical member; for evals only."""
-        members = self.table.space.members() or tuple(self._smallest_of_class)
+        rows = {member: self._known_row(member) for member in self._members()}
         recorded = self._recorded(self.fidelity.epochs)
-        rows = [self._row(member) for member in members]
         return {
             member: (float(recorded.value[row]), float(recorded.test[row]))
-            for member, row in zip(members, rows, strict=True)
+            for member, row in rows.items()
+            if row is not None
         }
+
+    def _members(self) -> Iterable[Architecture]:
+        return self.table.space.members() or self._smallest_of_class
 
     def raw_rows(self) -> tuple[Column, Column]:
         """Returns validation and test value of every row as recorded; for evals only."""
@@ -291,6 +299,7 @@ class TabularTask:
         class is a hit if the row that answers for it is at least as good.
         """
         values = self.raw_rows()[0]
+        values = values[~np.isnan(values)]
         best_first = np.argsort(-self.metric.sign * values, kind="stable")
         return float(values[best_first[top_rank(len(values), share) - 1]])
 
@@ -301,12 +310,14 @@ class TabularTask:
         return self.table.by_epochs[epochs]
 
     def _row(self, architecture: Architecture) -> int:
-        row = self.table.index.get(architecture)
-        if row is None:
-            row = self._smallest_of_class.get(architecture)
+        row = self._known_row(architecture)
         if row is None:
             raise ToolError(f"the table has no row for {architecture}")
         return row
+
+    def _known_row(self, architecture: Architecture) -> int | None:
+        row = self.table.index.get(architecture)
+        return self._smallest_of_class.get(architecture) if row is None else row
 
     @cached_property
     def _smallest_of_class(self) -> dict[Architecture, int]:
