@@ -33,7 +33,7 @@ from vitruvius.memory.records import (
     Trial,
 )
 from vitruvius.memory.regions import region_of
-from vitruvius.memory.sources import Source
+from vitruvius.memory.sources import MEMORY, Source
 from vitruvius.spaces.region import Region
 from vitruvius.spaces.space import SearchSpace
 from vitruvius.tasks.task import Task
@@ -54,6 +54,7 @@ class Policy:
     reflect_every: int = 8
     cut_loss: float = 0.05
     trust_to_cut: float = 0.5
+    principles_from: Sequence[str] = (MEMORY,)
 
 
 @dataclass(kw_only=True)

@@ -15,7 +15,7 @@ from vitruvius.errors import ConfigError, RunHeld
 from vitruvius.memory import schema
 from vitruvius.memory.lease import is_live, this_host
 from vitruvius.memory.ledger_part import LedgerPart
-from vitruvius.memory.records import Budget, ResultStatus, Run, RunStatus
+from vitruvius.memory.records import Budget, ResultStatus, Run, RunKind, RunStatus
 from vitruvius.memory.redaction import redact_settings
 
 _ID_TRIES = 50
@@ -45,6 +45,8 @@ class RunRows(LedgerPart):
         settings: Mapping[str, Any],
         sources: Mapping[str, str],
         parent: str | None = None,
+        kind: RunKind = RunKind.SEARCH,
+        metric: Mapping[str, str] | None = None,
     ) -> Run:
         """Returns a new pending run. Keys among the settings are blanked out."""
         created = schema.now()
@@ -68,6 +70,8 @@ class RunRows(LedgerPart):
                     parent=parent,
                     stop_requested=False,
                     wall_s=0.0,
+                    kind=kind,
+                    metric=None if metric is None else dict(metric),
                 )
             )
             return _run(connection.execute(_of(run_id)).one())
@@ -203,4 +207,5 @@ def _run(row: Row[Any]) -> Run:
     fields = dict(row._mapping)
     fields["status"] = RunStatus(row.status)
     fields["budget"] = Budget(**row.budget)
+    fields["kind"] = RunKind(row.kind)
     return Run(**fields)
