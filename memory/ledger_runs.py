@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, insert, select, update
+from sqlalchemy import Connection, Row, Select, bindparam, insert, select, update
 
 from vitruvius.errors import ConfigError, RunHeld
 from vitruvius.memory import schema
@@ -20,6 +20,12 @@ from vitruvius.memory.redaction import redact_settings
 
 _ID_TRIES = 50
 _RUN_COLUMNS = [column for column in schema.runs.c if column.name != "wall_s"]
+_BEAT = (
+    update(schema.runs)
+    .where(schema.runs.c.id == bindparam("run"), schema.runs.c.driver == bindparam("by"))
+    .values(wall_s=schema.runs.c.wall_s + bindparam("elapsed"))
+    .returning(schema.runs.c.stop_requested)
+)
 
 
 class RunRows(LedgerPart):
@@ -125,14 +131,9 @@ class RunRows(LedgerPart):
         Raises:
             RunHeld: where the run was taken from this driver.
         """
-        query = (
-            update(schema.runs)
-            .where(schema.runs.c.id == run_id, schema.runs.c.driver == driver)
-            .values(heartbeat=schema.now(), wall_s=schema.runs.c.wall_s + wall_s)
-            .returning(schema.runs.c.stop_requested)
-        )
+        given = {"run": run_id, "by": driver, "heartbeat": schema.now(), "elapsed": wall_s}
         with self._database.write() as connection:
-            row = connection.execute(query).one_or_none()
+            row = connection.execute(_BEAT, given).one_or_none()
         if row is None:
             raise RunHeld(f"run {run_id} is no longer driven by this process: another has taken it")
         return bool(row.stop_requested)

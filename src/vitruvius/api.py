@@ -104,7 +104,7 @@ def create(
     resolved = load_settings({**settings, "budget": text})
     limits = budget if isinstance(budget, Budget) else parse_budget(resolved.budget)
     the_space = load_space(absolute_ref(space)) if isinstance(space, str) else space
-    the_task = load_task(absolute_ref(task)) if isinstance(task, str) else task
+    the_task = load_task(absolute_ref(task), the_space) if isinstance(task, str) else task
     if isinstance(the_task, TabularTask):
         the_task.check_space(the_space)
     check_can_evaluate(the_task, the_space)
