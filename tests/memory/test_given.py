@@ -62,7 +62,7 @@ def test_the_first_rows_are_a_random_sample_and_then_the_best_of_the_rest() -> N
     assert max(row.value or 0 for row in best) <= min(row.value or 0 for row in others)
     assert {row.propensity for row in best} == {None}
     middle = np.median([row.value or 0 for row in found])
-    assert abs(np.median([row.value or 0 for row in sample]) - middle) < 0.3
+    assert abs(np.median([row.value or 0 for row in sample]) - middle) < 0.5
 
 
 def test_only_draws_of_a_space_that_the_table_covers_count_as_uniform() -> None:

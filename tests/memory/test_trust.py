@@ -19,7 +19,6 @@ from vitruvius.memory.trust import (
 )
 
 
-
 @pytest.fixture
 def runs(new_run: Callable[..., Run]) -> dict[str, Run]:
     """A run on this task, one on another, and one of another home on this task."""
