@@ -16,7 +16,7 @@ from vitruvius.memory.ledger import Ledger
 from vitruvius.memory.records import Budget, GivenRow, Run, RunKind, RunStatus
 from vitruvius.memory.sources import MEMORY, NONE
 from vitruvius.settings import Settings, load_settings
-from vitruvius.spaces.registry import absolute_ref, load_space, source_hash
+from vitruvius.spaces.registry import absolute_ref, is_user_object, load_space, source_hash
 from vitruvius.spaces.space import SearchSpace
 from vitruvius.tasks.registry import load_task
 from vitruvius.tasks.table import Tabular, TabularTask
@@ -82,6 +82,8 @@ def with_metric(source: str, metric: str | None) -> str:
         return source
     if RUN_ID.fullmatch(source):
         raise ConfigError(f"run {source} has one metric: leave --metric out")
+    if is_user_object(source):
+        raise ConfigError(f"{source} is a task of its own, only its name is needed: no --metric")
     if ",metric=" in source:
         raise ConfigError(f"--metric is given twice: {source!r} names it too")
     return f"{source},metric={metric}"

@@ -56,11 +56,12 @@ def _recalled(recalled: Sequence[RecalledReport]) -> Iterator[str]:
     yield "|---|---|---|---|---|---|"
     for one in recalled:
         version, evidence, there = one.version, one.evidence, one.adoption.source_effect
+        imported = " (imported)" if version.edit == "import" else ""
         here = "-"
         if evidence is not None:
             here = f"{evidence.effect:+.2f} ({evidence.low:+.2f} to {evidence.high:+.2f})"
         yield (
-            f"| {version.name}: {code(words(version.rule))} | {one.adoption.trust:.2f} "
+            f"| {version.name}{imported}: {code(words(version.rule))} | {one.adoption.trust:.2f} "
             f"| {'-' if there is None else f'{there:+.2f}'} | {here} | {_became(one)} "
             f"| {', '.join(map(_cut, one.cuts)) or 'none'} |"
         )
