@@ -19,8 +19,13 @@ from vitruvius.spaces.cell import Cell
 from vitruvius.spaces.macro import Macro
 from vitruvius.spaces.sources import hash_sources
 from vitruvius.spaces.space import SearchSpace
+from vitruvius.spaces.transnas import TransNas
 
-BUILT_IN: dict[str, Callable[..., SearchSpace]] = {"nb201": Cell, "macro": Macro}
+BUILT_IN: dict[str, Callable[..., SearchSpace]] = {
+    "nb201": Cell,
+    "transnas": TransNas,
+    "macro": Macro,
+}
 # What makes a space of a reference of this name. Named by text: floors below know tables.
 DEFERRED = {"table": ("vitruvius.tasks.table_refs", "load_table_space")}
 

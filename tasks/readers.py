@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vitruvius.errors import ConfigError
-from vitruvius.tasks import nas_bench_201, nats_bench
+from vitruvius.tasks import nas_bench_201, nats_bench, transnas
 from vitruvius.tasks.row_files import is_parquet
 from vitruvius.tasks.table import Table
 
@@ -37,6 +37,13 @@ READERS = (
         metrics=tuple(nas_bench_201.METRICS),
         epochs=lambda _: (200, 12),
         read=nas_bench_201.read_nas_bench_201,
+    ),
+    Reader(
+        name="TransNAS-Bench-101 micro",
+        columns=frozenset({"arch", "class_scene.valid_top1", "autoencoder.valid_ssim"}),
+        metrics=tuple(transnas.TASKS),
+        epochs=lambda metric: (transnas.TASKS[metric].epochs,),
+        read=transnas.read_transnas,
     ),
 )
 
