@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -170,7 +171,7 @@ def _read(
     hint: SearchSpace | None,
     reference: _Reference,
 ) -> Written:
-    named = [name for name in (columns or "").split(";") if name]
+    named = [name for name in re.split("[;|]", columns or "") if name]
     own = ",".join(
         [f"table:{file.path}", *([f"columns={columns}"] if columns else [])]
     )  # the space of a file does not depend on what is asked of the file besides

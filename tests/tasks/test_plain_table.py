@@ -130,6 +130,7 @@ def test_names_at_several_slots_have_a_share(tmp_path: Path) -> None:
 def test_columns_may_be_named_instead_of_marked(tmp_path: Path) -> None:
     path = tmp_path / "results.csv"
     path.write_text("depth;act;score\n2;relu;1.5\n4;gelu;0.5\n")  # as spreadsheets write it
+    assert load(f"table:{path},columns=depth|act").table.space.slots[0].name == "depth"
     task = load(f"table:{path},columns=depth;act,direction=min")
     assert task.metric.name == "score"
     assert load_space(f"table:{path},columns=depth;act").slots == task.table.space.slots
