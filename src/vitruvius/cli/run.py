@@ -37,7 +37,7 @@ def run(
         ),
     ] = "mnist1d",
     space: Annotated[
-        str, typer.Option(help="nb201, nb201:channels=16, macro, or file.py:object.")
+        str, typer.Option(help="nb201, nb201:channels=16, macro, table:PATH, or file.py:object.")
     ] = "nb201",
     budget: Annotated[
         str | None,
