@@ -36,8 +36,8 @@ def log_predictive(
     mean, inverse, shape, rate = chosen
     rows = _design(unseen)
     variance = rate / shape * (1 + np.einsum("mr,rs,ms->m", rows, inverse, rows))
-    density: FloatArray = t.logpdf(truth, 2 * shape, loc=rows @ mean, scale=np.sqrt(variance))
-    return density
+    density = t.logpdf(truth, 2 * shape, loc=rows @ mean, scale=np.sqrt(variance))
+    return np.asarray(density, dtype=np.float64)
 
 
 def _design(satisfied: FloatArray) -> FloatArray:
@@ -52,7 +52,7 @@ def _fit(
     prior = np.full(rows.shape[1], spread**-2)
     prior[0] = 1 / OFFSET_VARIANCE
     precision = np.diag(prior) + rows.T @ rows
-    inverse = np.linalg.inv(precision)
+    inverse = np.asarray(np.linalg.inv(precision), dtype=np.float64)
     mean = inverse @ (rows.T @ scores)
     shape = SHAPE + len(scores) / 2
     rate = RATE + 0.5 * float(scores @ scores - mean @ precision @ mean)

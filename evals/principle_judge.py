@@ -26,7 +26,7 @@ from vitruvius.memory.population import describe_population
 from vitruvius.memory.ranking import learn
 from vitruvius.memory.records import Origin, PrincipleVersion, Standing, Trial
 from vitruvius.spaces.rules import Rule, holds
-from vitruvius.spaces.space import FloatArray, SearchSpace
+from vitruvius.spaces.space import BoolArray, FloatArray, SearchSpace
 from vitruvius.tasks.task import Metric
 
 MIN_TRIALS = 4  # before the first batch that is scored
@@ -81,6 +81,7 @@ def judge(
     numbers = np.array([trial.number for trial in lesson.trials])
     features = space.featurise([trial.architecture for trial in lesson.trials])
     verdicts: dict[str, Verdict] = defaultdict(Verdict)
+    authors = sorted({author for look in looks for author in look.rules})
     for place, look in enumerate(looks):
         if look.seen < MIN_TRIALS or look.seen >= len(trials):
             continue
@@ -90,26 +91,16 @@ def judge(
         if before.sum() < MIN_TRIALS or not after.any():
             continue
 
-        def gain(
-            rules: Sequence[Rule],
-            base: Sequence[Rule],
-            before: FloatArray = before,
-            after: FloatArray = after,
-        ) -> list[float]:
-            densities = []
-            for told in ([*base, *rules], base):
-                met = _satisfied(told, space, features)
-                seen, unseen = met[before], met[after]
-                known, truth = lesson.scores[before], lesson.scores[after]
-                densities.append(log_predictive(seen, known, unseen, truth))
-            return [float(x) for x in densities[0] - densities[1]]
-
+        batch = _Batch(
+            space=space, features=features, scores=lesson.scores, before=before, after=after
+        )
         mined = mined_rules(space, metric, trials[: look.seen])
-        verdicts[MINED].over_none += gain(mined, ())
-        for author, rules in look.rules.items():
+        verdicts[MINED].over_none += batch.gain(mined, ())
+        for author in authors:
+            rules = look.rules.get(author, ())
             new = [rule for rule in rules if rule.key not in {other.key for other in mined}]
-            verdicts[author].over_none += gain(rules, ())
-            verdicts[author].over_mined += gain(new, mined)
+            verdicts[author].over_none += batch.gain(rules, ())
+            verdicts[author].over_mined += batch.gain(new, mined)
     return dict(verdicts)
 
 
@@ -176,9 +167,27 @@ def _looks(ledger: Ledger, run_id: str, versions: Sequence[PrincipleVersion]) ->
     return looks
 
 
-def _satisfied(rules: Sequence[Rule], space: SearchSpace, features: FloatArray) -> FloatArray:
-    columns = [holds(rule, space, features) for rule in rules]
-    return np.array(columns, dtype=np.float64).reshape(len(rules), len(features)).T
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Batch:
+    """Trials before a rewrite, and those after it up to the next."""
+
+    space: SearchSpace
+    features: FloatArray
+    scores: FloatArray
+    before: BoolArray
+    after: BoolArray
+
+    def gain(self, rules: Sequence[Rule], base: Sequence[Rule]) -> list[float]:
+        """Returns the log likelihood of each later trial with the rules and a base, over it."""
+        gains = self._densities([*base, *rules]) - self._densities(base)
+        return [float(gain) for gain in gains]
+
+    def _densities(self, rules: Sequence[Rule]) -> FloatArray:
+        met = np.zeros((len(self.features), len(rules)))
+        for column, rule in enumerate(rules):
+            met[:, column] = holds(rule, self.space, self.features)
+        known, truth = self.scores[self.before], self.scores[self.after]
+        return log_predictive(met[self.before], known, met[self.after], truth)
 
 
 def interval(gains: Sequence[float]) -> tuple[float, float]:
