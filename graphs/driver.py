@@ -149,6 +149,7 @@ def _open(job: Job, ledger: Ledger, driver: str, engines: contextlib.ExitStack) 
             reflect_every=settings.reflect_every,
             cut_loss=settings.cut_loss,
             trust_to_cut=settings.trust_to_cut,
+            principles_from=settings.principles_from,
         ),
         driver=driver,
         batch=evaluator.slots if architect is analyst else max(evaluator.slots, MODEL_BATCH),

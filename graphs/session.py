@@ -34,6 +34,7 @@ from vitruvius.memory.records import (
     Trial,
 )
 from vitruvius.memory.regions import region_of
+from vitruvius.memory.sources import MEMORY, Source
 from vitruvius.spaces.region import Region
 from vitruvius.spaces.space import SearchSpace
 from vitruvius.tasks.task import Task
@@ -54,6 +55,7 @@ class Policy:
     reflect_every: int = 8
     cut_loss: float = 0.05
     trust_to_cut: float = 0.5
+    principles_from: Sequence[str] = (MEMORY,)
 
 
 @dataclass(kw_only=True)
@@ -76,6 +78,7 @@ class Session:
     asks: bool  # whether costly decisions wait for an answer
     listener: Listener
     recorded: Recorded | None = None  # what this run replays
+    sources: Sequence[Source] = ()  # other runs whose trials may guide this one
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     _digest: Digest | None = None
     _is_digest_old: bool = True
@@ -199,6 +202,7 @@ class Session:
             spent=spent,
             k=k,
             proxies=proxies_for(self.space, self.task),
+            sources=self.sources,
         )
 
     def principles(self) -> list[PrincipleView]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from vitruvius.budget import check_bounded, parse_budget
 from vitruvius.errors import ConfigError
 from vitruvius.events import Ask, Listener
 from vitruvius.handle import SearchRun, ignore
+from vitruvius.learning import resolve_sources
 from vitruvius.memory.ledger import Ledger
 from vitruvius.memory.records import Budget
 from vitruvius.settings import Settings, load_settings
@@ -49,14 +51,15 @@ def search(
         on_event: called from another thread with each event.
         ask: called with each costly decision before it is carried out; returns
             `{"approved": True}` or `{"approved": False, "reason": ...}`.
-        settings: any setting by name: home, model, seed, workers, explore, control, ...
+        settings: any setting by name: home, model, seed, workers, explore, control,
+            principles_from, ...
 
     Raises:
         ConfigError: a reference, setting or budget that cannot be used; nothing was started.
         ReplayDiverged: the replay does not do what was recorded; the sentence says where.
         VitruviusError: the run could not go on; `open(id).resume()` takes it up.
     """
-    run = create(task, space, budget, replay=replay, **settings)
+    run = create(task, space, budget, replay=replay, on_event=on_event, **settings)
     run.resume(on_event=on_event, ask=ask)
     return run
 
@@ -72,7 +75,9 @@ async def asearch(
     **settings: Any,
 ) -> SearchRun:
     """Does what `search` does, awaited. Cancelling it stops the run, which can be resumed."""
-    run = await asyncio.to_thread(create, task, space, budget, replay=replay, **settings)
+    run = await asyncio.to_thread(
+        create, task, space, budget, replay=replay, on_event=on_event, **settings
+    )
     await run.aresume(on_event=on_event, ask=ask)
     return run
 
@@ -97,9 +102,13 @@ def create(
     budget: str | Budget | None = None,
     *,
     replay: str | None = None,
+    on_event: Listener = ignore,
     **settings: Any,
 ) -> SearchRun:
-    """Returns a new run that waits in the ledger; `resume` starts it."""
+    """Returns a new run that waits in the ledger; `resume` starts it.
+
+    Tables and files that it is to know principles from are learned from first.
+    """
     if replay is not None:
         return _replay(replay, task, space, {"budget": budget} | settings)
     task = DEFAULT_TASK if task is None else task
@@ -110,11 +119,12 @@ def create(
     resolved = load_settings({**settings, "budget": text})
     limits = budget if isinstance(budget, Budget) else parse_budget(resolved.budget)
     the_space = load_space(absolute_ref(space)) if isinstance(space, str) else space
-    the_task = load_task(absolute_ref(task)) if isinstance(task, str) else task
+    the_task = load_task(absolute_ref(task), the_space) if isinstance(task, str) else task
     if isinstance(the_task, TabularTask):
         the_task.check_space(the_space)
     check_can_evaluate(the_task, the_space)
     _check_budget(resolved, limits)
+    names = resolve_sources(resolved.principles_from, the_task, the_space, resolved, on_event)
     with Ledger.open(resolved.home) as ledger:
         run = ledger.create_run(
             space_ref=the_space.ref,
@@ -125,8 +135,9 @@ def create(
             task_name=the_task.name,
             seed=resolved.seed,
             budget=limits,
-            settings=resolved.public(),
+            settings=resolved.public() | {"principles_from": list(names)},
             sources=source_hash(the_space.ref) | source_hash(the_task.ref),
+            metric=asdict(the_task.metric),
         )
     key = settings.get("api_key")
     return SearchRun(run.id, resolved.home, space=the_space, task=the_task, api_key=key)

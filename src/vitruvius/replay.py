@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 from vitruvius.errors import ConfigError
 from vitruvius.handle import SearchRun
@@ -43,9 +42,11 @@ def create_replay(
     source, run = _source(recorded, home)
     folder = _free(home / FOLDER, run.id)
     the_space = load_space(absolute_ref(space)) if isinstance(space, str) else space
-    the_task = load_task(absolute_ref(task)) if isinstance(task, str) else task
-    the_space = the_space or _loaded("space", run.space_ref)
-    the_task = the_task or _loaded("task", run.task_ref)
+    if the_space is None:
+        the_space = load_space(_given("space", run.space_ref))
+    the_task = load_task(absolute_ref(task), the_space) if isinstance(task, str) else task
+    if the_task is None:
+        the_task = load_task(_given("task", run.task_ref), the_space)
     _check_same(run, the_space, the_task)
     folder.mkdir(parents=True)
     write_recording(source, run.id, folder / RECORDING)
@@ -99,13 +100,13 @@ def _free(folder: Path, run_id: str) -> Path:
     return path
 
 
-def _loaded(what: str, ref: str) -> Any:
+def _given(what: str, ref: str) -> str:
     if not ref:
         raise ConfigError(
             f"the recorded run searched a {what} given as an object, which is never stored; give "
             f"it again: search(replay=..., {what}=...)"
         )
-    return load_space(ref) if what == "space" else load_task(ref)
+    return ref
 
 
 def _check_same(run: Run, space: SearchSpace, task: Task) -> None:

@@ -77,6 +77,15 @@ def run(
             "check that it ends the same: a run, or a file of `vitruvius recording`.",
         ),
     ] = None,
+    principles_from: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="RUN|TABLE|FILE|memory|none",
+            help="Where the run takes principles and trials of others from; may be repeated. "
+            "Default memory: every earlier run that fits. A table or a file of rows is learned "
+            "from first, as `vitruvius learn` does.",
+        ),
+    ] = None,
     ask: Ask = False,
     as_json: Json = False,
 ) -> None:
@@ -92,6 +101,10 @@ def run(
       vitruvius run --task table:nas_bench_201.parquet --metric c10 --budget "100 trials"
 
       vitruvius run --task my_task.py:task --space my_space.py:space
+
+      vitruvius run --task my_task.py:task --principles-from results_of_last_year.csv
+
+      vitruvius run --task digits --principles-from 261122-4f1a --principles-from 261120-77b2
 
       OPENAI_BASE_URL=http://127.0.0.1:8080/v1 vitruvius run --model qwen3
 
@@ -118,6 +131,8 @@ def run(
             home=home,
             control=control,
             explore=explore,
+            principles_from=principles_from or None,
+            on_event=progress,
         )
         found.resume(on_event=progress, ask=asker)
     _finish(found, as_json)
