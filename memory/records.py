@@ -305,7 +305,10 @@ class CutRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class ModelCall:
-    """One call of a language model, whole: what was sent, what came, what it cost."""
+    """One call of a language model, whole: what was sent, what came, what it cost.
+
+    `answer` holds the parts of the reply that a replay needs; see `agents.replay`.
+    """
 
     chair: Literal["architect", "theorist", "probe"]
     step: int
@@ -318,6 +321,7 @@ class ModelCall:
     dollars: float
     wall_s: float
     error: str | None = None
+    answer: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
