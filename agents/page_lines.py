@@ -12,6 +12,7 @@ from vitruvius.agents.view import PrincipleView, RunView
 from vitruvius.memory.records import Decision, Evidence, Origin, Standing, Trial
 from vitruvius.spaces.rules import words
 from vitruvius.spaces.space import Architecture
+from vitruvius.tasks.task import amount
 
 
 def task_text(view: RunView) -> str:
@@ -24,10 +25,7 @@ def task_text(view: RunView) -> str:
         f"Score: {metric.name}{unit} on the validation split, {better}; each training is "
         f"{view.task.fidelity.epochs} epochs.",
     ]
-    if limits.params is not None:
-        parts.append(f"At most {limits.params:,} parameters.")
-    if limits.flops is not None:
-        parts.append(f"At most {limits.flops:,} multiply-adds.")
+    parts += [f"At most {amount(name, limit)}." for name, limit in limits.limits.items()]
     return "\n".join(parts)
 
 

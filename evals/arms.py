@@ -6,18 +6,17 @@ spent.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 
 from vitruvius.errors import ConfigError
-from vitruvius.evals.oracle import Oracle
+from vitruvius.evals.oracle import Oracle, PaidTask
 from vitruvius.memory.sources import Source
 from vitruvius.spaces.rules import Rule
 from vitruvius.spaces.space import Architecture, SearchSpace
-from vitruvius.tasks.task import Constraints
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -25,7 +24,7 @@ class Given:
     """All that an arm may use.
 
     `good` are the best architectures of each source, best first: all of one that holds the best
-    only, else its best tenth, at most 50. `flops` are exact and known for nothing.
+    only, else its best tenth, at most 50.
     """
 
     space: SearchSpace
@@ -34,8 +33,10 @@ class Given:
     sources: Sequence[Source] = ()
     good: Sequence[Sequence[Architecture]] = ()
     cuts: Sequence[Rule] = ()
-    flops: Callable[[], Mapping[Architecture, int]] = dict
-    constraints: Constraints | None = None
+
+    def task(self, *, tells_costs: bool = True) -> PaidTask:
+        """Returns the target as a task whose answers are paid."""
+        return PaidTask(self.oracle, tells_costs=tells_costs)
 
     def rng(self) -> np.random.Generator:
         """Returns the generator of the seed, the same for every arm."""

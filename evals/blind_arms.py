@@ -15,6 +15,7 @@ from vitruvius.evals.arms import Arm, Given
 from vitruvius.evals.gaussian import distances, expected_improvement, posterior, raw_of
 from vitruvius.evals.oracle import Oracle
 from vitruvius.spaces.space import Architecture, SearchSpace
+from vitruvius.tasks.task import known_costs
 
 Search = Callable[[SearchSpace, Oracle, np.random.Generator], None]
 
@@ -82,8 +83,8 @@ def gp_ei(space: SearchSpace, oracle: Oracle, rng: np.random.Generator) -> None:
 
 def flops_order(given: Given) -> None:
     """Asks the most multiply-adds first: the cheapest proxy there is."""
-    flops = given.flops()
-    for architecture in sorted(flops, key=lambda a: -flops[a]):
+    task, members = given.task(), given.space.members() or ()
+    for architecture in sorted(members, key=lambda a: -known_costs(task, a).get("flops", 0.0)):
         given.oracle.ask(architecture)
 
 

@@ -16,12 +16,13 @@ import numpy as np
 from vitruvius.errors import ConfigError
 from vitruvius.evals import sources
 from vitruvius.evals.oracle import Truth
+from vitruvius.evals.wrong_cuts import wrong_rule
 from vitruvius.memory.sources import Source
 from vitruvius.spaces.registry import load_space
+from vitruvius.spaces.rules import Rule
 from vitruvius.spaces.space import SearchSpace
 from vitruvius.tasks.registry import load_task
 from vitruvius.tasks.table import TabularTask
-from vitruvius.tasks.task import Constraints
 
 SourceKind = Literal["random", "top", "whole"]
 Twist = Literal["inverted", "shuffled", "top_reversed"]
@@ -33,12 +34,13 @@ class TableSpec:
 
     space: str
     file: str
-    options: str  # metric=c10,noise=true
+    options: str  # metric=c10,noise=true; {data} stands for the folder of the data
 
     @property
     def name(self) -> str:
         """The task's name, with whatever else is set: `c10`, `c10 noise=true`."""
-        return self.options.removeprefix("metric=").replace(",", " ")
+        words = self.options.removeprefix("metric=").replace("{data}/", "").replace(",", " ")
+        return words.replace("000000 ", " M ").replace("000000", " M")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +74,6 @@ class Case:
     queries: int
     sources: tuple[SourceSpec, ...] = ()
     variant: Literal["", "inverted", "half"] = ""  # of the target
-    max_flops: int | None = None
     wrong_cuts: bool = False
     stop_at_hit: bool = False  # for measures that end with the hit: what follows costs time only
     disguise: Literal["", "renamed", "hidden"] = ""  # of the space's labels
@@ -82,7 +83,6 @@ class Case:
         """What is searched and what is known, in words: the case's key."""
         target = [self.target.name]
         target += [self.variant] if self.variant else []
-        target += [f"under {self.max_flops / 1e6:g} M FLOPs"] if self.max_flops else []
         target += [f"labels {self.disguise}"] if self.disguise else []
         target += ["wrong cut"] if self.wrong_cuts else []
         told = " and ".join(source.name for source in self.sources)
@@ -104,7 +104,7 @@ class Built:
 
     truth: Truth
     sources: tuple[Source, ...] = field(default=())
-    constraints: Constraints | None = None
+    cuts: tuple[Rule, ...] = ()
 
 
 def build(case: Case, data: Path, seed: int) -> Built:
@@ -116,8 +116,8 @@ def build(case: Case, data: Path, seed: int) -> Built:
     truth = _varied(case, data, seed)
     rng = np.random.default_rng([seed, *b"source"])
     told = tuple(_source(spec, data, rng) for spec in case.sources)
-    limits = Constraints(flops=case.max_flops) if case.max_flops else None
-    return Built(truth=truth, sources=told, constraints=limits)
+    cuts = (wrong_rule(truth, seed),) if case.wrong_cuts else ()
+    return Built(truth=truth, sources=told, cuts=cuts)
 
 
 @lru_cache(maxsize=16)
@@ -127,7 +127,8 @@ def load_table(spec: TableSpec, data: Path) -> tuple[SearchSpace, TabularTask]:
     Raises:
         ConfigError: if the reference is no table.
     """
-    ref = f"table:{data / spec.file}" + (f",{spec.options}" if spec.options else "")
+    options = spec.options.replace("{data}", str(data))
+    ref = f"table:{data / spec.file}" + (f",{options}" if options else "")
     task = load_task(ref)
     if not isinstance(task, TabularTask):
         raise ConfigError(f"expected a table with known best rows, got {task.ref!r}")
@@ -138,11 +139,6 @@ def load_table(spec: TableSpec, data: Path) -> tuple[SearchSpace, TabularTask]:
 def truth_of(spec: TableSpec, data: Path) -> Truth:
     """Returns the truth of a table."""
     return Truth.of(*load_table(spec, data))
-
-
-@lru_cache(maxsize=4)
-def _limited(spec: TableSpec, data: Path, max_flops: int) -> Truth:
-    return truth_of(spec, data).under(Constraints(flops=max_flops))
 
 
 @lru_cache(maxsize=4)
@@ -160,8 +156,6 @@ def _varied(case: Case, data: Path, seed: int) -> Truth:
         return _inverted(case.target, data)
     if case.variant == "half":
         return _half(case.target, data, seed)
-    if case.max_flops is not None:
-        return _limited(case.target, data, case.max_flops)
     return truth_of(case.target, data)
 
 

@@ -76,8 +76,7 @@ def _given(job: Job, built: Built, oracle: Oracle) -> Given:
         seed=job.seed,
         sources=built.sources,
         good=[_good(spec, source) for spec, source in specs],
-        flops=built.truth.flops,
-        constraints=built.constraints,
+        cuts=built.cuts,
     )
 
 

@@ -10,11 +10,10 @@ import numpy as np
 
 from vitruvius.spaces.pool import Pool
 from vitruvius.spaces.space import Architecture, FloatArray, SearchSpace
-from vitruvius.tasks.table import TableRow, TabularTask
-from vitruvius.tasks.task import Constraints, Fidelity, Metric
+from vitruvius.tasks.table import TableRow, TabularTask, top_rank
+from vitruvius.tasks.task import Fidelity, known_costs
 
 RUNS = 6  # seeds that meet every recorded run, whether there are one, two or three
-TOP = 0.001  # the best rows by validation that count as a hit: the 16th of 15,625
 
 
 class Spent(BaseException):
@@ -39,15 +38,21 @@ class Truth:
     @classmethod
     def of(cls, space: SearchSpace, task: TabularTask) -> Truth:
         """Returns what the table says of the members of the space."""
-        sign = task.metric.sign
-        values = {a: (sign * v, sign * t) for a, (v, t) in task.all_values().items()}
-        rows = np.sort(sign * task.raw_rows()[0])
-        return cls(space=space, task=task, values=values, rows=rows)
+        sign, limits = task.metric.sign, task.constraints
+        values = {
+            a: (sign * v, sign * t) for a, (v, t) in task.all_values().items() if not math.isnan(v)
+        }
+        rows = sign * task.raw_rows()[0]
+        whole = cls(space=space, task=task, values=values, rows=np.sort(rows[~np.isnan(rows)]))
+        if not limits.limits:
+            return whole
+        kept = [a for a in values if limits.violation(**known_costs(task, a)) is None]
+        return replace(whole._only(kept), space=space)
 
     @property
     def threshold(self) -> float:
-        """Validation value of the best 0.1 % of rows."""
-        return float(self.rows[-math.ceil(TOP * len(self.rows))])
+        """Validation value of the best 0.1 % of rows: the 16th of 15,625."""
+        return float(self.rows[-top_rank(len(self.rows))])
 
     @property
     def best(self) -> float:
@@ -76,11 +81,6 @@ class Truth:
         others = sorted(set(runs) - {seen})
         return float(np.mean(others)) if others else value
 
-    def flops(self) -> dict[Architecture, int]:
-        """Returns the exact multiply-adds of every member: known to all, at no cost."""
-        fidelity = self.task.fidelity
-        return {a: self.task.lookup(a, fidelity, 0).flops for a in self.values}
-
     def inverted(self) -> Truth:
         """Returns the same table with the order of its scores turned round."""
         turned = {a: (-v, -t) for a, (v, t) in self.values.items()}
@@ -92,17 +92,6 @@ class Truth:
         chosen = np.random.default_rng([seed, *b"half"]).permutation(len(members))
         kept = [members[place] for place in np.sort(chosen[: len(members) // 2]).tolist()]
         return self._only(kept)
-
-    def under(self, limits: Constraints) -> Truth:
-        """Returns the members that keep to limits; the space stays whole."""
-        lookup, fidelity = self.task.lookup, self.task.fidelity
-        found = {a: lookup(a, fidelity, 0) for a in self.values}
-        kept = [
-            a
-            for a, row in found.items()
-            if limits.violation(params=row.params, flops=row.flops) is None
-        ]
-        return replace(self._only(kept), space=self.space)
 
     def _only(self, kept: list[Architecture]) -> Truth:
         values = {a: self.values[a] for a in kept}
@@ -197,27 +186,31 @@ class Oracle:
 
 
 class PaidTask:
-    """The target as a task: it describes itself for nothing and answers through an oracle."""
+    """The target as a task: it describes itself for nothing and answers through an oracle.
 
-    def __init__(self, oracle: Oracle, constraints: Constraints | None = None) -> None:
+    Costs are free and can be hidden. A value is paid, and a test value is never told.
+    """
+
+    def __init__(self, oracle: Oracle, *, tells_costs: bool = True) -> None:
         task = oracle.truth.task
         self._oracle = oracle
-        self.name: str = task.name
-        self.id: str = task.id
-        self.ref: str = task.ref
-        self.metric: Metric = task.metric
-        self.constraints: Constraints = constraints or task.constraints
-        self.fidelity: Fidelity = task.fidelity
-        self.is_noisy: bool = task.is_noisy
+        self._tells_costs = tells_costs
+        self.name = task.name
+        self.id = task.id
+        self.ref = task.ref
+        self.metric = task.metric
+        self.constraints = task.constraints
+        self.fidelity = task.fidelity
+        self.is_noisy = task.is_noisy
         self.describe = task.describe
-        self.input_shape = task.input_shape
-        self.outputs = task.outputs
+
+    def costs(self, architecture: Architecture) -> Mapping[str, float] | None:
+        """Returns what is known beforehand: parameters, FLOPs, latency."""
+        return self._oracle.truth.task.costs(architecture) if self._tells_costs else None
 
     def lookup(self, architecture: Architecture, fidelity: Fidelity, seed: int) -> TableRow:
-        """Returns the paid value, and the costs that everybody knows; a test value never.
-
-        What breaks a limit is answered without its value: nothing was trained.
-        """
-        row = self._oracle.truth.task.lookup(architecture, self.fidelity, 0)
+        """Returns the paid value, and the costs that everybody knows."""
         value = self._oracle.ask(architecture, seed=seed, is_full=fidelity == self.fidelity)
-        return replace(row, value=self.metric.sign * value, test=None)
+        row = self._oracle.truth.task.lookup(architecture, fidelity, 0)
+        row = replace(row, value=self.metric.sign * value, test=None)
+        return row if self._tells_costs else replace(row, params=None, flops=None)

@@ -209,7 +209,7 @@ def _constraints() -> Protocol:
         name="constraints",
         about="the best under FLOPs caps of 30, 60 and 90 M",
         cases=tuple(
-            Case(target=nb201(metric), queries=QUERIES, max_flops=cap * 1_000_000)
+            Case(target=nb201(metric, f",flops={cap * 1_000_000}"), queries=QUERIES)
             for metric in NB201
             for cap in (30, 60, 90)
         ),

@@ -18,7 +18,7 @@ from langgraph.types import Command
 
 from vitruvius.agents.analyst import Analyst
 from vitruvius.agents.llm import create_chairs
-from vitruvius.agents.models import resolve_model
+from vitruvius.agents.models import at_hand, resolve_model
 from vitruvius.errors import ConfigError, VitruviusError
 from vitruvius.events import Ask, Event, EventKind, Listener
 from vitruvius.graphs.log import logged
@@ -89,25 +89,27 @@ async def drive(job: Job) -> RunStatus:
 @contextlib.asynccontextmanager
 async def _session(job: Job, ledger: Ledger, driver: str) -> AsyncIterator[Session]:
     """Opens the engines of a run and closes them, whatever happens."""
-    log = contextlib.ExitStack()
-    session = await asyncio.to_thread(_open, job, ledger, driver, log)
-    heartbeat = asyncio.create_task(_heartbeat(session))
+    engines = contextlib.ExitStack()  # those that block when they end: log, a model's server
     try:
-        yield session
+        session = await asyncio.to_thread(_open, job, ledger, driver, engines)
+        heartbeat = asyncio.create_task(_heartbeat(session))
+        try:
+            yield session
+        finally:
+            heartbeat.cancel()
+            await session.evaluator.aclose()
+            await asyncio.to_thread(session.index.close)
+            with contextlib.suppress(asyncio.CancelledError):
+                await heartbeat
     finally:
-        heartbeat.cancel()
-        await session.evaluator.aclose()
-        await asyncio.to_thread(session.index.close)
-        await asyncio.to_thread(log.close)
-        with contextlib.suppress(asyncio.CancelledError):
-            await heartbeat
+        await asyncio.to_thread(engines.close)
 
 
-def _open(job: Job, ledger: Ledger, driver: str, log: contextlib.ExitStack) -> Session:
+def _open(job: Job, ledger: Ledger, driver: str, engines: contextlib.ExitStack) -> Session:
     run_dir = job.home / "runs" / job.run.id
     settings = job.settings
     analyst = Analyst()
-    resolved = resolve_model(settings)
+    resolved = engines.enter_context(at_hand(resolve_model(settings), settings))
     architect, theorist = create_chairs(settings, analyst, resolved)
     evaluator = create_evaluator(
         job.task,
@@ -133,12 +135,13 @@ def _open(job: Job, ledger: Ledger, driver: str, log: contextlib.ExitStack) -> S
             reflect_every=settings.reflect_every,
             cut_loss=settings.cut_loss,
             trust_to_cut=settings.trust_to_cut,
+            principles_from=settings.principles_from,
         ),
         driver=driver,
         batch=evaluator.slots if architect is analyst else max(evaluator.slots, MODEL_BATCH),
         shows_proxies=architect is not analyst,
         asks=job.ask is not None,
-        listener=log.enter_context(logged(run_dir, job.listener)),
+        listener=engines.enter_context(logged(run_dir, job.listener)),
         stopping=job.stopping,
     )
     session.tell(

@@ -33,6 +33,7 @@ from vitruvius.memory.records import (
     Trial,
 )
 from vitruvius.memory.regions import region_of
+from vitruvius.memory.sources import MEMORY, Source
 from vitruvius.spaces.region import Region
 from vitruvius.spaces.space import SearchSpace
 from vitruvius.tasks.task import Task
@@ -53,6 +54,7 @@ class Policy:
     reflect_every: int = 8
     cut_loss: float = 0.05
     trust_to_cut: float = 0.5
+    principles_from: Sequence[str] = (MEMORY,)
 
 
 @dataclass(kw_only=True)
@@ -74,6 +76,7 @@ class Session:
     shows_proxies: bool  # whether the architect reads how the proxies are calibrated
     asks: bool  # whether costly decisions wait for an answer
     listener: Listener
+    sources: Sequence[Source] = ()  # other runs whose trials may guide this one
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     _digest: Digest | None = None
     _is_digest_old: bool = True
@@ -192,6 +195,7 @@ class Session:
             spent=spent,
             k=k,
             proxies=proxies_for(self.space, self.task),
+            sources=self.sources,
         )
 
     def principles(self) -> list[PrincipleView]:

@@ -81,6 +81,8 @@ runs = Table(
     Column("heartbeat", UtcTime),
     Column("stop_requested", Boolean, nullable=False),
     Column("wall_s", Float, nullable=False),
+    Column("kind", Text, nullable=False, server_default="search"),
+    Column("metric", JSON(none_as_null=True)),
 )
 
 results = Table(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from vitruvius.budget import check_bounded, parse_budget
 from vitruvius.errors import ConfigError
 from vitruvius.events import Ask, Listener
 from vitruvius.handle import SearchRun, ignore
+from vitruvius.learning import resolve_sources
 from vitruvius.memory.ledger import Ledger
 from vitruvius.memory.records import Budget
 from vitruvius.settings import Settings, load_settings
@@ -43,13 +45,14 @@ def search(
         on_event: called from another thread with each event.
         ask: called with each costly decision before it is carried out; returns
             `{"approved": True}` or `{"approved": False, "reason": ...}`.
-        settings: any setting by name: home, model, seed, workers, explore, control, ...
+        settings: any setting by name: home, model, seed, workers, explore, control,
+            principles_from, ...
 
     Raises:
         ConfigError: a reference, setting or budget that cannot be used; nothing was started.
         VitruviusError: the run could not go on; `open(id).resume()` takes it up.
     """
-    run = create(task, space, budget, **settings)
+    run = create(task, space, budget, on_event=on_event, **settings)
     run.resume(on_event=on_event, ask=ask)
     return run
 
@@ -64,7 +67,7 @@ async def asearch(
     **settings: Any,
 ) -> SearchRun:
     """Does what `search` does, awaited. Cancelling it stops the run, which can be resumed."""
-    run = await asyncio.to_thread(create, task, space, budget, **settings)
+    run = await asyncio.to_thread(create, task, space, budget, on_event=on_event, **settings)
     await run.aresume(on_event=on_event, ask=ask)
     return run
 
@@ -87,20 +90,26 @@ def create(
     task: str | Task,
     space: str | SearchSpace,
     budget: str | Budget | None,
+    *,
+    on_event: Listener = ignore,
     **settings: Any,
 ) -> SearchRun:
-    """Returns a new run that waits in the ledger; `resume` starts it."""
+    """Returns a new run that waits in the ledger; `resume` starts it.
+
+    Tables and files that it is to know principles from are learned from first.
+    """
     if not isinstance(budget, str | Budget | None):
         raise ConfigError(f"expected a budget such as '60 trials, 8h', got {budget!r}")
     text = budget if isinstance(budget, str) else None
     resolved = load_settings({**settings, "budget": text})
     limits = budget if isinstance(budget, Budget) else parse_budget(resolved.budget)
     the_space = load_space(absolute_ref(space)) if isinstance(space, str) else space
-    the_task = load_task(absolute_ref(task)) if isinstance(task, str) else task
+    the_task = load_task(absolute_ref(task), the_space) if isinstance(task, str) else task
     if isinstance(the_task, TabularTask):
         the_task.check_space(the_space)
     check_can_evaluate(the_task, the_space)
     _check_budget(resolved, limits)
+    names = resolve_sources(resolved.principles_from, the_task, the_space, resolved, on_event)
     with Ledger.open(resolved.home) as ledger:
         run = ledger.create_run(
             space_ref=the_space.ref,
@@ -111,8 +120,9 @@ def create(
             task_name=the_task.name,
             seed=resolved.seed,
             budget=limits,
-            settings=resolved.public(),
+            settings=resolved.public() | {"principles_from": list(names)},
             sources=source_hash(the_space.ref) | source_hash(the_task.ref),
+            metric=asdict(the_task.metric),
         )
     key = settings.get("api_key")
     return SearchRun(run.id, resolved.home, space=the_space, task=the_task, api_key=key)
@@ -127,9 +137,10 @@ def _check_budget(settings: Settings, budget: Budget) -> None:
     if settings.model == "auto" and is_bounded and budget.dollars is None:
         check_bounded(budget, spends_tokens=True)
         return  # whichever it is will do: its driver asks the endpoint
-    model = resolve_model(settings).model
+    resolved = resolve_model(settings)
+    model = resolved.model
     check_bounded(budget, spends_tokens=model is not None)
-    if budget.dollars is None or model is None:
+    if budget.dollars is None or model is None or resolved.file is not None:
         return
     if price_of(model, settings.home) is None:
         raise ConfigError(

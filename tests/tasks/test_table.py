@@ -178,6 +178,20 @@ def test_each_option_changes_the_id(parquet, option: str) -> None:
     assert load(f"table:{parquet},{option}").id != load(f"table:{parquet}").id
 
 
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ("metric=c11", "must be one of c10, c100, in16"),
+        ("epochs=100", "must be one of 200, 12"),
+        ("noise=yes", "must be one of true, false"),
+        ("split=test", "has no option 'split'"),
+    ],
+)
+def test_wrong_options_are_refused_in_one_sentence(parquet, option: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        load(f"table:{parquet},{option}")
+
+
 def test_constraints_are_kept_and_told(parquet) -> None:
     task = load(f"table:{parquet},params=500000,flops=6e7")
     assert task.constraints == Constraints(params=500_000, flops=60_000_000)

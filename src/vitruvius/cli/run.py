@@ -46,8 +46,9 @@ def run(
     model: Annotated[
         str | None,
         typer.Option(
-            help="analyst (built in, no key), a model that your endpoint serves, or auto: the "
-            "endpoint if one is set up, else the analyst."
+            help="analyst (built in, no key), a model that your endpoint serves, the path of a "
+            ".gguf file (needs vitruvius\\[local]), or auto: the endpoint if one is set up, else "
+            "the analyst."
         ),
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of every random choice.")] = None,
@@ -67,6 +68,15 @@ def run(
         bool,
         typer.Option("--noise", help="Let a table answer with one recorded run, not the mean."),
     ] = False,
+    principles_from: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="RUN|TABLE|FILE|memory|none",
+            help="Where the run takes principles and trials of others from; may be repeated. "
+            "Default memory: every earlier run that fits. A table or a file of rows is learned "
+            "from first, as `vitruvius learn` does.",
+        ),
+    ] = None,
     ask: Ask = False,
     as_json: Json = False,
 ) -> None:
@@ -83,7 +93,13 @@ def run(
 
       vitruvius run --task my_task.py:task --space my_space.py:space
 
+      vitruvius run --task my_task.py:task --principles-from results_of_last_year.csv
+
+      vitruvius run --task digits --principles-from 261122-4f1a --principles-from 261120-77b2
+
       OPENAI_BASE_URL=http://127.0.0.1:8080/v1 vitruvius run --model qwen3
+
+      vitruvius run --model qwen3-4b.gguf
 
     Ctrl-C stops it so that `vitruvius resume` can go on; a second Ctrl-C leaves at once.
     """
@@ -103,6 +119,8 @@ def run(
             home=home,
             control=control,
             explore=explore,
+            principles_from=principles_from or None,
+            on_event=progress,
         )
         found.resume(on_event=progress, ask=asker)
     _finish(found, as_json)
