@@ -65,7 +65,7 @@ class Arena:
             decisions=(),
             calibrations=(),
             noise=None,
-            budget=Budget(trials=self.oracle.queries),
+            budget=Budget(trials=int(self.oracle.queries)),
             spent=Spent(trials=step, wall_s=0.0, tokens=0, dollars=0.0),
             k=1,
             proxies=(),
@@ -101,10 +101,3 @@ class Arena:
                 message=None,
             )
         )
-
-
-def analyst_search(space: SearchSpace, oracle: Oracle, seed: int) -> None:
-    """Lets the analyst ask until the oracle is spent."""
-    arena = Arena(space, oracle.truth.task, oracle, seed, Region(space))
-    while True:
-        arena.step()
