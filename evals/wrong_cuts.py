@@ -63,7 +63,9 @@ def _held(space: SearchSpace, features: FloatArray) -> list[SlotCondition]:
         names = [
             name
             for name in slot.names
-            if holds(_require(SlotCondition(slot=slot.name, choices=(name,))), space, features).any()
+            if holds(
+                _require(SlotCondition(slot=slot.name, choices=(name,))), space, features
+            ).any()
         ]
         held.append(SlotCondition(slot=slot.name, choices=tuple(names)))
     return sorted(held, key=lambda condition: len(condition.choices))
@@ -91,9 +93,7 @@ def _families(space: SearchSpace, features: FloatArray) -> Iterator[Rule]:
                 yield _require(RangeCondition(feature=condition.feature, at_most=most))
 
 
-def _ranges(
-    space: SearchSpace, features: FloatArray, prefix: str = ""
-) -> Iterator[RangeCondition]:
+def _ranges(space: SearchSpace, features: FloatArray, prefix: str = "") -> Iterator[RangeCondition]:
     """Returns the values that the best have of each feature that is no choice."""
     for column, feature in enumerate(space.features):
         if feature.choice is None and feature.name.startswith(prefix):

@@ -155,6 +155,7 @@ class Session:
         digest = self.digest()
         verified = ledger.marks(run_id, "verified", last=1)
         step = int(verified[-1].data["step"]) if verified else -1
+        reflected_at = int(verified[-1].data["closed"]) if verified else 0
         idle = [
             decision
             for decision in ledger.decisions(run_id, last=schedule.MAX_IDLE)
@@ -164,13 +165,15 @@ class Session:
         ]
         return schedule.Progress(
             closed=len(digest.search),
-            reflected_at=int(verified[-1].data["closed"]) if verified else 0,
+            reflected_at=reflected_at,
             verify_due=ledger.count_marks(run_id, "reflected")
             > ledger.count_marks(run_id, "verified"),
             idle=len(idle),
             since_best=digest.since_best,
             has_open_decision=ledger.open_decision(run_id) is not None,
             is_search_over=self.search_left(self.spent()) < 1 or self.is_exhausted(),
+            has_loan=reflected_at < schedule.LOAN
+            and any(cut.in_force and cut.provisional for cut in ledger.cuts(run_id)),
         )
 
     def view(self, step: int, purpose: str, k: int, spent: Spent) -> RunView:
