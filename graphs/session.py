@@ -187,6 +187,8 @@ class Session:
             since_best=digest.since_best,
             has_open_decision=course.has_open_decision,
             is_search_over=self.search_left(self.spent()) < 1 or self.is_exhausted(),
+            has_loan=course.verified_closed < schedule.LOAN
+            and any(cut.in_force and cut.provisional for cut in self.ledger.cuts(self.run.id)),
         )
 
     def view(self, step: int, purpose: str, k: int, spent: Spent) -> RunView:
