@@ -27,15 +27,16 @@ class Ledger(ExchangeRows, TrialRows, GivenRows, ResultRows, StepRows, CutRows, 
     """
 
     @classmethod
-    def open(cls, home: Path, *, secrets: Sequence[str] = ()) -> Ledger:
+    def open(cls, home: Path, *, secrets: Sequence[str] = (), file: str = FILE) -> Ledger:
         """Returns the ledger of a home folder; makes or upgrades it where needed.
 
-        `secrets` are texts, such as an API key, that must never be stored.
+        `secrets` are texts, such as an API key, that must never be stored. `file` is another
+        ledger in the folder: a recording.
 
         Raises:
             ConfigError: where the home cannot be written, or its ledger is damaged or newer.
         """
-        path = home / FILE
+        path = home / file
         prepare_file(path)
         return cls(Database(path), secrets=tuple(secrets))
 

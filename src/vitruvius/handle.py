@@ -138,7 +138,11 @@ class SearchRun:
             loop().call_soon_threadsafe(self._stopping.set)
 
     async def _drive(self, listener: Listener, ask: Ask | None, given: dict[str, Any]) -> RunStatus:
-        if await asyncio.to_thread(self._learn_on, listener):
+        record = await asyncio.to_thread(lambda: self.record)
+        if record.kind == RunKind.LEARN:
+            from vitruvius.learning import learn_on
+
+            await asyncio.to_thread(learn_on, record, self.home, listener)
             return RunStatus.DONE
         self._stopping = asyncio.Event()
         try:
@@ -148,15 +152,6 @@ class SearchRun:
             return status
         finally:
             self._stopping = None
-
-    def _learn_on(self, listener: Listener) -> bool:
-        """Brings a run that learns to its end; returns whether this is one."""
-        record = self.record
-        if record.kind == RunKind.LEARN:
-            from vitruvius.learning import learn_on
-
-            learn_on(record, self.home, listener)
-        return record.kind == RunKind.LEARN
 
     def _job(
         self, listener: Listener, ask: Ask | None, given: dict[str, Any], make: type[Job]
