@@ -20,7 +20,7 @@ from vitruvius.graphs.source_runs import (
 from vitruvius.memory.effects import licenses_cut
 from vitruvius.memory.records import Adoption, Evidence, PrincipleVersion
 from vitruvius.memory.sources import MEMORY
-from vitruvius.memory.space_matching import are_alike, carried
+from vitruvius.memory.space_matching import are_alike, carry_rule
 from vitruvius.memory.trust import Word, word_of
 from vitruvius.spaces.rules import Rule
 
@@ -170,7 +170,7 @@ def _of_another_space(session: Session, choice: Choice, source: Chosen) -> list[
         trust = word.trust * source.share
         if trust < LEAST_TRUST or version.space_name != source.space.name:
             continue
-        rule = carried(version.rule, source.space, session.space)
+        rule = carry_rule(version.rule, source.space, session.space)
         if isinstance(rule, str):
             found.append(Refusal(what=version.name, why=rule))
             continue

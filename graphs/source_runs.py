@@ -9,7 +9,7 @@ from typing import Any
 from vitruvius.errors import ConfigError
 from vitruvius.graphs.session import Session
 from vitruvius.memory.given import answers_of
-from vitruvius.memory.records import Run, RunKind, Standing, Trial
+from vitruvius.memory.records import Run, RunKind, Standing
 from vitruvius.memory.sources import MEMORY, NONE, Source
 from vitruvius.memory.space_matching import matched_share
 from vitruvius.memory.trust import task_similarity, transfer_record, voice
@@ -132,8 +132,7 @@ def _chosen(session: Session, run: Run, *, is_named: bool) -> Chosen | None:
     Raises:
         ConfigError: it cannot be used here.
     """
-    trials = _closed(session.ledger.trials(run.id))
-    scored = sum(trial.value is not None for trial in trials)
+    up_to, scored = session.ledger.settled(run.id)
     if not scored and not is_named:
         return None
     space = _space_of(session, run)
@@ -145,18 +144,7 @@ def _chosen(session: Session, run: Run, *, is_named: bool) -> Chosen | None:
         if is_named:
             raise ConfigError(f"its trust would be {trust:.2f}, below {LEAST_TRUST}")
         return None
-    up_to = trials[-1].number if trials else 0
     return Chosen(run=run, space=space, share=share, trust=round(trust, 6), up_to=up_to)
-
-
-def _closed(trials: Sequence[Trial]) -> list[Trial]:
-    """Returns the trials before the first open one: what follows may still change."""
-    closed = []
-    for trial in trials:
-        if trial.status.is_open:
-            break
-        closed.append(trial)
-    return closed
 
 
 def _standings_elsewhere(session: Session, run: Run) -> list[Standing]:

@@ -153,7 +153,10 @@ def test_a_result_that_is_there_stays_and_one_under_way_is_closed(
     )
     ledger.open_trials(second.id, None, [waits])
     other = [GivenRow(**{**vars(row), "value": 99.0}) for row in given(3)]
+    assert ledger.settled(first.id) == (2, 2)
+    assert ledger.settled(second.id) == (0, 0)
     ledger.give_trials(third.id, other)
+    assert ledger.settled(second.id) == (1, 1)
     assert [trial.value for trial in ledger.trials(third.id)] == [0.0, 1.0, 99.0]
     assert [trial.reused for trial in ledger.trials(third.id)] == [True, True, True]
     assert ledger.trials(second.id)[0].value == 99.0
