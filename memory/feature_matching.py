@@ -91,17 +91,17 @@ def quantiles(values: FloatArray, reference: FloatArray) -> FloatArray:
 def carry_rule(rule: Rule, source: SearchSpace, target: SearchSpace) -> Rule | str:
     """Returns the rule that means the same in another space, or why there is none.
 
-    Where both spaces have the same features the rule stays as it is. Otherwise each condition is
+    Within a family the rule stays as it is, whatever the skeleton. Otherwise each condition is
     told by features that both know: choices by name, shares and booleans by value, bounds on counts
-    and ordinals by the share of the sampler's draws that meet them. A trend speaks of each
-    space's own median already.
+    and ordinals by the share of the sampler's draws that meet them. A trend speaks of each space's
+    own median already.
 
     Args:
         rule: fits the source.
         source: the space it was learned in.
         target: the space it is told in.
     """
-    if source.features == target.features:
+    if _is_same(source, target):
         return rule
     told: list[Condition] = []
     for condition in rule.all:
@@ -115,6 +115,12 @@ def carry_rule(rule: Rule, source: SearchSpace, target: SearchSpace) -> Rule | s
         every = "every" if kept else "no"
         return f"In {target.name} {every} architecture satisfies the rule, so it says nothing."
     return new
+
+
+def _is_same(one: SearchSpace, other: SearchSpace) -> bool:
+    """Returns whether two spaces are one family: what is said of one is said of the other."""
+    alike = one.slots == other.slots and one.features == other.features
+    return alike and one.name == other.name
 
 
 def _carried(condition: Condition, source: SearchSpace, target: SearchSpace) -> Condition | str:
