@@ -12,6 +12,8 @@ from vitruvius.memory.records import Budget, Origin, Spent
 CONFIRM_SHARE = 0.15
 FINALISTS = 3
 INITIAL_DRAWS = 4
+import os
+GUIDED = tuple(int(x) for x in os.environ.get('SCHED','4,6').split(','))
 MAX_IDLE = 6  # decisions without a training before a reflection
 MAX_REPEATS = 5
 STALL = 12  # results without a better one
@@ -85,7 +87,7 @@ def forced_origins(
     n_uniform, n_control = origins.get(Origin.EXPLORE, 0), origins.get(Origin.CONTROL, 0)
     if guided:
         total = sum(origins.values()) + room
-        owed = max(0, int(explore * total) - n_uniform)
+        owed = max(0, max(int(explore * total), sum(total >= at for at in GUIDED)) - n_uniform)
         return ([Origin.CONTROL] * _owed(n_control, control * total) + [Origin.EXPLORE] * owed + [Origin.REPEAT] * repeats_due)[:room]
     if n_uniform < INITIAL_DRAWS:
         return [Origin.EXPLORE] * min(room, INITIAL_DRAWS - n_uniform)

@@ -72,8 +72,9 @@ def combine(space: SearchSpace, hints: Sequence[Hint]) -> Prior | None:
         return None
     reference = reference_features(space)
     said = np.stack([hint.values(reference) for hint in hints], axis=1)
-    shared = np.cov(said, rowvar=False).reshape(len(hints), len(hints))
-    told = np.array([hint.trust for hint in hints]) * np.diag(shared)
-    weights = np.linalg.solve(shared + RIDGE * np.eye(len(hints)), told)
-    share = 1 - float(weights @ shared @ weights)
+    claims = np.array([hint.trust for hint in hints])
+    together = float((said @ claims).std())
+    told = float((claims**2).sum() / claims.sum())
+    weights = told * claims / together
+    share = 1 - told**2
     return Prior(hints=tuple(hints), weights=weights, share=max(LEAST_SHARE, share))

@@ -7,6 +7,7 @@ from functools import lru_cache
 import numpy as np
 import os
 
+from vitruvius.memory.coordinates import coordinates
 from vitruvius.memory.hints import Hint
 from vitruvius.memory.ranking import normal_scores, quality
 from vitruvius.memory.sources import Source
@@ -17,6 +18,7 @@ from vitruvius.spaces.space import FloatArray, SearchSpace
 MOST, MOST_BEST = 300, 120
 BACKGROUND = 150
 DOUBT = float(os.environ.get('DOUBT','0.3'))
+LDA = float(os.environ.get('LDA','0.8'))
 TE = float(os.environ.get('TE','1'))
 
 
@@ -32,19 +34,46 @@ def source_hints(space: SearchSpace, source: Source) -> tuple[Hint, ...]:
     slope = _slope(model, scores[kept])
     if slope > 0.05:
         told = _Told(model, features, scores, slope)
-        hints.append(Hint(name="scores", values=told, trust=source.trust**TE, doubt=DOUBT))
-    background = reference_features(space)[:BACKGROUND]
-    chosen = features[np.argsort(-values, kind="stable")[:100]]
-    n, m = len(chosen), len(background)
-    labels = np.concatenate([np.full(n, 1.0), np.full(m, -n / m)])
-    labels /= labels.std()
-    both = np.vstack([chosen, background])
-    model = Surrogate.fit(space, both, labels)
-    slope = _slope(model, labels)
-    if slope > 0.3 and n < 50:
-        told = _Told(model, both[:0], labels[:0], slope)
-        hints.append(Hint(name="chosen", values=told, trust=source.trust**TE, doubt=DOUBT))
+        sd = told(reference_features(space)).std()
+        hints.append(Hint(name="scores", values=lambda there: told(there) / sd, trust=source.trust**TE*min(1, sd), doubt=DOUBT))
+    hints += _best_hint(space, features, values, source.trust)
     return tuple(hints)
+
+
+RIDGE = 0.1
+PULL = 10
+
+
+def _best_hint(space, features, values, trust):
+    transform = coordinates(space)
+    drawn = transform.of(reference_features(space))
+    within = np.cov(drawn, rowvar=False)
+    n = len(values)
+    if n < 5:
+        return []
+    order = np.argsort(-values, kind="stable")
+    points = transform.of(features[order])
+
+    def real(count):
+        shift = points[:count].mean(axis=0) - drawn.mean(axis=0)
+        inverse = np.linalg.inv(within + RIDGE * np.eye(len(within)))
+        spread = within @ inverse
+        seen = count * shift @ inverse @ shift
+        return seen, np.trace(spread @ spread.T) ** 0 * np.trace(spread), np.sqrt(2 * np.trace(spread @ spread))
+
+    seen, expected, sd = real(n)
+    chosen = seen > expected + 5 * sd
+    count = max(5, round(n / 10), min(n, 20) if chosen else 0)
+    seen, expected, _ = real(count)
+    sure = max(0.0, 1 - expected / seen)
+    best = points[:count]
+    pooled = (PULL * within + count * np.cov(best, rowvar=False)) / (PULL + count)
+    way = np.linalg.solve(pooled + RIDGE * np.eye(len(pooled)), best.mean(axis=0) - drawn.mean(axis=0))
+    scale = 1 / (drawn @ way).std()
+    offset = drawn.mean(axis=0) @ way
+    if sure < 0.1:
+        return []
+    return [Hint(name="best", values=lambda there: scale * (transform.of(there) @ way - offset), trust=trust**TE * sure * LDA, doubt=DOUBT)]
 
 
 def _choose(values: FloatArray) -> list[int]:
