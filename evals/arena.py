@@ -14,6 +14,7 @@ from vitruvius.evals.oracle import Oracle
 from vitruvius.graphs.schedule import forced_origins
 from vitruvius.memory.records import Budget, Origin, ResultStatus, Spent, Trial
 from vitruvius.memory.sources import Source
+from vitruvius.memory.transfer import source_prior
 from vitruvius.spaces.region import Region
 from vitruvius.spaces.space import Architecture, SearchSpace
 from vitruvius.tasks.task import Task
@@ -41,7 +42,14 @@ class Arena:
             Spent: of the oracle's queries.
         """
         made = Counter(trial.origin for trial in self.trials)
-        forced = forced_origins(made, explore=SHARE, control=0.0, repeats_due=0, room=1, guided=bool(self.sources))
+        forced = forced_origins(
+            made,
+            explore=SHARE,
+            control=0.0,
+            repeats_due=0,
+            room=1,
+            guided=source_prior(self.space, self.sources) is not None,
+        )
         if forced:
             self._try(self._draw(), Origin.EXPLORE)
         else:
@@ -65,7 +73,7 @@ class Arena:
             decisions=(),
             calibrations=(),
             noise=None,
-            budget=Budget(trials=self.oracle.queries),
+            budget=Budget(trials=int(self.oracle.queries)),
             spent=Spent(trials=step, wall_s=0.0, tokens=0, dollars=0.0),
             k=1,
             proxies=(),
@@ -101,10 +109,3 @@ class Arena:
                 message=None,
             )
         )
-
-
-def analyst_search(space: SearchSpace, oracle: Oracle, seed: int) -> None:
-    """Lets the analyst ask until the oracle is spent."""
-    arena = Arena(space, oracle.truth.task, oracle, seed, Region(space))
-    while True:
-        arena.step()

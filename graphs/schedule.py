@@ -12,11 +12,11 @@ from vitruvius.memory.records import Budget, Origin, Spent
 CONFIRM_SHARE = 0.15
 FINALISTS = 3
 INITIAL_DRAWS = 4
-import os
-GUIDED = tuple(int(x) for x in os.environ.get('SCHED','4,6').split(','))
+GUIDED_DRAWS = (4, 5, 6)  # enough to find out whether a source misleads
 MAX_IDLE = 6  # decisions without a training before a reflection
 MAX_REPEATS = 5
 STALL = 12  # results without a better one
+LOAN = 8  # results for which a provisional cut stands on the word of other runs alone
 SEEDS_EACH = 3  # fresh seeds of a finalist where the budget names neither trials nor time
 MOST_CONFIRMED = 30  # ten seeds each tell finalists apart; more is better spent on the search
 
@@ -32,6 +32,7 @@ class Progress:
     since_best: int  # results since the best one
     has_open_decision: bool
     is_search_over: bool
+    has_loan: bool  # a provisional cut is in force
 
 
 def next_node(
@@ -45,9 +46,10 @@ def next_node(
     new = progress.closed - progress.reflected_at
     if progress.is_search_over:
         return "reflect" if new > 0 else "confirm"
+    loan_over = progress.has_loan and progress.reflected_at < LOAN <= progress.closed
     stalled_at = progress.closed - progress.since_best + STALL
     stalled = progress.reflected_at < stalled_at <= progress.closed and 2 * new >= reflect_every
-    if new >= reflect_every or stalled or progress.idle >= MAX_IDLE:
+    if new >= reflect_every or stalled or loan_over or progress.idle >= MAX_IDLE:
         return "reflect"
     return "architect"
 
@@ -77,23 +79,38 @@ def search_trials_left(budget: Budget, spent: Spent, is_noisy: bool) -> float:
 
 
 def forced_origins(
-    origins: Mapping[Origin, int], *, explore: float, control: float, repeats_due: int, room: int, guided: bool = False
+    origins: Mapping[Origin, int],
+    *,
+    explore: float,
+    control: float,
+    repeats_due: int,
+    room: int,
+    guided: bool = False,
 ) -> list[Origin]:
     """Returns the trials that the next decision must hold whatever the architect wants.
 
     The first design is `INITIAL_DRAWS` uniform draws; then a uniform draw whenever their share
     has fallen below `explore`, a control whenever its own has, and the repeats that are due.
+    Where other runs are listened to, their word comes first: uniform draws are trials number
+    `GUIDED_DRAWS`, and then pay the share at its end instead of in advance.
+
+    Args:
+        origins: of the trials made so far, with their numbers.
+        explore: share of uniform draws.
+        control: share of the random-search arm.
+        repeats_due: of the incumbent.
+        room: most trials in the decision.
+        guided: whether other runs' trials have a say in this one.
     """
     n_uniform, n_control = origins.get(Origin.EXPLORE, 0), origins.get(Origin.CONTROL, 0)
-    if guided:
-        total = sum(origins.values()) + room
-        owed = max(0, max(int(explore * total), sum(total >= at for at in GUIDED)) - n_uniform)
-        return ([Origin.CONTROL] * _owed(n_control, control * total) + [Origin.EXPLORE] * owed + [Origin.REPEAT] * repeats_due)[:room]
-    if n_uniform < INITIAL_DRAWS:
+    if n_uniform < INITIAL_DRAWS and not guided:
         return [Origin.EXPLORE] * min(room, INITIAL_DRAWS - n_uniform)
     total = sum(origins.values()) + room
+    share = explore * total
+    if guided:
+        share = max(math.floor(share), sum(explore > 0 and total >= n for n in GUIDED_DRAWS))
     forced = [Origin.CONTROL] * _owed(n_control, control * total)
-    forced += [Origin.EXPLORE] * _owed(n_uniform, explore * total)
+    forced += [Origin.EXPLORE] * _owed(n_uniform, share)
     forced += [Origin.REPEAT] * repeats_due
     return forced[:room]
 
