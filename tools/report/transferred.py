@@ -30,7 +30,8 @@ def transferred(report: Report) -> Iterator[str]:
         yield "\n".join(_sources(transfer.sources))
         yield (
             "Trust is what a source's word weighed before the first trial, from 0 to 1; the weight "
-            "is what the trials of this run made of it: 1 as trusted, 0 of no use, below 0 misleading."
+            "is what the trials of this run made of it: 1 as trusted, 0 of no use, below 0 "
+            "misleading."
         )
     if transfer.recalled:
         yield "\n".join(_recalled(transfer.recalled))
