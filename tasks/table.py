@@ -212,8 +212,7 @@ class TabularTask:
         sign, values = self.metric.sign, self.raw_rows()[0]
         rank = top_rank(len(values), share)
         threshold = np.sort(sign * values)[-rank]
-        canonical = self.table.space.canonical
-        answers = sign * values[[self._row(canonical(one)) for one in self.table.index]]
+        answers = sign * values[self._answering_rows]
         if answers.max() < threshold:
             threshold = np.sort(answers)[-rank]
         return float(sign * threshold)
@@ -231,6 +230,12 @@ class TabularTask:
         if row is None:
             raise ToolError(f"the table has no row for {architecture}")
         return row
+
+    @cached_property
+    def _answering_rows(self) -> NDArray[np.int64]:
+        """The row that answers for the class of each recorded architecture."""
+        canonical = self.table.space.canonical
+        return np.array([self._row(canonical(one)) for one in self.table.index])
 
     @cached_property
     def _smallest_of_class(self) -> dict[Architecture, int]:
