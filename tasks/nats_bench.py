@@ -109,6 +109,10 @@ class _Records:
     files: list[tuple[Path, str]]
     _read: dict[int, Answer | None] = field(default_factory=dict)
 
+    def lacks(self, row: int) -> bool:
+        """Returns False: nothing is known of a record before it is read."""
+        return False
+
     def at(self, row: int) -> Answer:
         """Returns what is recorded of one cell.
 

@@ -19,6 +19,7 @@ from vitruvius.spaces.space import Architecture
 from vitruvius.spaces.testing import SearchSpaceContract
 from vitruvius.tasks.registry import load_task
 from vitruvius.tasks.table import TabularTask
+from vitruvius.tasks.table_refs import recorded_part
 from vitruvius.tasks.task import Fidelity
 from vitruvius.tasks.testing import TabularTaskContract
 
@@ -85,6 +86,23 @@ def test_rows_of_one_architecture_are_runs_and_fidelities(results: Path) -> None
     noisy = load(f"table:{results},metric=acc,noise=true")
     assert [noisy.lookup(one, TEN, seed).value for seed in range(3)] == [90.0, 92.0, 90.0]
     assert list(task.fidelities.items()) == [(ONE, 10.0), (TEN, 55.0)]
+
+
+def test_a_search_sees_what_is_recorded_at_its_fidelity(results: Path, tmp_path: Path) -> None:
+    whole = load_space(f"table:{results}")
+    assert isinstance(whole, Pool)
+    short = load(f"table:{results},metric=acc,epochs=1")
+    seen = recorded_part(short, whole.space)
+    assert seen.members() == (arch("conv", "16", "true"),)
+    assert load_space(seen.ref) == seen
+    full = recorded_part(load(f"table:{results},metric=acc"), whole.space)
+    assert set(full.members() or ()) == set(whole.members())
+    path, written = cells(tmp_path)
+    task = load(f"table:{path}", load_space("nb201:channels=16"))
+    part = recorded_part(task, load_space("nb201:channels=16"))
+    assert part.id == load_space("nb201:channels=16").id
+    assert load_space(part.ref) == part
+    assert {Cell().canonical(one) for one in written} == set(part.members() or ())
 
 
 def test_what_is_not_recorded_at_a_fidelity_is_said(results: Path) -> None:
@@ -301,7 +319,8 @@ def test_wrong_files_are_refused_in_one_sentence(
     ("ref", "message"),
     [
         ("table", "needs a path"),
-        ("table:{},metric=acc", "no option 'metric'; it has columns, space"),
+        ("table:{},metric=acc", "no option 'metric'; it has columns, space, epochs"),
+        ("table:{},epochs=3", "has rows of 1, 10 epochs, not of '3'"),
         ("table:nowhere.csv", "there is no table at"),
     ],
 )
