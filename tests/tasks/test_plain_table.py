@@ -20,7 +20,7 @@ from vitruvius.spaces.testing import SearchSpaceContract
 from vitruvius.tasks.registry import load_task
 from vitruvius.tasks.table import TabularTask
 from vitruvius.tasks.table_refs import recorded_part
-from vitruvius.tasks.task import Fidelity
+from vitruvius.tasks.task import Constraints, Fidelity
 from vitruvius.tasks.testing import TabularTaskContract
 
 RESULTS = """\
@@ -86,6 +86,20 @@ def test_rows_of_one_architecture_are_runs_and_fidelities(results: Path) -> None
     noisy = load(f"table:{results},metric=acc,noise=true")
     assert [noisy.lookup(one, TEN, seed).value for seed in range(3)] == [90.0, 92.0, 90.0]
     assert list(task.fidelities.items()) == [(ONE, 10.0), (TEN, 55.0)]
+
+
+def test_runs_are_drawn_in_the_order_of_their_seeds(tmp_path: Path) -> None:
+    (tmp_path / "r.csv").write_text("arch.a,acc,seed\nx,3,7\nx,1,-2\nx,2,0\n")
+    task = load(f"table:{tmp_path / 'r.csv'},noise=true")
+    one = Architecture.of({"a": "x"})
+    assert [task.lookup(one, ONE, seed).value for seed in range(4)] == [1, 2, 3, 1]
+
+
+def test_a_cost_that_is_no_number_breaks_its_limit() -> None:
+    limits = Constraints(caps=(("latency_ms", 3.0),))
+    assert limits.violation(latency_ms=3.0) is None
+    for unknown in (math.nan, None):
+        assert "latency_ms is not known" in (limits.violation(latency_ms=unknown) or "")
 
 
 def test_a_search_sees_what_is_recorded_at_its_fidelity(results: Path, tmp_path: Path) -> None:
