@@ -28,7 +28,13 @@ class Hyper:
     noise: float
 
 
-def fit_hyper(space: Coordinates, points: FloatArray, scores: FloatArray, basis: FloatArray | None = None, share: float = 1.0) -> Hyper:
+def fit_hyper(
+    space: Coordinates,
+    points: FloatArray,
+    scores: FloatArray,
+    basis: FloatArray | None = None,
+    share: float = 1.0,
+) -> Hyper:
     """Returns the hyperparameters of highest posterior on a coordinate search.
 
     Deterministic. The signal's variance is integrated out.
@@ -37,16 +43,18 @@ def fit_hyper(space: Coordinates, points: FloatArray, scores: FloatArray, basis:
         space: the coordinates' groups.
         points: coordinates [N, D].
         scores: targets [N], prior mean subtracted.
+        basis: whose inner products are a kernel of its own [N, J].
+        share: prior expectation of the variance.
     """
     centre = _prior_centre(space)
-    extra = basis @ basis.T if basis is not None and basis.size else None
+    fixed = None if basis is None else basis @ basis.T
     squares = [square_distances(points[:, g], points[:, g]) for g in space.groups]
 
     def loss(values: tuple[float, ...]) -> float:
         weights, noise = np.exp(values[:-1]), float(np.exp(values[-1]))
         matrix = np.exp(-sum(w * s for w, s in zip(weights, squares, strict=True)))
-        if extra is not None:
-            matrix += extra
+        if fixed is not None:
+            matrix += fixed
         matrix[np.diag_indices(len(matrix))] += noise + JITTER
         factor = cholesky(matrix, lower=True, check_finite=False)
         whitened = solve_triangular(factor, scores, lower=True, check_finite=False)
@@ -73,10 +81,14 @@ def _prior_centre(space: Coordinates) -> tuple[float, ...]:
 
 
 @lru_cache(maxsize=64)
-def remembered_hyper(space: Coordinates, points: bytes, scores: bytes, basis: bytes = b"", share: float = 1.0) -> Hyper:
+def remembered_hyper(
+    space: Coordinates, points: bytes, scores: bytes, basis: bytes = b"", share: float = 1.0
+) -> Hyper:
     """Returns `fit_hyper`, kept for the last few data sets; the decision before had the same."""
     left: FloatArray = np.frombuffer(scores)
-    return fit_hyper(space, np.frombuffer(points).reshape(len(left), len(space.columns)), left, np.frombuffer(basis).reshape(len(left), -1) if basis else None, share)
+    there = np.frombuffer(points).reshape(len(left), len(space.columns))
+    hinted = np.frombuffer(basis).reshape(len(left), -1) if basis else None
+    return fit_hyper(space, there, left, hinted, share)
 
 
 def kernel(a: FloatArray, b: FloatArray) -> FloatArray:
