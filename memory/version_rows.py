@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, func, insert, select
+from sqlalchemy import Connection, Row, Select, bindparam, func, insert, select
 
 from vitruvius.errors import ToolError
 from vitruvius.memory import schema
@@ -17,6 +17,16 @@ from vitruvius.spaces.rules import Rule
 _versions, _adoptions = schema.versions.c, schema.adoptions.c
 _HIDDEN = ("rule_key", "edit_key")
 _NAME = re.compile(r"P?(\d+)(?:\.(\d+))?")
+_WRITTEN = select(schema.versions).where(_versions.run_id == bindparam("run"))
+_RECALLED = (
+    select(schema.versions)
+    .join_from(
+        schema.adoptions,
+        schema.versions,
+        (_adoptions.principle == _versions.principle) & (_adoptions.version == _versions.version),
+    )
+    .where(_adoptions.run_id == bindparam("run"))
+)
 SELECT: Select[Any] = select(*(column for column in _versions if column.name not in _HIDDEN))
 
 
@@ -113,18 +123,8 @@ def write_version(
 
 def rows_of_run(connection: Connection, run_id: str) -> list[Row[Any]]:
     """Returns the rows that a run wrote or recalled."""
-    written = select(schema.versions).where(_versions.run_id == run_id)
-    recalled = (
-        select(schema.versions)
-        .join_from(
-            schema.adoptions,
-            schema.versions,
-            (_adoptions.principle == _versions.principle)
-            & (_adoptions.version == _versions.version),
-        )
-        .where(_adoptions.run_id == run_id)
-    )
-    return [*connection.execute(written), *connection.execute(recalled)]
+    given = {"run": run_id}
+    return [*connection.execute(_WRITTEN, given), *connection.execute(_RECALLED, given)]
 
 
 def _write_vector(connection: Connection, version: PrincipleVersion) -> None:

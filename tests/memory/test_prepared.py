@@ -73,13 +73,17 @@ def test_what_raises_midway_writes_nothing(database: Database) -> None:
 
 
 def test_faults_are_told_in_plain_words(database: Database) -> None:
-    with pytest.raises(VitruviusError, match="no such run"), database.quick_write() as connection:
-        connection.execute("PRAGMA defer_foreign_keys=OFF")
+    with pytest.raises(VitruviusError, match="no such run"):
+        _of_nobody(database)
+    with pytest.raises(sqlite3.IntegrityError, match="UNIQUE"):
+        _twice(database)
+
+
+def _of_nobody(database: Database) -> None:
+    with database.quick_write() as connection:
         connection.execute(
             "INSERT INTO marks (run_id, name, step, data) VALUES ('nobody', 'x', 0, '{}')"
         )
-    with pytest.raises(sqlite3.IntegrityError, match="UNIQUE"):
-        _twice(database)
 
 
 def _twice(database: Database) -> None:
