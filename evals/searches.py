@@ -1,7 +1,7 @@
 """One search through the real graph with nothing on disk: ledger, checkpoints and memory at hand.
 
-What a person's run does, this does: the same nodes, the same ledger operations, one checkpoint a
-step. Only the places differ, so a search of 100 queries on a table is a matter of seconds.
+What a person's run does, this does: the same nodes and the same ledger operations. Only the places
+differ, and checkpoints are written at the end alone: nothing here outlives its process.
 """
 
 from __future__ import annotations
@@ -165,7 +165,7 @@ async def _drive(session: Session) -> None:
         "configurable": {"thread_id": session.run.id},
         "recursion_limit": 200 + STEPS_PER_TRIAL * (session.run.budget.trials or 0),
     }
-    await graph.ainvoke({"run_id": session.run.id}, config, context=session, durability="sync")
+    await graph.ainvoke({"run_id": session.run.id}, config, context=session, durability="exit")
     await session.evaluator.aclose()
 
 
