@@ -83,14 +83,16 @@ def remembered_hyper(space: Coordinates, points: bytes, scores: bytes) -> Hyper:
 
 def kernel(a: FloatArray, b: FloatArray) -> FloatArray:
     """Returns the correlations exp(-|a - b|^2) of points [N, D] and [M, D]: [N, M]."""
-    squares = square_distances(a, b)
-    np.negative(squares, out=squares)
-    return np.exp(squares, out=squares)
+    nearness = (2.0 * a) @ b.T  # in place from here: this is the time of a decision
+    nearness -= np.einsum("nd,nd->n", a, a)[:, None]
+    nearness -= np.einsum("nd,nd->n", b, b)
+    np.minimum(nearness, 0, out=nearness)
+    return np.exp(nearness, out=nearness)
 
 
 def square_distances(a: FloatArray, b: FloatArray) -> FloatArray:
     """Returns squared Euclidean distances [len(a), len(b)]."""
-    squares = (-2.0 * a) @ b.T  # in place from here: this is the time of a decision
+    squares = (-2.0 * a) @ b.T
     squares += np.einsum("nd,nd->n", a, a)[:, None]
     squares += np.einsum("nd,nd->n", b, b)
     return np.maximum(squares, 0, out=squares)

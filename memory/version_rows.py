@@ -27,6 +27,12 @@ _RECALLED = (
     )
     .where(_adoptions.run_id == bindparam("run"))
 )
+_HOLDERS = select(_versions.principle).where(
+    _versions.rule_key == bindparam("rule"), _versions.space_name == bindparam("space")
+)
+_LAST_PRINCIPLE = select(func.max(_versions.principle))
+_LAST_VERSION = select(func.max(_versions.version)).where(_versions.principle == bindparam("of"))
+_ADD = insert(schema.versions)
 SELECT: Select[Any] = select(*(column for column in _versions if column.name not in _HIDDEN))
 
 
@@ -92,10 +98,8 @@ def current_of_all(
 
 def holders(connection: Connection, rule: Rule, space_name: str) -> list[int]:
     """Returns the principles that hold, or ever held, this rule in this space."""
-    query = select(_versions.principle).where(
-        _versions.rule_key == rule.key, _versions.space_name == space_name
-    )
-    return sorted(set(connection.scalars(query)))
+    given = {"rule": rule.key, "space": space_name}
+    return sorted(set(connection.scalars(_HOLDERS, given)))
 
 
 def write_version(
@@ -103,20 +107,17 @@ def write_version(
 ) -> PrincipleVersion:
     """Writes the next version of a principle, or the first of a new one, with its vector."""
     if principle is None:
-        principle = (connection.scalar(select(func.max(_versions.principle))) or 0) + 1
-    last = select(func.max(_versions.version)).where(_versions.principle == principle)
+        principle = (connection.scalar(_LAST_PRINCIPLE) or 0) + 1
     version = PrincipleVersion(
         principle=principle,
-        version=(connection.scalar(last) or 0) + 1,
+        version=(connection.scalar(_LAST_VERSION, {"of": principle}) or 0) + 1,
         created=schema.now(),
         **fields,
     )
     row = {name: getattr(version, name) for name in PrincipleVersion.__dataclass_fields__}
     row["rule"] = version.rule.model_dump(mode="json", exclude_none=True)
     row["parents"] = list(version.parents)
-    connection.execute(
-        insert(schema.versions).values(**row, rule_key=version.rule.key, edit_key=edit_key)
-    )
+    connection.execute(_ADD, {**row, "rule_key": version.rule.key, "edit_key": edit_key})
     _write_vector(connection, version)
     return version
 
