@@ -13,13 +13,13 @@ import json
 import statistics
 import time
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
 from typing import Any
 
 from vitruvius.errors import ConfigError
-from vitruvius.evals.arena import analyst_search
-from vitruvius.evals.oracle import Oracle, Spent, Truth
+from vitruvius.evals.arena import Arena
+from vitruvius.evals.oracle import Oracle, Truth
 from vitruvius.evals.searches import run_search
+from vitruvius.spaces.region import Region
 from vitruvius.spaces.registry import load_space
 from vitruvius.tasks.registry import load_task
 from vitruvius.tasks.table import TabularTask
@@ -40,8 +40,9 @@ def measure(table: str, metric: str, queries: int, seeds: Sequence[int]) -> dict
     truth = Truth.of(space, task)
 
     def bare(seed: int) -> None:
-        with suppress(Spent):
-            analyst_search(space, Oracle(truth, queries), seed)
+        arena = Arena(space, task, Oracle(truth, queries), seed, Region(space))
+        for _ in range(queries):
+            arena.step()
 
     def whole(seed: int) -> None:
         run_search(space, task, queries=queries, seed=seed)

@@ -51,6 +51,8 @@ def _plan(session: Session) -> list[dict[str, Any]]:
 def _room(session: Session) -> float:
     """Returns how many trainings fit what is left of trials and wall time."""
     budget, spent = session.run.budget, session.spent()
+    if session.recorded is not None and session.recorded.confirmations is not None:
+        return session.recorded.confirmations
     room = math.inf if budget.trials is None else float(budget.trials - spent.trials)
     if budget.wall_s is not None:
         costs = [t.train_s for t in session.digest().search if t.train_s and not t.reused]

@@ -6,7 +6,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,6 +17,7 @@ from vitruvius.agents.view import PrincipleView, RunView
 from vitruvius.events import Event, EventKind, Listener
 from vitruvius.graphs import schedule
 from vitruvius.graphs.digest import Digest
+from vitruvius.graphs.replaying import Recorded
 from vitruvius.memory.calibration import calibrate
 from vitruvius.memory.effects import noise_floor
 from vitruvius.memory.index import PrincipleIndex
@@ -33,7 +34,7 @@ from vitruvius.memory.records import (
     Trial,
 )
 from vitruvius.memory.regions import region_of
-from vitruvius.memory.sources import Source
+from vitruvius.memory.sources import MEMORY, Source
 from vitruvius.spaces.region import Region
 from vitruvius.spaces.space import SearchSpace
 from vitruvius.tasks.task import Task
@@ -54,6 +55,7 @@ class Policy:
     reflect_every: int = 8
     cut_loss: float = 0.05
     trust_to_cut: float = 0.5
+    principles_from: Sequence[str] = (MEMORY,)
 
 
 @dataclass(kw_only=True)
@@ -75,6 +77,7 @@ class Session:
     shows_proxies: bool  # whether the architect reads how the proxies are calibrated
     asks: bool  # whether costly decisions wait for an answer
     listener: Listener
+    recorded: Recorded | None = None  # what this run replays
     sources: Sequence[Source] = ()  # other runs whose trials may guide this one
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     _open: Decision | None = None  # as read last; only this process writes decisions of its run
@@ -158,7 +161,12 @@ class Session:
 
     def search_left(self, spent: Spent) -> float:
         """Returns how many more trials the search may open."""
-        return schedule.search_trials_left(self.run.budget, spent, self.task.is_noisy)
+        budget = self.run.budget
+        if self.recorded is not None and self.recorded.search_steps is not None:
+            if self.steps() >= self.recorded.search_steps:
+                return 0
+            budget = replace(budget, wall_s=None)  # where the clock stopped it then, is known
+        return schedule.search_trials_left(budget, spent, self.task.is_noisy)
 
     def is_exhausted(self) -> bool:
         """Returns whether every member of a listed space has been tried."""
@@ -179,6 +187,8 @@ class Session:
             since_best=digest.since_best,
             has_open_decision=course.has_open_decision,
             is_search_over=self.search_left(self.spent()) < 1 or self.is_exhausted(),
+            has_loan=course.verified_closed < schedule.LOAN
+            and any(cut.in_force and cut.provisional for cut in self.ledger.cuts(self.run.id)),
         )
 
     def view(self, step: int, purpose: str, k: int, spent: Spent) -> RunView:

@@ -29,7 +29,7 @@ class Hyper:
     noise: float
 
 
-def fit_hyper(space: Coordinates, points: FloatArray, scores: FloatArray) -> Hyper:
+def fit_hyper(space: Coordinates, points: FloatArray, scores: FloatArray, basis: FloatArray | None = None, share: float = 1.0) -> Hyper:
     """Returns the hyperparameters of highest posterior on a coordinate search.
 
     Deterministic. The signal's variance is integrated out.
@@ -40,6 +40,7 @@ def fit_hyper(space: Coordinates, points: FloatArray, scores: FloatArray) -> Hyp
         scores: targets [N], prior mean subtracted.
     """
     centre = _prior_centre(space)
+    extra = basis @ basis.T if basis is not None and basis.size else None
     squares = [square_distances(points[:, g], points[:, g]) for g in space.groups]
     matrix, part = np.empty_like(squares[0]), np.empty_like(squares[0])  # used by every try
 
@@ -49,10 +50,12 @@ def fit_hyper(space: Coordinates, points: FloatArray, scores: FloatArray) -> Hyp
         for weight, square in zip(weights[1:], squares[1:], strict=True):
             np.subtract(matrix, np.multiply(square, weight, out=part), out=matrix)
         np.exp(matrix, out=matrix)
+        if extra is not None:
+            np.add(matrix, extra, out=matrix)
         matrix.ravel()[:: len(matrix) + 1] += noise + JITTER
         factor = lower_factor(matrix)
         whitened = solve_lower(factor, scores)
-        fit = 0.5 * (len(scores) + 1) * math.log(1 + whitened @ whitened)
+        fit = 0.5 * (len(scores) + 1) * math.log(share + whitened @ whitened)
         prior = sum(((v - c) / LOG_WEIGHT_SD) ** 2 for v, c in zip(values, centre, strict=False))
         prior += ((values[-1] - LOG_NOISE) / LOG_NOISE_SD) ** 2
         return fit + float(np.log(factor.diagonal()).sum()) + 0.5 * prior
@@ -75,10 +78,10 @@ def _prior_centre(space: Coordinates) -> tuple[float, ...]:
 
 
 @lru_cache(maxsize=64)
-def remembered_hyper(space: Coordinates, points: bytes, scores: bytes) -> Hyper:
+def remembered_hyper(space: Coordinates, points: bytes, scores: bytes, basis: bytes = b"", share: float = 1.0) -> Hyper:
     """Returns `fit_hyper`, kept for the last few data sets; the decision before had the same."""
     left: FloatArray = np.frombuffer(scores)
-    return fit_hyper(space, np.frombuffer(points).reshape(len(left), -1), left)
+    return fit_hyper(space, np.frombuffer(points).reshape(len(left), len(space.columns)), left, np.frombuffer(basis).reshape(len(left), -1) if basis else None, share)
 
 
 def kernel(a: FloatArray, b: FloatArray) -> FloatArray:

@@ -167,7 +167,8 @@ def test_all_values_are_those_of_the_canonical_members(parquet) -> None:
     for member in list(everything)[::500]:
         row = task.lookup(member, FULL, 0)
         assert everything[member] == (row.value, row.test)
-    hits = sum(valid >= task.top_threshold() for valid, _ in everything.values())
+    threshold = task.top_threshold()
+    hits = sum(valid >= threshold for valid, _ in everything.values())
     assert 5 <= hits <= 25
 
 
@@ -176,6 +177,20 @@ def test_all_values_are_those_of_the_canonical_members(parquet) -> None:
 )
 def test_each_option_changes_the_id(parquet, option: str) -> None:
     assert load(f"table:{parquet},{option}").id != load(f"table:{parquet}").id
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ("metric=c11", "must be one of c10, c100, in16"),
+        ("epochs=100", "must be one of 200, 12"),
+        ("noise=yes", "must be one of true, false"),
+        ("split=test", "has no option 'split'"),
+    ],
+)
+def test_wrong_options_are_refused_in_one_sentence(parquet, option: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        load(f"table:{parquet},{option}")
 
 
 def test_constraints_are_kept_and_told(parquet) -> None:
