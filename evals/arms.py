@@ -45,7 +45,7 @@ class Given:
 
 @dataclass(frozen=True, kw_only=True)
 class Arm:
-    """A way to search. `hears` says that sources change what it does; else it is run without."""
+    """A way to search. `hears` says that sources and cuts change it; else it is run without."""
 
     name: str
     about: str

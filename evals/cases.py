@@ -6,6 +6,7 @@ and the sources of one seed: they are separate objects, made from separate table
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
@@ -30,17 +31,20 @@ Twist = Literal["inverted", "shuffled", "top_reversed"]
 
 @dataclass(frozen=True, kw_only=True)
 class TableSpec:
-    """A task of a table: `space` and the reference without the folder of the data."""
+    """A task of a table: the space and the reference, `{data}` for the folder of the data."""
 
     space: str
     file: str
-    options: str  # metric=c10,noise=true; {data} stands for the folder of the data
+    options: str  # metric=c10,noise=true
+    label: str = ""  # instead of the options, in names
 
     @property
     def name(self) -> str:
         """The task's name, with whatever else is set: `c10`, `c10 noise=true`."""
+        if self.label:
+            return self.label
         words = self.options.removeprefix("metric=").replace("{data}/", "").replace(",", " ")
-        return words.replace("000000 ", " M ").replace("000000", " M")
+        return re.sub(r"000000\b", "M", words)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,8 +98,8 @@ class Case:
         return f"{self.name}, {self.queries} queries" + (" at most" if self.stop_at_hit else "")
 
     def blind(self) -> Case:
-        """Returns the case of an arm that does not listen to sources: run once for many cases."""
-        return replace(self, sources=(), stop_at_hit=False)
+        """Returns the case of an arm that listens to nothing told: it is run once for many."""
+        return replace(self, sources=(), wrong_cuts=False, stop_at_hit=False)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -132,7 +136,7 @@ def load_table(spec: TableSpec, data: Path) -> tuple[SearchSpace, TabularTask]:
     task = load_task(ref)
     if not isinstance(task, TabularTask):
         raise ConfigError(f"expected a table with known best rows, got {task.ref!r}")
-    return load_space(spec.space), task
+    return load_space(spec.space.replace("{data}", str(data))), task
 
 
 @lru_cache(maxsize=16)

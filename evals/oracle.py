@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
@@ -128,6 +129,7 @@ class Oracle:
     stop_at_hit: bool = False
     answers: list[Answer] = field(default_factory=list)
     _known: dict[tuple[Architecture, int, bool], float] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def asked(self) -> dict[Architecture, float]:
@@ -151,9 +153,10 @@ class Oracle:
         key = (architecture, self.seed if seed is None else seed, is_full)
         if not self.truth.task.is_noisy:
             key = (architecture, 0, is_full)
-        if key not in self._known:
-            self._pay(*key)
-        return self._known[key]
+        with self._lock:  # a batch is looked up in threads
+            if key not in self._known:
+                self._pay(*key)
+            return self._known[key]
 
     def _pay(self, architecture: Architecture, seed: int, is_full: bool) -> None:
         cost = 1.0 if is_full else self.truth.cheap_cost

@@ -18,6 +18,15 @@ TRANSNAS = ("class_scene", "class_object", "room_layout", "jigsaw", "autoencoder
 # Another data set of the benchmark as the source: what LAPT takes, and for its source the easiest.
 PAIRS = (("in16", "c10"), ("in16", "c100"), ("c10", "in16"))
 
+PARTS_OUT = (
+    "no principles",
+    "frozen principles",
+    "unverified",
+    "no exploration",
+    "no cuts",
+    "no costs",
+    "frequency theorist",
+)
 BLIND = ("cold", "random", "evolution", "local", "tpe", "gp-ei", "flops")
 CONTROLS = (
     "majority",
@@ -125,6 +134,18 @@ def _misleading() -> Protocol:
     )
 
 
+def _wrong_cuts() -> Protocol:
+    return Protocol(
+        name="wrong_cuts",
+        about="a first cut that removes every one of the best 0.1 %; three kinds by seed",
+        cases=tuple(
+            Case(target=nb201(metric), queries=QUERIES, wrong_cuts=True, stop_at_hit=True)
+            for metric in NB201
+        ),
+        arms=("wrong start", "cold"),
+    )
+
+
 def _several() -> Protocol:
     cases = []
     for target in NB201:
@@ -218,14 +239,32 @@ def _constraints() -> Protocol:
     )
 
 
+def _ablations() -> Protocol:
+    """The parts, one out at a time: cold, on a good and on a bad source, after a wrong cut."""
+    hardest = ("c10", "in16")
+    told = [
+        _told(hardest, "random", 50),
+        _told(hardest, "random", 200, twist="inverted"),
+        Case(target=nb201("in16"), queries=QUERIES, wrong_cuts=True, stop_at_hit=True),
+    ]
+    cold = [Case(target=nb201(metric), queries=QUERIES) for metric in NB201]
+    return Protocol(
+        name="ablations",
+        about="the agent with one part out, at equal budget; ratios are to the whole",
+        cases=(*cold, *told),
+        arms=("whole", *PARTS_OUT),
+        seeds=50,
+        control="whole",
+    )
+
+
 def all_protocols() -> dict[str, Protocol]:
     """Returns the protocols by name, in the order of the page."""
-    made = (
-        _cold(), _lapt_nb201(), _lapt_transnas(), _strong_source(), _source_sizes(),
-        _best_only(), _misleading(), _several(), _transnas_pairs(), _between_spaces(),
-        _constraints(),
+    makers = (
+        _cold, _lapt_nb201, _lapt_transnas, _strong_source, _source_sizes, _best_only, _misleading,
+        _wrong_cuts, _several, _transnas_pairs, _between_spaces, _constraints, _ablations,
     )  # fmt: skip
-    return {protocol.name: protocol for protocol in made}
+    return {protocol.name: protocol for protocol in (make() for make in makers)}
 
 
 def find_protocols(names: list[str]) -> list[Protocol]:
