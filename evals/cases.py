@@ -16,6 +16,7 @@ import numpy as np
 
 from vitruvius.errors import ConfigError
 from vitruvius.evals import sources
+from vitruvius.evals.disguise import Disguise, disguised_truth
 from vitruvius.evals.oracle import Truth
 from vitruvius.evals.wrong_cuts import wrong_rule
 from vitruvius.memory.sources import Source
@@ -80,7 +81,10 @@ class Case:
     variant: Literal["", "inverted", "half"] = ""  # of the target
     wrong_cuts: bool = False
     stop_at_hit: bool = False  # for measures that end with the hit: what follows costs time only
-    disguise: Literal["", "renamed", "hidden"] = ""  # of the space's labels
+    disguise: Disguise = ""  # of the space's labels
+    trade_off: str = ""  # a cost that is to be low too: hypervolume is measured
+    cheap_epochs: int | None = None  # a short training that may be bought too
+    is_cheap_shuffled: bool = False
 
     @property
     def name(self) -> str:
@@ -89,6 +93,9 @@ class Case:
         target += [self.variant] if self.variant else []
         target += [f"labels {self.disguise}"] if self.disguise else []
         target += ["wrong cut"] if self.wrong_cuts else []
+        if self.cheap_epochs is not None:
+            shuffled = " shuffled" if self.is_cheap_shuffled else ""
+            target.append(f"{self.cheap_epochs} epochs{shuffled} too")
         told = " and ".join(source.name for source in self.sources)
         return f"{', '.join(target)}" + (f" from {told}" if told else "")
 
@@ -155,7 +162,22 @@ def _half(spec: TableSpec, data: Path, seed: int) -> Truth:
     return truth_of(spec, data).halved(seed)
 
 
+@lru_cache(maxsize=4)
+def _cheap(spec: TableSpec, data: Path, epochs: int, is_shuffled: bool) -> Truth:
+    truth = truth_of(spec, data)
+    return truth.with_cheap(epochs, np.random.default_rng(0) if is_shuffled else None)
+
+
+@lru_cache(maxsize=4)
+def _disguised(spec: TableSpec, data: Path, disguise: Disguise) -> Truth:
+    return disguised_truth(truth_of(spec, data), disguise)
+
+
 def _varied(case: Case, data: Path, seed: int) -> Truth:
+    if case.disguise:
+        return _disguised(case.target, data, case.disguise)
+    if case.cheap_epochs is not None:
+        return _cheap(case.target, data, case.cheap_epochs, case.is_cheap_shuffled)
     if case.variant == "inverted":
         return _inverted(case.target, data)
     if case.variant == "half":

@@ -12,6 +12,7 @@ import numpy as np
 
 from vitruvius.evals.arms import Arm, Given, find_arm
 from vitruvius.evals.cases import Built, Case, SourceSpec, build
+from vitruvius.evals.hypervolume import found_share
 from vitruvius.evals.oracle import Oracle, Spent
 from vitruvius.evals.outcomes import Outcome, hit_of, steps_of, trace_of
 from vitruvius.memory.sources import Source
@@ -48,6 +49,7 @@ def run_job(job: Job) -> Outcome:
     built = build(job.case, job.data, job.seed)
     wall, cpu = time.perf_counter(), time.process_time()
     oracle = search(job, built)
+    trade_off = job.case.trade_off
     return Outcome(
         arm=job.arm,
         case=job.case.key,
@@ -61,6 +63,7 @@ def run_job(job: Job) -> Outcome:
         trace=trace_of(oracle),
         cpu_s=round(time.process_time() - cpu, 4),
         wall_s=round(time.perf_counter() - wall, 4),
+        extra={"hypervolume": found_share(oracle, trade_off)} if trade_off else {},
     )
 
 
