@@ -92,7 +92,11 @@ class DisguisedSpace(SlotSpace):
 
     @cached_property
     def features(self) -> tuple[Feature, ...]:
-        """The space's own features under numbers; of hidden ones the slots' alone."""
+        """The space's own features; those of slots under the other labels.
+
+        What is named after traits and structure keeps its name, as these are kept. Of a hidden
+        space, the features of its slots alone.
+        """
         if self.is_hidden:
             return super().features
         places = {slot.name: f"place_{number}" for number, slot in enumerate(self.inner.slots)}
@@ -103,9 +107,9 @@ class DisguisedSpace(SlotSpace):
         }
         return tuple(
             Feature(
-                name=f"feature_{number}",
+                name=f"place_feature_{number}" if feature.slot else feature.name,
                 kind=feature.kind,
-                description="",
+                description="" if feature.slot else feature.description,
                 slot=places.get(feature.slot or ""),
                 choice=parts.get((feature.slot or "", feature.choice or "")),
             )

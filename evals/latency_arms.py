@@ -77,7 +77,7 @@ def nsga2_order(points: FloatArray) -> list[int]:
         here = points[left]
         no_worse = (here[:, None] <= here[None]).all(axis=2)
         better = (here[:, None] < here[None]).any(axis=2)
-        beaten: list[bool] = (no_worse & better).any(axis=0).tolist()
+        beaten = np.asarray((no_worse & better).any(axis=0))
         front = [place for place, is_beaten in zip(left, beaten, strict=True) if not is_beaten]
         left = [place for place, is_beaten in zip(left, beaten, strict=True) if is_beaten]
         crowding = _crowding(points[front])
@@ -97,34 +97,63 @@ def _crowding(points: FloatArray) -> FloatArray:
 
 
 def gp_trade_off(given: Given) -> None:
-    """Expected improvement of random weighings of value and latency (after Knowles 2006, ParEGO).
+    """Expected hypervolume improvement; the value has the plain process, the latency is known.
 
-    The value has the plain process; the latency is known.
+    Values below the median seen count as the median: broken architectures say nothing here.
     """
     rng, raw = given.rng(), raw_of(given.space)
-    latency = np.array([latency_of(given, a) for a in raw.architectures])
-    finite = np.isfinite(latency)
-    costs = (latency - latency[finite].mean()) / latency[finite].std()
+    costs = np.array([latency_of(given, a) for a in raw.architectures])
+    places: dict[Architecture, list[int]] = {a: [] for a in raw.architectures}
+    for place, architecture in enumerate(raw.architectures):
+        places[architecture].append(place)
     far: NDArray[np.float32] = np.empty((0, len(raw)), dtype=np.float32)
     asked: list[int] = []
     values: list[float] = []
-    gain = np.where(finite, rng.random(len(raw)), -np.inf)
-    while np.isfinite(gain).any():
-        row = int(np.argmax(gain))
-        twins = [i for i, a in enumerate(raw.architectures) if a == raw.architectures[row]]
-        finite[twins] = False
+    closed = ~np.isfinite(costs)
+    most = float(costs[~closed].max())
+    gain = rng.random(len(raw))
+    while not closed.all():
+        row = int(np.argmax(np.where(closed, -np.inf, gain)))
+        closed[places[raw.architectures[row]]] = True
         asked.append(row)
         values.append(given.oracle.ask(raw.architectures[row]))
         far = np.vstack([far, distances(raw.choices[[row]], raw.choices)])
-        gain[twins] = -np.inf
         if len(asked) >= FIRST_DRAWS:
-            scores = (np.array(values) - np.mean(values)) / (np.std(values) + 1e-9)
+            seen = np.maximum(values, np.median(values))
+            scores = (seen - seen.mean()) / (seen.std() + 1e-9)
             mean, deviation = posterior(far[:, asked], far, scores)
-            weight = rng.random()
-            best = float((weight * scores - (1 - weight) * costs[asked]).max())
-            weighed = weight * mean - (1 - weight) * np.where(finite, costs, 0.0)
-            gain = expected_improvement(weighed, weight * deviation, best)
-            gain[~finite] = -np.inf
+            gain = hypervolume_gain(scores, costs[asked], mean, deviation, costs, most)
+
+
+def hypervolume_gain(
+    scores: FloatArray,
+    paid: FloatArray,
+    mean: FloatArray,
+    deviation: FloatArray,
+    costs: FloatArray,
+    most: float,
+) -> FloatArray:
+    """Returns the expected growth of the area that is dominated, for candidates of known cost.
+
+    The front is a staircase: over each of its steps the growth is an expected improvement.
+
+    Args:
+        scores: of what was tried [N].
+        paid: costs of what was tried [N].
+        mean: of the candidates [M].
+        deviation: of the candidates [M].
+        costs: of the candidates [M].
+        most: where the area ends.
+    """
+    level, left = float(scores.min()), -np.inf
+    found = np.zeros(len(mean))
+    order = np.argsort(paid, kind="stable")
+    for right, score in [*zip(paid[order], scores[order], strict=True), (most, np.inf)]:
+        if score > level:
+            width = np.clip(right - np.maximum(costs, left), 0.0, None)
+            found += width * expected_improvement(mean, deviation, level)
+            level, left = float(score), float(right)
+    return found
 
 
 ARMS = (
@@ -136,7 +165,7 @@ ARMS = (
     Arm(name="nsga2", about="NSGA-II by mutation", run=nsga2),
     Arm(
         name="gp trade-off",
-        about="gp-ei on random weighings of value and latency",
+        about="expected hypervolume improvement under the process of gp-ei",
         run=gp_trade_off,
     ),
 )
