@@ -198,6 +198,17 @@ class Decision:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Course:
+    """Where the loop of a run stands, by its journal and its decisions."""
+
+    reflections: int
+    verifications: int
+    verified_closed: int  # closed search trials at the last verification, 0 before the first
+    idle: int  # of the latest decisions, those since then that were no training
+    has_open_decision: bool
+
+
+@dataclass(frozen=True, kw_only=True)
 class PrincipleVersion:
     """One immutable version of a principle. `name` is `P7.3`."""
 
@@ -294,7 +305,10 @@ class CutRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class ModelCall:
-    """One call of a language model, whole: what was sent, what came, what it cost."""
+    """One call of a language model, whole: what was sent, what came, what it cost.
+
+    `answer` holds the parts of the reply that a replay needs; see `agents.replay`.
+    """
 
     chair: Literal["architect", "theorist", "probe"]
     step: int
@@ -307,6 +321,7 @@ class ModelCall:
     dollars: float
     wall_s: float
     error: str | None = None
+    answer: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

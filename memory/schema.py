@@ -257,6 +257,7 @@ calls = Table(
     Column("dollars", Float, nullable=False),
     Column("wall_s", Float, nullable=False),
     Column("error", Text),
+    Column("answer", JSON(none_as_null=True)),
     # covers the account's sums, so that they never read prompts
     Index("ix_calls_account", "run_id", "tokens_in", "tokens_out", "dollars"),
 )

@@ -187,6 +187,26 @@ def _stored_report(path: Path, run_id: str) -> str:
         ) from None
 
 
+def recording(
+    run_id: Annotated[str, typer.Argument(metavar="RUN", help="A run, like 261122-4f1a.")],
+    file: Annotated[Path, typer.Argument(help="File to write; it must not be there yet.")],
+    home: Home = None,
+) -> None:
+    """Write what anyone needs to replay a run without its model: one file, prompts and replies.
+
+    It also holds the results and principles of the runs before it, but no key.
+
+    Examples:
+      vitruvius recording 261122-4f1a paid.db
+
+      vitruvius run --replay paid.db
+    """
+    from vitruvius.replay import export_recording
+
+    export_recording(run_id, home_of(home), file)
+    print(f"wrote {file}; check it with `vitruvius run --replay {file}`")
+
+
 def export(
     run_id: Annotated[str, typer.Argument(metavar="RUN", help="A run, like 261122-4f1a.")],
     folder: Annotated[Path, typer.Argument(help="Folder to write into; made if it is not there.")],
