@@ -108,7 +108,12 @@ def verify_principles(session: Session) -> None:
     )
     ledger.add_evidence(evidence)
     session.has_new_principles()
-    ledger.mark(run_id, "verified", number, {"closed": len(trials), "step": session.steps()})
+    found = {
+        "closed": len(trials),
+        "step": session.steps(),
+        "since_best": session.digest().since_best,
+    }
+    ledger.mark(run_id, "verified", number, found)
     for row in evidence:
         before = next(v for v in views if v.version.name == f"P{row.principle}.{row.version}")
         if before.standing != row.standing:

@@ -15,6 +15,7 @@ INITIAL_DRAWS = 4
 MAX_IDLE = 6  # decisions without a training before a reflection
 MAX_REPEATS = 5
 STALL = 12  # results without a better one
+LOAN = 8  # results for which a provisional cut stands on the word of other runs alone
 SEEDS_EACH = 3  # fresh seeds of a finalist where the budget names neither trials nor time
 MOST_CONFIRMED = 30  # ten seeds each tell finalists apart; more is better spent on the search
 
@@ -30,6 +31,7 @@ class Progress:
     since_best: int  # results since the best one
     has_open_decision: bool
     is_search_over: bool
+    has_loan: bool  # a provisional cut is in force
 
 
 def next_node(
@@ -43,9 +45,10 @@ def next_node(
     new = progress.closed - progress.reflected_at
     if progress.is_search_over:
         return "reflect" if new > 0 else "confirm"
+    loan_over = progress.has_loan and progress.reflected_at < LOAN <= progress.closed
     stalled_at = progress.closed - progress.since_best + STALL
     stalled = progress.reflected_at < stalled_at <= progress.closed and 2 * new >= reflect_every
-    if new >= reflect_every or stalled or progress.idle >= MAX_IDLE:
+    if new >= reflect_every or stalled or loan_over or progress.idle >= MAX_IDLE:
         return "reflect"
     return "architect"
 
@@ -75,7 +78,13 @@ def search_trials_left(budget: Budget, spent: Spent, is_noisy: bool) -> float:
 
 
 def forced_origins(
-    origins: Mapping[Origin, int], *, explore: float, control: float, repeats_due: int, room: int
+    origins: Mapping[Origin, int],
+    *,
+    explore: float,
+    control: float,
+    repeats_due: int,
+    room: int,
+    guided: bool = False,
 ) -> list[Origin]:
     """Returns the trials that the next decision must hold whatever the architect wants.
 
@@ -83,6 +92,14 @@ def forced_origins(
     has fallen below `explore`, a control whenever its own has, and the repeats that are due.
     """
     n_uniform, n_control = origins.get(Origin.EXPLORE, 0), origins.get(Origin.CONTROL, 0)
+    if guided:
+        total = sum(origins.values()) + room
+        owed = max(0, int(explore * total) - n_uniform)
+        return (
+            [Origin.CONTROL] * _owed(n_control, control * total)
+            + [Origin.EXPLORE] * owed
+            + [Origin.REPEAT] * repeats_due
+        )[:room]
     if n_uniform < INITIAL_DRAWS:
         return [Origin.EXPLORE] * min(room, INITIAL_DRAWS - n_uniform)
     total = sum(origins.values()) + room

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -80,6 +80,7 @@ class Session:
     recorded: Recorded | None = None  # what this run replays
     sources: Sequence[Source] = ()  # other runs whose trials may guide this one
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    _open: Decision | None = None  # as read last; only this process writes decisions of its run
     _digest: Digest | None = None
     _is_digest_old: bool = True
     _principles: list[PrincipleView] | None = None
@@ -133,6 +134,23 @@ class Session:
         """Returns the space less the cuts in force."""
         return region_of(self.space, self.ledger.cuts(self.run.id))
 
+    def open_decision(self) -> Decision | None:
+        """Returns the decision that waits to be carried out, from the ledger at first."""
+        if self._open is None:
+            self._open = self.ledger.open_decision(self.run.id)
+        return self._open
+
+    def accept(self, step: int, author: str, call: Mapping[str, Any]) -> Decision:
+        """Stores a decision that is to be carried out next, and returns it."""
+        status = DecisionStatus.ACCEPTED
+        self._open = self.ledger.add_decision(self.run.id, step, author, call, status)
+        return self._open
+
+    def close_decision(self, decision: Decision, status: DecisionStatus, outcome: str) -> None:
+        """Records what became of the open decision."""
+        self.ledger.close_decision(decision.id, status, outcome)
+        self._open = None
+
     def steps(self) -> int:
         """Returns how many decisions were accepted so far: the number of the next step."""
         return self.ledger.accepted_decisions(self.run.id)
@@ -159,26 +177,18 @@ class Session:
 
     def progress(self) -> schedule.Progress:
         """Returns where the run stands, from its rows alone."""
-        ledger, run_id = self.ledger, self.run.id
         digest = self.digest()
-        verified = ledger.marks(run_id, "verified", last=1)
-        step = int(verified[-1].data["step"]) if verified else -1
-        idle = [
-            decision
-            for decision in ledger.decisions(run_id, last=schedule.MAX_IDLE)
-            if decision.status == DecisionStatus.CARRIED_OUT
-            and decision.step >= step
-            and decision.call.get("tool") != "train"
-        ]
+        course = self.ledger.course(self.run.id, schedule.MAX_IDLE)
         return schedule.Progress(
             closed=len(digest.search),
-            reflected_at=int(verified[-1].data["closed"]) if verified else 0,
-            verify_due=ledger.count_marks(run_id, "reflected")
-            > ledger.count_marks(run_id, "verified"),
-            idle=len(idle),
+            reflected_at=course.verified_closed,
+            verify_due=course.reflections > course.verifications,
+            idle=course.idle,
             since_best=digest.since_best,
-            has_open_decision=ledger.open_decision(run_id) is not None,
+            has_open_decision=course.has_open_decision,
             is_search_over=self.search_left(self.spent()) < 1 or self.is_exhausted(),
+            has_loan=course.verified_closed < schedule.LOAN
+            and any(cut.in_force and cut.provisional for cut in self.ledger.cuts(self.run.id)),
         )
 
     def view(self, step: int, purpose: str, k: int, spent: Spent) -> RunView:

@@ -130,6 +130,20 @@ def licenses_cut(evidence: Evidence, limit: float = 0.05) -> bool:
     return evidence.standing == Standing.SUPPORTED and evidence.top_loss_high < limit
 
 
+def lift(evidence: Evidence) -> float:
+    """Returns how far the run's trials have moved the odds that the best satisfy the rule.
+
+    1: the model expects them there as often as the space's own sampler would put them there.
+
+    Args:
+        evidence: of the rule.
+    """
+    if evidence.kept in (0.0, 1.0):
+        return 1.0
+    odds = (1 - evidence.top_loss) / max(evidence.top_loss, 1e-6)
+    return odds * (1 - evidence.kept) / evidence.kept
+
+
 def _look(before: Evidence | None, up_to: int) -> int:
     if before is None:
         return 1

@@ -17,7 +17,7 @@ from vitruvius.errors import ConfigError, ToolError
 from vitruvius.memory.ranking import MAX_TRIALS, N_BEST, quality
 from vitruvius.memory.records import GivenRow, ResultStatus, Trial
 from vitruvius.spaces.space import Architecture, SearchSpace, distinct
-from vitruvius.tasks.table import Tabular
+from vitruvius.tasks.table import Tabular, broken_limit
 from vitruvius.tasks.task import Metric, Task
 
 N_RANDOM = MAX_TRIALS - N_BEST
@@ -116,7 +116,7 @@ def _row(task: Tabular, architecture: Architecture, seed: int) -> GivenRow | Non
         return None
     if not math.isfinite(row.value):
         return None
-    if task.constraints.violation(params=row.params, flops=row.flops):
+    if broken_limit(task, architecture, row):
         return None
     return GivenRow(
         architecture=architecture,

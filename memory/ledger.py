@@ -10,10 +10,8 @@ from vitruvius.memory.database import Database
 from vitruvius.memory.exchange import ExchangeRows
 from vitruvius.memory.ledger_carried import CarriedRows
 from vitruvius.memory.ledger_cuts import CutRows
-from vitruvius.memory.ledger_evidence import EvidenceRows
 from vitruvius.memory.ledger_given import GivenRows
 from vitruvius.memory.ledger_results import ResultRows
-from vitruvius.memory.ledger_runs import RunRows
 from vitruvius.memory.ledger_steps import StepRows
 from vitruvius.memory.ledger_trials import TrialRows
 from vitruvius.memory.opening import create_tables, prepare_file
@@ -21,17 +19,7 @@ from vitruvius.memory.opening import create_tables, prepare_file
 FILE = "ledger.db"
 
 
-class Ledger(
-    RunRows,
-    TrialRows,
-    GivenRows,
-    ResultRows,
-    StepRows,
-    CutRows,
-    CarriedRows,
-    ExchangeRows,
-    EvidenceRows,
-):
+class Ledger(ExchangeRows, TrialRows, GivenRows, ResultRows, StepRows, CutRows, CarriedRows):
     """Facts in SQL. Synchronous, and safe to call from many threads and processes.
 
     Every write is one short transaction: when a method returns, what it wrote is kept; when it

@@ -49,32 +49,23 @@ class RunRows(LedgerPart):
         metric: Mapping[str, str] | None = None,
     ) -> Run:
         """Returns a new pending run. Keys among the settings are blanked out."""
-        created = schema.now()
         with self._database.write() as connection:
-            run_id = _free_id(connection, f"{created:%y%m%d}")
-            connection.execute(
-                insert(schema.runs).values(
-                    id=run_id,
-                    status=RunStatus.PENDING,
-                    created=created,
-                    space_ref=space_ref,
-                    space_id=space_id,
-                    space_name=space_name,
-                    task_ref=task_ref,
-                    task_id=task_id,
-                    task_name=task_name,
-                    seed=seed,
-                    budget=asdict(budget),
-                    settings=redact_settings(settings, self._secrets),
-                    sources=dict(sources),
-                    parent=parent,
-                    stop_requested=False,
-                    wall_s=0.0,
-                    kind=kind,
-                    metric=None if metric is None else dict(metric),
-                )
+            return insert_run(
+                connection,
+                space_ref=space_ref,
+                space_id=space_id,
+                space_name=space_name,
+                task_ref=task_ref,
+                task_id=task_id,
+                task_name=task_name,
+                seed=seed,
+                budget=budget,
+                settings=redact_settings(settings, self._secrets),
+                sources=dict(sources),
+                parent=parent,
+                kind=kind,
+                metric=None if metric is None else dict(metric),
             )
-            return _run(connection.execute(_of(run_id)).one())
 
     def run(self, run_id: str) -> Run:
         """Returns a run.
@@ -176,6 +167,27 @@ class RunRows(LedgerPart):
             found = connection.execute(query).rowcount
         if not found:
             self.run(run_id)
+
+
+def insert_run(
+    connection: Connection, *, budget: Budget, status: RunStatus = RunStatus.PENDING, **fields: Any
+) -> Run:
+    """Writes a run under a free id and returns it; `fields` are the row's other columns."""
+    created = schema.now()
+    run_id = _free_id(connection, f"{created:%y%m%d}")
+    connection.execute(
+        insert(schema.runs).values(
+            id=run_id,
+            status=status,
+            created=created,
+            finished=created if status == RunStatus.DONE else None,
+            budget=asdict(budget),
+            stop_requested=False,
+            wall_s=0.0,
+            **fields,
+        )
+    )
+    return _run(connection.execute(_of(run_id)).one())
 
 
 def _of(run_id: str) -> Select[Any]:

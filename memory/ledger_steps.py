@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import (
     BindParameter,
     Row,
+    ScalarSelect,
     Select,
     bindparam,
     func,
@@ -24,6 +25,7 @@ from vitruvius.memory import schema
 from vitruvius.memory.ledger_part import LedgerPart
 from vitruvius.memory.records import (
     BREAKS_A_TRIAL,
+    Course,
     Decision,
     DecisionStatus,
     Mark,
@@ -83,6 +85,40 @@ _COUNT_MARKS = select(func.count()).where(*_OF_NAME)
 _ALL = -1  # SQLite's limit that is none
 
 
+def _of_journal(name: str) -> Select[Any]:
+    return select(_marks.data).where(_marks.run_id == _RUN, _marks.name == name)
+
+
+def _counted(query: Select[Any]) -> ScalarSelect[Any]:
+    return select(func.count()).select_from(query.subquery()).scalar_subquery()
+
+
+_verified = _of_journal("verified").order_by(_marks.step.desc()).limit(1).subquery()
+_latest = (
+    select(_decisions.step, _decisions.call, _decisions.status)
+    .where(_decisions.run_id == _RUN)
+    .order_by(_decisions.id.desc())
+    .limit(bindparam("last"))
+    .subquery()
+)
+_since = func.coalesce(select(_verified.c.data["step"].as_integer()).scalar_subquery(), -1)
+_COURSE = select(
+    _counted(_of_journal("reflected")).label("reflections"),
+    _counted(_of_journal("verified")).label("verifications"),
+    func.coalesce(select(_verified.c.data["closed"].as_integer()).scalar_subquery(), 0).label(
+        "verified_closed"
+    ),
+    _counted(
+        select(_latest.c.step).where(
+            _latest.c.status == DecisionStatus.CARRIED_OUT,
+            _latest.c.step >= _since,
+            _latest.c.call["tool"].as_string().is_distinct_from("train"),
+        )
+    ).label("idle"),
+    _OPEN.with_only_columns(_decisions.id).exists().label("has_open_decision"),
+)
+
+
 class StepRows(LedgerPart):
     """The `decisions`, `calls` and `marks` tables."""
 
@@ -138,6 +174,12 @@ class StepRows(LedgerPart):
         """Returns how many decisions were accepted, whatever became of them."""
         with self._database.read() as connection:
             return connection.scalar(_ACCEPTED, {"run": run_id}) or 0
+
+    def course(self, run_id: str, last: int) -> Course:
+        """Returns where the loop of a run stands; `last` decisions are looked at for idle ones."""
+        with self._database.read() as connection:
+            row = connection.execute(_COURSE, {"run": run_id, "last": last}).one()
+        return Course(**row._mapping)
 
     def add_call(self, run_id: str, call: ModelCall) -> None:
         """Stores a call of a language model; keys in its texts are blanked out."""

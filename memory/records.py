@@ -198,6 +198,17 @@ class Decision:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Course:
+    """Where the loop of a run stands, by its journal and its decisions."""
+
+    reflections: int
+    verifications: int
+    verified_closed: int  # closed search trials at the last verification, 0 before the first
+    idle: int  # of the latest decisions, those since then that were no training
+    has_open_decision: bool
+
+
+@dataclass(frozen=True, kw_only=True)
 class PrincipleVersion:
     """One immutable version of a principle. `name` is `P7.3`."""
 

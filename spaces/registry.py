@@ -29,7 +29,7 @@ BUILT_IN: dict[str, Callable[..., SearchSpace]] = {
 # What makes a space of a reference of this name. Named by text: floors below know tables.
 DEFERRED = {"table": ("vitruvius.tasks.table_refs", "load_table_space")}
 
-_USER_OBJECT = re.compile(r"^(?P<path>.+\.py):(?P<name>[A-Za-z_]\w*)$")
+_USER_OBJECT = re.compile(r"^(?!table:)(?P<path>.+\.py):(?P<name>[A-Za-z_]\w*)$")
 _OPTION = re.compile(r"^[a-z_]\w*=")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,9 +32,10 @@ class _Reference:
 
     @property
     def text(self) -> str:
-        path = self.options["path"]
+        if not self.is_whole:
+            return ""
         rest = [f"{key}={value}" for key, value in self.options.items() if key != "path"]
-        return ",".join([f"table:{path}", *rest]) if self.is_whole else ""
+        return ",".join([f"table:{self.options['path']}", *rest])
 
 
 def load_table_task(options: Options, hint: SearchSpace | None) -> TabularTask:
@@ -79,20 +81,39 @@ def load_table_space(ref: str) -> SearchSpace:
     if not options.get("path"):
         raise ConfigError("a space of a table needs a path: table:PATH")
     path = Path(options.pop("path")).expanduser().resolve()
-    reference = _Reference(options={"path": str(path), **options})
-    reader = find_reader(path)
-    allowed = ("columns", "space") if reader is None else ()
     for key in options:
-        if key not in allowed:
-            raise ConfigError(
-                f"a space of a table has no option {key!r}; it has {', '.join(allowed) or 'none'}"
-            )
-    if reader is not None:
-        table = reader.read(path, reader.metrics[0])
-        return _pool(table.space, tuple(table.index), reference.text)
+        if key not in ("columns", "space"):
+            raise ConfigError(f"a space of a table has no option {key!r}; it has columns, space")
+    reference = _Reference(options={"path": str(path), **options})
     told = _told_space(options.get("space"), reference)
-    written = _read(read_rows(path), options.get("columns"), told, None, reference)
-    return _pool(written.space, written.rows, reference.text)
+    reader = find_reader(path)
+    if reader is None:
+        written = _read(read_rows(path), options.get("columns"), told, None, reference)
+        return _pool(written.space, written.rows, reference.text)
+    if "columns" in options:
+        raise ConfigError(f"{path} is a table of {reader.name}: its architectures have no columns")
+    table = reader.read(path, reader.metrics[0])
+    if told is not None:
+        TabularTask(table=table, ref="").check_space(told)
+    return _pool(told or table.space, tuple(table.index), reference.text)
+
+
+def recorded_part(task: TabularTask, space: SearchSpace) -> SearchSpace:
+    """Returns the space, restricted to what the task's table records if that is not all of it.
+
+    Raises:
+        ConfigError: if the table is not one of the space.
+    """
+    task.check_space(space)
+    members = space.members()
+    if isinstance(space, Pool) or (members is not None and all(map(task.has, members))):
+        return space
+    _, given = parse_ref(task.ref) if task.ref.startswith("table:") else ("", {})
+    kept: dict[str, str] = {key: given[key] for key in ("path", "columns") if key in given}
+    if space.ref:
+        kept["space"] = space.ref.replace(",", "|")
+    ref = _Reference(options=kept, is_whole="path" in kept and "space" in kept).text
+    return _pool(space, tuple(task.table.index), ref)
 
 
 def _pool(space: SearchSpace, rows: tuple[Architecture, ...], ref: str) -> SearchSpace:
@@ -150,7 +171,7 @@ def _read(
     hint: SearchSpace | None,
     reference: _Reference,
 ) -> Written:
-    named = [name for name in (columns or "").split(";") if name]
+    named = [name for name in re.split("[;|]", columns or "") if name]
     own = ",".join(
         [f"table:{file.path}", *([f"columns={columns}"] if columns else [])]
     )  # the space of a file does not depend on what is asked of the file besides

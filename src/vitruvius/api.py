@@ -20,6 +20,7 @@ from vitruvius.spaces.registry import absolute_ref, load_space, source_hash
 from vitruvius.spaces.space import SearchSpace
 from vitruvius.tasks.registry import load_task
 from vitruvius.tasks.table import TabularTask
+from vitruvius.tasks.table_refs import recorded_part
 from vitruvius.tasks.task import Task
 from vitruvius.tools.evaluator import check_can_evaluate
 
@@ -121,7 +122,7 @@ def create(
     the_space = load_space(absolute_ref(space)) if isinstance(space, str) else space
     the_task = load_task(absolute_ref(task), the_space) if isinstance(task, str) else task
     if isinstance(the_task, TabularTask):
-        the_task.check_space(the_space)
+        the_space = recorded_part(the_task, the_space)
     check_can_evaluate(the_task, the_space)
     _check_budget(resolved, limits)
     names = resolve_sources(resolved.principles_from, the_task, the_space, resolved, on_event)

@@ -138,7 +138,8 @@ class SearchRun:
             loop().call_soon_threadsafe(self._stopping.set)
 
     async def _drive(self, listener: Listener, ask: Ask | None, given: dict[str, Any]) -> RunStatus:
-        if (record := self.record).kind == RunKind.LEARN:
+        record = await asyncio.to_thread(lambda: self.record)
+        if record.kind == RunKind.LEARN:
             from vitruvius.learning import learn_on
 
             await asyncio.to_thread(learn_on, record, self.home, listener)

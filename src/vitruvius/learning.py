@@ -169,7 +169,8 @@ def _origin(
     given = load_space(absolute_ref(space)) if isinstance(space, str) else space
     if isinstance(source, str) and RUN_ID.fullmatch(source):
         return _run_origin(source, given, home)
-    task = load_task(_table_ref(source)) if isinstance(source, str) else source
+    hint = given or fallback
+    task = load_task(_table_ref(source), hint) if isinstance(source, str) else source
     if not isinstance(task, Tabular):
         raise ConfigError(
             f"task {task.name} trains its networks, so it has no rows to learn from; name a "

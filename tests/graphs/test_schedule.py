@@ -20,6 +20,7 @@ FRESH = Progress(
     since_best=0,
     has_open_decision=False,
     is_search_over=False,
+    has_loan=False,
 )
 
 
@@ -49,6 +50,15 @@ def test_due(change: dict[str, int], due: str) -> None:
 
 def test_reflect_every_is_read() -> None:
     assert schedule.next_node(replace(FRESH, closed=3), reflect_every=3) == "reflect"
+
+
+def test_a_loan_is_called_in_whenever_the_principles_are_rewritten() -> None:
+    lent = replace(FRESH, has_loan=True, closed=schedule.LOAN - 1)
+    over = replace(lent, closed=schedule.LOAN)
+    assert schedule.next_node(lent, reflect_every=40) == "architect"
+    assert schedule.next_node(over, reflect_every=40) == "reflect"
+    reviewed = replace(over, reflected_at=schedule.LOAN)
+    assert schedule.next_node(reviewed, reflect_every=40) == "architect"
 
 
 def spent(trials: int = 0, wall_s: float = 0.0, tokens: int = 0, dollars: float = 0.0) -> Spent:

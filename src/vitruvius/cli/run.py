@@ -38,7 +38,10 @@ def run(
     ] = None,
     space: Annotated[
         str | None,
-        typer.Option(help="nb201 (default), nb201:channels=16, macro, or file.py:object."),
+        typer.Option(
+            help="nb201 (default), nb201:channels=16, transnas, macro, table:PATH, or "
+            "file.py:object."
+        ),
     ] = None,
     budget: Annotated[
         str | None,
