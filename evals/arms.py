@@ -57,9 +57,9 @@ class Arm:
 @lru_cache(maxsize=1)
 def all_arms() -> dict[str, Arm]:
     """Returns the arms by name. A module that brings some lists them as `ARMS`."""
-    from vitruvius.evals import agent_arms, blind_arms, lapt, optuna_arms, source_arms
+    from vitruvius.evals import agent_arms, blind_arms, lapt, lapt_model, optuna_arms, source_arms
 
-    modules = (agent_arms, blind_arms, source_arms, lapt, optuna_arms)
+    modules = (agent_arms, blind_arms, source_arms, lapt, lapt_model, optuna_arms)
     return {arm.name: arm for module in modules for arm in module.ARMS}
 
 
