@@ -61,7 +61,7 @@ def test_without_options_settings_decide(created: dict[str, Any]) -> None:
     with pytest.raises(Stopped):
         main(["run"])
     assert (api.DEFAULT_TASK, api.DEFAULT_SPACE) == ("mnist1d", "nb201")
-    assert (created.pop("task"), created.pop("space")) == (None, None)
+    created.pop("on_event", None)  # of what it learns from first
     assert set(created.values()) == {None}
 
 
