@@ -249,6 +249,13 @@ class StepRows(LedgerPart):
             rows = _MARKS.all(connection, run=run_id, of_name=name, last=last)
         return [Mark(run_id=run_id, name=name, step=step, data=data) for step, data in rows[::-1]]
 
+    def marks_of_all(self, name: str) -> list[Mark]:
+        """Returns the notes of one name over all runs, by run and step."""
+        query = select(schema.marks).where(_marks.name == name)
+        with self._database.read() as connection:
+            rows = connection.execute(query.order_by(_marks.run_id, _marks.step)).all()
+        return [Mark(**row._mapping) for row in rows]
+
     def count_marks(self, run_id: str, name: str) -> int:
         """Returns how many notes of one name there are."""
         with self._database.quick_read() as connection:
