@@ -14,6 +14,9 @@ from vitruvius.agents.rewriting import propose_edits
 from vitruvius.agents.view import RunView
 from vitruvius.memory.ranking import Lesson, learn
 from vitruvius.memory.records import ResultStatus, Standing
+from functools import lru_cache
+from vitruvius.memory.hints import combine, Prior
+from vitruvius.memory.transfer import source_hints
 from vitruvius.memory.rules_prior import rules_prior
 from vitruvius.memory.surrogate import Mean, Surrogate
 from vitruvius.spaces.space import Architecture, FloatArray
@@ -48,11 +51,16 @@ def choose(view: RunView) -> Proposal:
     """Returns the analyst's decision; a pure function of the view."""
     rng = np.random.default_rng(view.seed)
     lesson = learn(view.trials, view.task.metric)
-    if len(lesson.trials) < MIN_RESULTS:
+    hinted = hints_prior(view)
+    if len(lesson.trials) < (MIN_RESULTS if hinted is None else 0):
         picks = random_untried(view, view.k, rng)
         return _proposal(picks, f"a draw of the region: {len(lesson.trials)} results so far")
     features = view.space.featurise([trial.architecture for trial in lesson.trials])
-    model = _model(view, lesson, features)
+    if hinted is not None:
+        scores = hinted_scores(hinted, features, lesson.scores)
+        model = Surrogate.fit(view.space, features, scores, hinted=hinted)
+    else:
+        model = _model(view, lesson, features)
     failures = _failure_model(view)
 
     candidates = untried(view, lesson, lambda there: bounds(model.at(there)), rng)
@@ -82,6 +90,25 @@ def _model(view: RunView, lesson: Lesson, features: FloatArray) -> Surrogate:
     told = Surrogate.fit(view.space, features, lesson.scores, prior)
     is_early = len(lesson.trials) < PRIOR_TEST
     return told if is_early or told.log_evidence > plain.log_evidence else plain
+
+
+def hints_prior(view: RunView):
+    return _combined(view.space, tuple(view.sources))
+
+
+@lru_cache(maxsize=8)
+def _combined(space, sources):
+    return combine(space, [hint for source in sources for hint in source_hints(space, source)])
+
+
+def hinted_scores(prior: Prior, features, scores):
+    n = len(scores)
+    if n == 0:
+        return scores
+    mean, sd = prior.mean(features), np.sqrt(prior.share)
+    grid = np.linspace(mean.min() - 4 * sd, mean.max() + 4 * sd, 300)
+    below = ndtr((grid[:, None] - mean) / sd).mean(axis=1)
+    return np.interp(ndtr(scores), below, grid)
 
 
 def _prior(view: RunView) -> Mean | None:

@@ -6,7 +6,7 @@ import asyncio
 import json
 import time
 from asyncio import sleep
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -14,6 +14,7 @@ from vitruvius.agents.endpoint import Endpoint, create_model
 from vitruvius.agents.prices import Price
 from vitruvius.agents.tokens import TokenCounter
 from vitruvius.agents.transport import (
+    FAILURES,
     BadReply,
     TransportFailed,
     classified,
@@ -120,23 +121,32 @@ class ModelClient:
         for attempt in range(1, attempts + 1):
             started = time.monotonic()
             try:
-                message = await self._send(question, streaming)
-            except expected() as error:
-                kind = classified(error, self.endpoint)
-                log.append(self._call(question, None, time.monotonic() - started, kind))
-                self._was_down = isinstance(kind, TransportFailed)
-                if not isinstance(kind, TransportFailed) or attempt == attempts:
-                    raise kind from error
-                await sleep(retry_after(error, wait_s))
+                reply = await self._attempt(question, streaming)
+            except FAILURES as error:
+                log.append(self._call(question, None, time.monotonic() - started, error))
+                self._was_down = isinstance(error, TransportFailed)
+                if not self._was_down or attempt == attempts:
+                    raise
+                await self._wait(retry_after(error.__cause__, wait_s))
                 wait_s *= 2
             else:
                 self._was_down = False
-                reply = self._reply(question, message)
                 log.append(self._call(question, reply, time.monotonic() - started, None))
                 if reply.has_usage:
                     self.counter.learn(len(question.text), reply.tokens_in)
                 return reply
         raise AssertionError("unreachable: the last attempt returns or raises")
+
+    async def _attempt(self, question: Question, streaming: bool) -> Reply:
+        """Returns the reply to one request; raises one of `FAILURES`."""
+        try:
+            message = await self._send(question, streaming)
+        except expected() as error:
+            raise classified(error, self.endpoint) from error
+        return self._reply(question, message)
+
+    async def _wait(self, seconds: float) -> None:
+        await sleep(seconds)
 
     async def _send(self, question: Question, streaming: bool) -> AIMessage:
         runnable = self._bound(question, streaming)
@@ -210,7 +220,22 @@ class ModelClient:
             dollars=self.dollars(tokens_in, tokens_out),
             wall_s=wall_s,
             error=redact(str(error)) if error else None,
+            answer=_parts(reply, error, redact),
         )
+
+
+def _parts(
+    reply: Reply | None, error: Exception | None, redact: Callable[[str], str]
+) -> dict[str, Any]:
+    """Returns what a replay needs to have the same reply, or the same failure, again."""
+    if reply is None:
+        return {"failed": type(error).__name__}
+    return {
+        "text": redact(reply.text),
+        "calls": [[call.name, redact(call.arguments)] for call in reply.calls],
+        "finish": reply.finish,
+        "refusal": redact(reply.refusal) if reply.refusal else None,
+    }
 
 
 def native_calls(message: AIMessage) -> tuple[NativeCall, ...]:

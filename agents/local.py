@@ -1,4 +1,4 @@
-"""A model file in the chairs: a .gguf served on loopback by llama.cpp for as long as a run needs it.
+"""A model file in the chairs: a .gguf served on loopback by llama.cpp, as long as a run needs it.
 
 The server (xllamacpp's) is a process of its own, so that it can be ended by its id whatever it is
 doing; it also ends by itself when its starter is gone, `kill -9` included.

@@ -13,6 +13,7 @@ from vitruvius.agents.view import PrincipleView, RunView
 from vitruvius.evals.oracle import Oracle
 from vitruvius.graphs.schedule import forced_origins
 from vitruvius.memory.records import Budget, Origin, ResultStatus, Spent, Trial
+from vitruvius.memory.sources import Source
 from vitruvius.spaces.region import Region
 from vitruvius.spaces.space import Architecture, SearchSpace
 from vitruvius.tasks.task import Task
@@ -31,6 +32,7 @@ class Arena:
     region: Region
     trials: list[Trial] = field(default_factory=list)
     principles: Sequence[PrincipleView] = ()
+    sources: Sequence[Source] = ()
 
     def step(self) -> None:
         """Asks one architecture: a uniform draw where that is due, else the analyst's choice.
@@ -39,7 +41,7 @@ class Arena:
             Spent: of the oracle's queries.
         """
         made = Counter(trial.origin for trial in self.trials)
-        forced = forced_origins(made, explore=SHARE, control=0.0, repeats_due=0, room=1)
+        forced = forced_origins(made, explore=SHARE, control=0.0, repeats_due=0, room=1, guided=bool(self.sources))
         if forced:
             self._try(self._draw(), Origin.EXPLORE)
         else:
@@ -63,10 +65,11 @@ class Arena:
             decisions=(),
             calibrations=(),
             noise=None,
-            budget=Budget(trials=self.oracle.queries),
+            budget=Budget(trials=int(self.oracle.queries)),
             spent=Spent(trials=step, wall_s=0.0, tokens=0, dollars=0.0),
             k=1,
             proxies=(),
+            sources=self.sources,
         )
 
     def _draw(self) -> Architecture:
@@ -98,10 +101,3 @@ class Arena:
                 message=None,
             )
         )
-
-
-def analyst_search(space: SearchSpace, oracle: Oracle, seed: int) -> None:
-    """Lets the analyst ask until the oracle is spent."""
-    arena = Arena(space, oracle.truth.task, oracle, seed, Region(space))
-    while True:
-        arena.step()

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, TypeVarTuple
 
 from langgraph.checkpoint.memory import InMemorySaver
 
@@ -42,8 +43,9 @@ from vitruvius.tools.evaluator import create_evaluator
 
 DRIVER = "evals"
 STEPS_PER_TRIAL = 100  # bound on graph steps, far above what one trial takes
-RULES_AT_ONCE = 1  # statistics judge one architecture at a time on a table
-NAMES_AT_ONCE = 4  # a model may name so many
+NAMES_AT_ONCE = 4  # most architectures that a model may name in one decision
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,13 +115,14 @@ def run_search(
             theorist=theorist,
             policy=policy or Policy(),
             driver=DRIVER,
-            batch=RULES_AT_ONCE if is_analyst else NAMES_AT_ONCE,
+            batch=evaluator.slots if is_analyst else NAMES_AT_ONCE,
             shows_proxies=not is_analyst,
             asks=False,
             listener=_ignore,
             sources=tuple(sources),
         )
-        asyncio.run(_drive(session))
+        with asyncio.Runner(loop_factory=_InlineLoop) as runner:
+            runner.run(_drive(session))
     ledger.release(run.id, DRIVER, RunStatus.DONE)
     return Searched(
         run=ledger.run(run.id),
@@ -132,6 +135,24 @@ def run_search(
 
 
 _ANALYST = Analyst()
+
+
+class _InlineLoop(asyncio.SelectorEventLoop):
+    """An event loop without threads: what blocks runs at once, since nobody else waits here.
+
+    Handing a statement on a database in memory to a thread costs more than the statement.
+    """
+
+    def run_in_executor(
+        self, executor: Executor | None, func: Callable[[*Ts], T], *args: *Ts
+    ) -> asyncio.Future[T]:
+        """Returns a future that is done."""
+        future: asyncio.Future[T] = self.create_future()
+        try:
+            future.set_result(func(*args))
+        except Exception as error:  # noqa: BLE001 - raised again where the future is awaited
+            future.set_exception(error)
+        return future
 
 
 def _ignore(event: Event) -> None:

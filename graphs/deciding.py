@@ -11,7 +11,7 @@ from vitruvius.errors import ToolError
 from vitruvius.events import EventKind
 from vitruvius.graphs import pruning, schedule
 from vitruvius.graphs.session import Session
-from vitruvius.memory.records import Decision, DecisionStatus, Origin
+from vitruvius.memory.records import Decision, Origin
 from vitruvius.spaces.space import Architecture
 from vitruvius.tools.decisions import Train
 
@@ -20,7 +20,6 @@ REDRAWS = 50  # tries for a uniform draw that the run has not seen
 
 async def decide(session: Session) -> Decision | None:
     """Returns the stored decision of this step; None when there is nothing left to decide."""
-    ledger, run_id = session.ledger, session.run.id
     step, room, forced, view = await session.call(_prepare, session)
     if room == 0:
         return None
@@ -39,9 +38,7 @@ async def decide(session: Session) -> Decision | None:
                 ]
         elif not forced:
             return None
-    decision = await session.call(
-        ledger.add_decision, run_id, step, author, call, DecisionStatus.ACCEPTED
-    )
+    decision = await session.call(session.accept, step, author, call)
     session.tell(
         EventKind.DECISION,
         _words(decision),

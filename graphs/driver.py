@@ -17,11 +17,12 @@ from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 from langgraph.types import Command
 
 from vitruvius.agents.analyst import Analyst
-from vitruvius.agents.llm import create_chairs
-from vitruvius.agents.models import at_hand, resolve_model
+from vitruvius.agents.llm import create_chairs, replayed_chairs
+from vitruvius.agents.models import Resolved, at_hand, resolve_model
 from vitruvius.errors import ConfigError, VitruviusError
 from vitruvius.events import Ask, Event, EventKind, Listener
 from vitruvius.graphs.log import logged
+from vitruvius.graphs.replaying import check_same, recorded_run
 from vitruvius.graphs.search import create_search_graph
 from vitruvius.graphs.session import Policy, Session
 from vitruvius.memory.index import PrincipleIndex
@@ -57,6 +58,7 @@ async def drive(job: Job) -> RunStatus:
 
     Raises:
         RunHeld: another live process drives it.
+        ReplayDiverged: it is a replay, and did not end as it was recorded.
         VitruviusError: the run cannot go on; what was finished is kept and it can be resumed.
     """
     key = job.settings.api_key
@@ -81,6 +83,8 @@ async def drive(job: Job) -> RunStatus:
                 data={"run": job.run.id, "status": status, "report": str(path)},
             )
         )
+        if status == RunStatus.DONE:
+            await asyncio.to_thread(check_same, job.home, ledger, job.run.id)
         return status
     finally:
         await asyncio.to_thread(ledger.close)
@@ -109,8 +113,18 @@ def _open(job: Job, ledger: Ledger, driver: str, engines: contextlib.ExitStack) 
     run_dir = job.home / "runs" / job.run.id
     settings = job.settings
     analyst = Analyst()
-    resolved = engines.enter_context(at_hand(resolve_model(settings), settings))
-    architect, theorist = create_chairs(settings, analyst, resolved)
+    recorded = recorded_run(job.home, job.run.id)
+    if recorded is None:
+        resolved = engines.enter_context(at_hand(resolve_model(settings), settings))
+        architect, theorist = create_chairs(settings, analyst, resolved)
+    else:
+        resolved = Resolved(endpoint=None, words="A replay: what was said then is said again.")
+        architect, theorist = replayed_chairs(
+            recorded.calls,
+            analyst,
+            prompt_tokens=settings.prompt_tokens,
+            already=len(ledger.calls(job.run.id)),
+        )
     evaluator = create_evaluator(
         job.task,
         job.space,
@@ -135,6 +149,7 @@ def _open(job: Job, ledger: Ledger, driver: str, engines: contextlib.ExitStack) 
             reflect_every=settings.reflect_every,
             cut_loss=settings.cut_loss,
             trust_to_cut=settings.trust_to_cut,
+            principles_from=settings.principles_from,
         ),
         driver=driver,
         batch=evaluator.slots if architect is analyst else max(evaluator.slots, MODEL_BATCH),
@@ -142,6 +157,7 @@ def _open(job: Job, ledger: Ledger, driver: str, engines: contextlib.ExitStack) 
         asks=job.ask is not None,
         listener=engines.enter_context(logged(run_dir, job.listener)),
         stopping=job.stopping,
+        recorded=recorded,
     )
     session.tell(
         EventKind.STARTED,

@@ -53,7 +53,7 @@ async def architect(
 ) -> Command[Literal["approve", "act", "confirm"]]:
     """Stores one decision before it is carried out; takes up an open one first."""
     session = runtime.context
-    decision = await session.call(session.ledger.open_decision, session.run.id)
+    decision = await session.call(session.open_decision)
     if decision is None:
         decision = await deciding.decide(session)
     if decision is None:
@@ -65,7 +65,7 @@ async def architect(
 async def approve(state: SearchState, runtime: Runtime[Session]) -> Command[Literal["act"]]:
     """Asks the person where the run is set to. Has no effects: an answer re-enters it."""
     session = runtime.context
-    decision = await session.call(session.ledger.open_decision, session.run.id)
+    decision = await session.call(session.open_decision)
     if decision is None or decision.call["tool"] not in ("train", "prune"):
         return Command(goto="act")
     answer: Any = interrupt({"decision": decision.id, "call": dict(decision.call)})
@@ -77,7 +77,7 @@ async def act(
 ) -> Command[Literal["architect", "verify", "reflect", "confirm", "report"]]:
     """Carries the open decision out; a second entry finds what the first one did."""
     session = runtime.context
-    decision = await session.call(session.ledger.open_decision, session.run.id)
+    decision = await session.call(session.open_decision)
     if decision is not None:
         answer = state.get("answer")
         if answer is not None and not answer.get("approved", False):

@@ -78,7 +78,13 @@ def search_trials_left(budget: Budget, spent: Spent, is_noisy: bool) -> float:
 
 
 def forced_origins(
-    origins: Mapping[Origin, int], *, explore: float, control: float, repeats_due: int, room: int
+    origins: Mapping[Origin, int],
+    *,
+    explore: float,
+    control: float,
+    repeats_due: int,
+    room: int,
+    guided: bool = False,
 ) -> list[Origin]:
     """Returns the trials that the next decision must hold whatever the architect wants.
 
@@ -86,6 +92,14 @@ def forced_origins(
     has fallen below `explore`, a control whenever its own has, and the repeats that are due.
     """
     n_uniform, n_control = origins.get(Origin.EXPLORE, 0), origins.get(Origin.CONTROL, 0)
+    if guided:
+        total = sum(origins.values()) + room
+        owed = max(0, int(explore * total) - n_uniform)
+        return (
+            [Origin.CONTROL] * _owed(n_control, control * total)
+            + [Origin.EXPLORE] * owed
+            + [Origin.REPEAT] * repeats_due
+        )[:room]
     if n_uniform < INITIAL_DRAWS:
         return [Origin.EXPLORE] * min(room, INITIAL_DRAWS - n_uniform)
     total = sum(origins.values()) + room

@@ -70,7 +70,9 @@ def _prepare(dbapi_connection: sqlite3.Connection, record: object) -> None:
 
 
 def _begin(connection: Connection) -> None:
-    connection.exec_driver_sql(connection.get_execution_options().get("begin", "BEGIN"))
+    driver = connection.connection.dbapi_connection
+    assert driver is not None
+    driver.cursor().execute(connection.get_execution_options().get("begin", "BEGIN"))
 
 
 @contextmanager

@@ -28,7 +28,7 @@ class Hyper:
     noise: float
 
 
-def fit_hyper(space: Coordinates, points: FloatArray, scores: FloatArray) -> Hyper:
+def fit_hyper(space: Coordinates, points: FloatArray, scores: FloatArray, basis: FloatArray | None = None, share: float = 1.0) -> Hyper:
     """Returns the hyperparameters of highest posterior on a coordinate search.
 
     Deterministic. The signal's variance is integrated out.
@@ -39,15 +39,18 @@ def fit_hyper(space: Coordinates, points: FloatArray, scores: FloatArray) -> Hyp
         scores: targets [N], prior mean subtracted.
     """
     centre = _prior_centre(space)
+    extra = basis @ basis.T if basis is not None and basis.size else None
     squares = [square_distances(points[:, g], points[:, g]) for g in space.groups]
 
     def loss(values: tuple[float, ...]) -> float:
         weights, noise = np.exp(values[:-1]), float(np.exp(values[-1]))
         matrix = np.exp(-sum(w * s for w, s in zip(weights, squares, strict=True)))
+        if extra is not None:
+            matrix += extra
         matrix[np.diag_indices(len(matrix))] += noise + JITTER
         factor = cholesky(matrix, lower=True, check_finite=False)
         whitened = solve_triangular(factor, scores, lower=True, check_finite=False)
-        fit = 0.5 * (len(scores) + 1) * np.log(1 + whitened @ whitened)
+        fit = 0.5 * (len(scores) + 1) * np.log(share + whitened @ whitened)
         prior = sum(((v - c) / LOG_WEIGHT_SD) ** 2 for v, c in zip(values, centre, strict=False))
         prior += ((values[-1] - LOG_NOISE) / LOG_NOISE_SD) ** 2
         return float(fit + np.log(np.diag(factor)).sum() + 0.5 * prior)
@@ -70,10 +73,10 @@ def _prior_centre(space: Coordinates) -> tuple[float, ...]:
 
 
 @lru_cache(maxsize=64)
-def remembered_hyper(space: Coordinates, points: bytes, scores: bytes) -> Hyper:
+def remembered_hyper(space: Coordinates, points: bytes, scores: bytes, basis: bytes = b"", share: float = 1.0) -> Hyper:
     """Returns `fit_hyper`, kept for the last few data sets; the decision before had the same."""
     left: FloatArray = np.frombuffer(scores)
-    return fit_hyper(space, np.frombuffer(points).reshape(len(left), -1), left)
+    return fit_hyper(space, np.frombuffer(points).reshape(len(left), len(space.columns)), left, np.frombuffer(basis).reshape(len(left), -1) if basis else None, share)
 
 
 def kernel(a: FloatArray, b: FloatArray) -> FloatArray:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Row, Select, insert, select, update
+from sqlalchemy import Row, Select, bindparam, insert, select, update
 
 from vitruvius.errors import ToolError
 from vitruvius.memory import schema
@@ -14,6 +14,7 @@ from vitruvius.spaces.rules import Rule
 
 _cuts = schema.cuts.c
 _SELECT: Select[Any] = select(*(column for column in _cuts if column.name != "rule_key"))
+_OF_RUN = _SELECT.where(_cuts.run_id == bindparam("run")).order_by(_cuts.number)
 
 
 class CutRows(LedgerPart):
@@ -85,9 +86,8 @@ class CutRows(LedgerPart):
 
     def cuts(self, run_id: str) -> list[CutRecord]:
         """Returns all cuts of a run in order, those undone included."""
-        query = _SELECT.where(_cuts.run_id == run_id).order_by(_cuts.number)
         with self._database.read() as connection:
-            return [_cut(row) for row in connection.execute(query)]
+            return [_cut(row) for row in connection.execute(_OF_RUN, {"run": run_id})]
 
 
 def _of(run_id: str, number: int) -> Select[Any]:

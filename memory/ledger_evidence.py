@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import Row, func, select
+from sqlalchemy import Row, and_, bindparam, func, select
 from sqlalchemy.dialects.sqlite import insert
 
 from vitruvius.memory import schema
@@ -16,6 +16,17 @@ from vitruvius.memory.version_rows import split_name
 
 _evidence = schema.evidence.c
 _ORDER = (_evidence.up_to, _evidence.principle, _evidence.version)
+_KEYS = (_evidence.run_id, _evidence.principle, _evidence.version)
+_last = (
+    select(*_KEYS, func.max(_evidence.up_to).label("up_to"))
+    .where(_evidence.run_id == bindparam("run"))
+    .group_by(*_KEYS)
+    .subquery()
+)
+_LATEST = select(schema.evidence).join(
+    _last,
+    onclause=and_(*(_evidence[name] == _last.c[name] for name in _last.c.keys())),  # noqa: SIM118
+)
 
 
 class EvidenceRows(LedgerPart):
@@ -37,17 +48,9 @@ class EvidenceRows(LedgerPart):
 
     def latest_evidence(self, run_id: str) -> dict[tuple[int, int], Evidence]:
         """Returns the last measurement of each (principle, version) in a run."""
-        keys = (_evidence.run_id, _evidence.principle, _evidence.version)
-        last = (
-            select(*keys, func.max(_evidence.up_to).label("up_to"))
-            .where(_evidence.run_id == run_id)
-            .group_by(*keys)
-            .subquery()
-        )
-        same = [_evidence[name] == last.c[name] for name in last.c.keys()]  # noqa: SIM118
-        query = select(schema.evidence).join(last, onclause=same[0] & same[1] & same[2] & same[3])
         with self._database.read() as connection:
-            return {(row.principle, row.version): _of(row) for row in connection.execute(query)}
+            rows = connection.execute(_LATEST, {"run": run_id})
+            return {(row.principle, row.version): _of(row) for row in rows}
 
     def evidence_of(self, principle: int | str) -> list[Evidence]:
         """Returns all measurements of a principle's versions over all runs."""

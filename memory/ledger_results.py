@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, select, update
+from sqlalchemy import Connection, Row, Select, bindparam, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from vitruvius.errors import VitruviusError
@@ -44,23 +44,9 @@ class ResultRows(LedgerPart):
             row = _row(connection, result_id)
             if row.status not in _OPEN or _is_taken(connection, row, at):
                 return False
-            run_id = connection.scalar(
-                select(_trials.run_id)
-                .join_from(schema.trials, schema.runs)
-                .where(_trials.result_id == result_id, _runs.driver == driver)
-                .limit(1)
-            )
-            connection.execute(
-                update(schema.results)
-                .where(_results.id == result_id)
-                .values(
-                    status=ResultStatus.RUNNING,
-                    driver=driver,
-                    run_id=run_id,
-                    started=at,
-                    attempts=_results.attempts + 1,
-                )
-            )
+            run_id = connection.scalar(_RUN_OF, {"result": result_id, "by": driver})
+            started = {"result": result_id, "driver": driver, "run_id": run_id, "started": at}
+            connection.execute(_START, started)
             if run_id is not None:
                 note_trained(connection, result_id, run_id)
             return True
@@ -91,23 +77,21 @@ class ResultRows(LedgerPart):
         if (status in _MEASURED) != (value is not None and math.isfinite(value)):
             raise ValueError(f"a result that ends as {status!r} cannot have the value {value!r}")
         with self._database.write() as connection:
-            closed = connection.execute(
-                update(schema.results)
-                .where(_results.id == result_id, _results.status.in_(_OPEN))
-                .values(
-                    status=ResultStatus(status),
-                    value=value,
-                    test=test,
-                    train_s=train_s,
-                    curve=list(curve),
-                    params=params,
-                    flops=flops,
-                    peak_mib=peak_mib,
-                    weights=None if weights is None else str(weights),
-                    message=self._without_keys(message),
-                    closed=schema.now(),
-                )
-            )
+            row = {
+                "result": result_id,
+                "status": ResultStatus(status),
+                "value": value,
+                "test": test,
+                "train_s": train_s,
+                "curve": list(curve),
+                "params": params,
+                "flops": flops,
+                "peak_mib": peak_mib,
+                "weights": None if weights is None else str(weights),
+                "message": self._without_keys(message),
+                "closed": schema.now(),
+            }
+            closed = connection.execute(_CLOSE, row)
             if closed.rowcount == 0:
                 _row(connection, result_id)
             return closed.rowcount == 1
@@ -198,11 +182,27 @@ class ResultRows(LedgerPart):
         return [found[key] for key in wanted if key in found]
 
 
+_STATE: Select[Any] = select(
+    _results.status, _results.driver, _results.run_id, _results.started, _results.attempts
+).where(_results.id == bindparam("result"))
+_RUN_OF = (
+    select(_trials.run_id)
+    .join_from(schema.trials, schema.runs)
+    .where(_trials.result_id == bindparam("result"), _runs.driver == bindparam("by"))
+    .limit(1)
+)
+_START = (
+    update(schema.results)
+    .where(_results.id == bindparam("result"))
+    .values(status=ResultStatus.RUNNING, attempts=_results.attempts + 1)
+)
+_CLOSE = update(schema.results).where(
+    _results.id == bindparam("result"), _results.status.in_(_OPEN)
+)
+
+
 def _row(connection: Connection, result_id: int) -> Row[Any]:
-    query: Select[Any] = select(
-        _results.status, _results.driver, _results.run_id, _results.started, _results.attempts
-    ).where(_results.id == result_id)
-    row = connection.execute(query).one_or_none()
+    row = connection.execute(_STATE, {"result": result_id}).one_or_none()
     if row is None:
         raise VitruviusError(f"the ledger has no result {result_id}")
     return row

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import (
     BindParameter,
     Row,
+    ScalarSelect,
     Select,
     bindparam,
     func,
@@ -24,6 +25,7 @@ from vitruvius.memory import schema
 from vitruvius.memory.ledger_part import LedgerPart
 from vitruvius.memory.records import (
     BREAKS_A_TRIAL,
+    Course,
     Decision,
     DecisionStatus,
     Mark,
@@ -59,6 +61,61 @@ _SELECT: Select[Any] = select(
     _decisions.call,
     _decisions.status,
     _decisions.outcome,
+).where(_decisions.run_id == _RUN)
+_OPEN = (
+    _SELECT.where(_decisions.was_accepted, _decisions.status == DecisionStatus.ACCEPTED)
+    .order_by(_decisions.id)
+    .limit(1)
+)
+_LAST = _SELECT.order_by(_decisions.id.desc()).limit(bindparam("last"))
+_ACCEPTED = select(func.count()).where(_decisions.run_id == _RUN, _decisions.was_accepted)
+_ADD = insert(schema.decisions)
+_CLOSE = update(schema.decisions).where(
+    _decisions.id == bindparam("decision"), _decisions.status == DecisionStatus.ACCEPTED
+)
+_MARK = insert_or(schema.marks).on_conflict_do_nothing()
+_OF_NAME = (_marks.run_id == _RUN, _marks.name == bindparam("of_name"))
+_MARKS = (
+    select(_marks.step, _marks.data)
+    .where(*_OF_NAME)
+    .order_by(_marks.step.desc())
+    .limit(bindparam("last"))
+)
+_COUNT_MARKS = select(func.count()).where(*_OF_NAME)
+_ALL = -1  # SQLite's limit that is none
+
+
+def _of_journal(name: str) -> Select[Any]:
+    return select(_marks.data).where(_marks.run_id == _RUN, _marks.name == name)
+
+
+def _counted(query: Select[Any]) -> ScalarSelect[Any]:
+    return select(func.count()).select_from(query.subquery()).scalar_subquery()
+
+
+_verified = _of_journal("verified").order_by(_marks.step.desc()).limit(1).subquery()
+_latest = (
+    select(_decisions.step, _decisions.call, _decisions.status)
+    .where(_decisions.run_id == _RUN)
+    .order_by(_decisions.id.desc())
+    .limit(bindparam("last"))
+    .subquery()
+)
+_since = func.coalesce(select(_verified.c.data["step"].as_integer()).scalar_subquery(), -1)
+_COURSE = select(
+    _counted(_of_journal("reflected")).label("reflections"),
+    _counted(_of_journal("verified")).label("verifications"),
+    func.coalesce(select(_verified.c.data["closed"].as_integer()).scalar_subquery(), 0).label(
+        "verified_closed"
+    ),
+    _counted(
+        select(_latest.c.step).where(
+            _latest.c.status == DecisionStatus.CARRIED_OUT,
+            _latest.c.step >= _since,
+            _latest.c.call["tool"].as_string().is_distinct_from("train"),
+        )
+    ).label("idle"),
+    _OPEN.with_only_columns(_decisions.id).exists().label("has_open_decision"),
 )
 
 
@@ -85,33 +142,22 @@ class StepRows(LedgerPart):
         }
         with self._database.write() as connection:
             made = connection.execute(
-                insert(schema.decisions).values(
-                    **row, was_accepted=status == DecisionStatus.ACCEPTED
-                )
+                _ADD, {**row, "was_accepted": status == DecisionStatus.ACCEPTED}
             ).inserted_primary_key
         assert made is not None
         return Decision(id=made[0], **row)
 
     def open_decision(self, run_id: str) -> Decision | None:
         """Returns the decision that was accepted and is not carried out yet, if any."""
-        query = _SELECT.where(
-            _decisions.run_id == run_id,
-            _decisions.was_accepted,
-            _decisions.status == DecisionStatus.ACCEPTED,
-        )
         with self._database.read() as connection:
-            row = connection.execute(query.order_by(_decisions.id).limit(1)).one_or_none()
+            row = connection.execute(_OPEN, {"run": run_id}).one_or_none()
         return None if row is None else _decision(row)
 
     def close_decision(self, decision_id: int, status: DecisionStatus, outcome: str | None) -> None:
         """Records what became of an accepted decision; a closed one stays as it is."""
-        query = (
-            update(schema.decisions)
-            .where(_decisions.id == decision_id, _decisions.status == DecisionStatus.ACCEPTED)
-            .values(status=DecisionStatus(status), outcome=outcome)
-        )
+        row = {"decision": decision_id, "status": DecisionStatus(status), "outcome": outcome}
         with self._database.write() as connection:
-            if connection.execute(query).rowcount:
+            if connection.execute(_CLOSE, row).rowcount:
                 return
             if connection.scalar(select(_decisions.id).where(_decisions.id == decision_id)):
                 return
@@ -119,16 +165,21 @@ class StepRows(LedgerPart):
 
     def decisions(self, run_id: str, last: int | None = None) -> list[Decision]:
         """Returns the run's decisions in order, those turned down included; the `last` few."""
-        query = _SELECT.where(_decisions.run_id == run_id).order_by(_decisions.id.desc())
+        given = {"run": run_id, "last": _ALL if last is None else last}
         with self._database.read() as connection:
-            rows = connection.execute(query if last is None else query.limit(last)).all()
+            rows = connection.execute(_LAST, given).all()
         return [_decision(row) for row in reversed(rows)]
 
     def accepted_decisions(self, run_id: str) -> int:
         """Returns how many decisions were accepted, whatever became of them."""
-        query = select(func.count()).where(_decisions.run_id == run_id, _decisions.was_accepted)
         with self._database.read() as connection:
-            return connection.scalar(query) or 0
+            return connection.scalar(_ACCEPTED, {"run": run_id}) or 0
+
+    def course(self, run_id: str, last: int) -> Course:
+        """Returns where the loop of a run stands; `last` decisions are looked at for idle ones."""
+        with self._database.read() as connection:
+            row = connection.execute(_COURSE, {"run": run_id, "last": last}).one()
+        return Course(**row._mapping)
 
     def add_call(self, run_id: str, call: ModelCall) -> None:
         """Stores a call of a language model; keys in its texts are blanked out."""
@@ -171,24 +222,19 @@ class StepRows(LedgerPart):
         """Notes in the run's journal that something happened at a step; the first note stays."""
         row = {"run_id": run_id, "name": name, "step": step, "data": self._without_keys(data)}
         with self._database.write() as connection:
-            connection.execute(insert_or(schema.marks).values(row).on_conflict_do_nothing())
+            connection.execute(_MARK, row)
 
     def marks(self, run_id: str, name: str, last: int | None = None) -> list[Mark]:
         """Returns the notes of one name in order of step; the `last` few."""
-        query = (
-            select(_marks.step, _marks.data)
-            .where(_marks.run_id == run_id, _marks.name == name)
-            .order_by(_marks.step.desc())
-        )
+        given = {"run": run_id, "of_name": name, "last": _ALL if last is None else last}
         with self._database.read() as connection:
-            rows = connection.execute(query if last is None else query.limit(last)).all()
+            rows = connection.execute(_MARKS, given).all()
         return [Mark(run_id=run_id, name=name, step=step, data=data) for step, data in rows[::-1]]
 
     def count_marks(self, run_id: str, name: str) -> int:
         """Returns how many notes of one name there are."""
-        query = select(func.count()).where(_marks.run_id == run_id, _marks.name == name)
         with self._database.read() as connection:
-            return connection.scalar(query) or 0
+            return connection.scalar(_COUNT_MARKS, {"run": run_id, "of_name": name}) or 0
 
 
 def _decision(row: Row[Any]) -> Decision:

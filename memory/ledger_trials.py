@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, func, insert, select, update
+from sqlalchemy import (
+    BindParameter,
+    Connection,
+    Row,
+    Select,
+    bindparam,
+    func,
+    insert,
+    select,
+    update,
+)
 
 from vitruvius.errors import ConfigError
 from vitruvius.memory import schema
@@ -31,37 +41,31 @@ class TrialRows(LedgerPart):
         """
         with self._database.write() as connection:
             if decision_id is not None:
-                mine = (_trials.run_id == run_id, _trials.decision_id == decision_id)
-                made = _read(connection, _SELECT.where(*mine))
+                made = _read(connection, _OF_DECISION, run=run_id, decision=decision_id)
                 if made:
                     return made
-            keys = connection.execute(
-                select(_runs.space_id, _runs.task_id).where(_runs.id == run_id)
-            ).one_or_none()
+            keys = connection.execute(_KEYS, {"run": run_id}).one_or_none()
             if keys is None:
                 raise ConfigError(f"there is no run {run_id!r} in {self._database.place}")
-            last = connection.scalar(_LAST.where(_trials.run_id == run_id)) or 0
+            last = keys.last or 0
             for number, new in enumerate(news, start=last + 1):
                 result_id, was_there = _result_of(connection, keys.space_id, keys.task_id, new)
-                connection.execute(
-                    insert(schema.trials).values(
-                        run_id=run_id,
-                        number=number,
-                        result_id=result_id,
-                        decision_id=decision_id,
-                        origin=new.origin,
-                        propensity=new.propensity,
-                        reused=was_there,
-                    )
-                )
-            return _read(connection, _SELECT.where(_trials.run_id == run_id, _trials.number > last))
+                row = {
+                    "run_id": run_id,
+                    "number": number,
+                    "result_id": result_id,
+                    "decision_id": decision_id,
+                    "origin": new.origin,
+                    "propensity": new.propensity,
+                    "reused": was_there,
+                }
+                connection.execute(_ADD, row)
+            return _read(connection, _AFTER, run=run_id, after=last)
 
     def trials(self, run_id: str, after: int = 0) -> list[Trial]:
         """Returns the run's trials with a number above `after`, in order of number."""
         with self._database.read() as connection:
-            return _read(
-                connection, _SELECT.where(_trials.run_id == run_id, _trials.number > after)
-            )
+            return _read(connection, _AFTER, run=run_id, after=after)
 
     def test_values(self, run_id: str) -> dict[int, float]:
         """Returns test metrics by trial number. For the report only: selection uses none."""
@@ -82,7 +86,12 @@ class TrialRows(LedgerPart):
             return {number: value for number, value in connection.execute(query)}
 
 
-_LAST = select(func.max(_trials.number))
+_RUN: BindParameter[str] = bindparam("run")
+_KEYS = select(
+    _runs.space_id,
+    _runs.task_id,
+    select(func.max(_trials.number)).where(_trials.run_id == _RUN).scalar_subquery().label("last"),
+).where(_runs.id == _RUN)
 _SELECT: Select[Any] = (
     select(
         _trials.run_id,
@@ -104,7 +113,19 @@ _SELECT: Select[Any] = (
         _results.curve,
     )
     .join_from(schema.trials, schema.results)
+    .where(_trials.run_id == _RUN)
     .order_by(_trials.number)
+)
+_AFTER = _SELECT.where(_trials.number > bindparam("after"))
+_OF_DECISION = _SELECT.where(_trials.decision_id == bindparam("decision"))
+_ADD = insert(schema.trials)
+_KEY = ("space_id", "architecture", "task_id", "fidelity", "seed")
+_FIND = select(_results.id).where(*(schema.results.c[name] == bindparam(name) for name in _KEY))
+_OPEN = insert(schema.results)
+_TRAINED = (
+    update(schema.trials)
+    .where(_trials.result_id == bindparam("result"), _trials.run_id == _RUN)
+    .values(reused=False)
 )
 
 
@@ -119,21 +140,17 @@ def _result_of(
         "fidelity": new.fidelity,
         "seed": new.seed,
     }
-    query = select(_results.id).where(*(schema.results.c[name] == key[name] for name in key))
-    found = connection.scalar(query)
+    found = connection.scalar(_FIND, key)
     if found is not None:
         return found, True
-    made = connection.execute(
-        insert(schema.results).values(
-            **key, status=ResultStatus.PENDING, opened=schema.now(), attempts=0, curve=[]
-        )
-    ).inserted_primary_key
+    row = {"status": ResultStatus.PENDING, "opened": schema.now(), "attempts": 0, "curve": []}
+    made = connection.execute(_OPEN, key | row).inserted_primary_key
     assert made is not None
     return made[0], False
 
 
-def _read(connection: Connection, query: Select[Any]) -> list[Trial]:
-    return [_trial(row) for row in connection.execute(query)]
+def _read(connection: Connection, query: Select[Any], **given: Any) -> list[Trial]:
+    return [_trial(row) for row in connection.execute(query, given)]
 
 
 def _trial(row: Row[Any]) -> Trial:
@@ -147,8 +164,4 @@ def _trial(row: Row[Any]) -> Trial:
 
 def note_trained(connection: Connection, result_id: int, run_id: str) -> None:
     """Records that a run trains this result itself, whoever had opened it."""
-    connection.execute(
-        update(schema.trials)
-        .where(_trials.result_id == result_id, _trials.run_id == run_id)
-        .values(reused=False)
-    )
+    connection.execute(_TRAINED, {"result": result_id, "run": run_id})

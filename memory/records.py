@@ -24,6 +24,14 @@ class RunStatus(StrEnum):
     DONE = "done"
 
 
+class RunKind(StrEnum):
+    """What a run is. Every kind can be listed, shown, recalled; only a search can be resumed."""
+
+    SEARCH = "search"
+    LEARN = "learn"  # principles from rows that were evaluated elsewhere
+    IMPORT = "import"  # stands for a run of another home: its evidence, not its trials
+
+
 class ResultStatus(StrEnum):
     """Where a result stands; the last eight are final."""
 
@@ -76,7 +84,10 @@ class Spent:
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """One search. `settings` are the resolved settings it was started with."""
+    """One search, or what a search may learn from. `settings` are those it was started with.
+
+    `metric` holds the fields of the task's metric; None in runs of older releases.
+    """
 
     id: str
     status: RunStatus
@@ -98,6 +109,8 @@ class Run:
     heartbeat: datetime | None = None
     stop_requested: bool = False
     finished: datetime | None = None
+    kind: RunKind = RunKind.SEARCH
+    metric: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,6 +122,22 @@ class NewTrial:
     seed: int
     origin: Origin
     propensity: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class GivenRow:
+    """An outcome known from elsewhere: a table's row, or a result of an earlier run."""
+
+    architecture: Architecture
+    fidelity: str
+    seed: int
+    status: ResultStatus
+    value: float | None
+    test: float | None = None
+    train_s: float | None = None
+    params: int | None = None
+    flops: int | None = None
+    propensity: float | None = None  # set where the row was drawn by the space's sampler
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,6 +198,17 @@ class Decision:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Course:
+    """Where the loop of a run stands, by its journal and its decisions."""
+
+    reflections: int
+    verifications: int
+    verified_closed: int  # closed search trials at the last verification, 0 before the first
+    idle: int  # of the latest decisions, those since then that were no training
+    has_open_decision: bool
+
+
+@dataclass(frozen=True, kw_only=True)
 class PrincipleVersion:
     """One immutable version of a principle. `name` is `P7.3`."""
 
@@ -181,7 +221,7 @@ class PrincipleVersion:
     author: str
     run_id: str | None  # None: imported
     step: int
-    edit: Literal["add", "revise", "narrow", "merge", "retire", "import"]
+    edit: Literal["add", "revise", "narrow", "merge", "retire", "import", "carry"]
     rationale: str
     parents: tuple[str, ...]  # versions it came from
     created: datetime
@@ -265,7 +305,10 @@ class CutRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class ModelCall:
-    """One call of a language model, whole: what was sent, what came, what it cost."""
+    """One call of a language model, whole: what was sent, what came, what it cost.
+
+    `answer` holds the parts of the reply that a replay needs; see `agents.replay`.
+    """
 
     chair: Literal["architect", "theorist", "probe"]
     step: int
@@ -278,6 +321,7 @@ class ModelCall:
     dollars: float
     wall_s: float
     error: str | None = None
+    answer: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,6 +9,8 @@ from vitruvius.memory.records import Trial
 from vitruvius.spaces.space import SearchSpace
 from vitruvius.tasks.task import Metric
 
+MEMORY, NONE = "memory", "none"  # in place of a run's id: everything that fits, and nothing
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Source:

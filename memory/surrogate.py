@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from scipy.linalg import cholesky, solve_triangular
 
 from vitruvius.memory.coordinates import Coordinates, coordinates
+from vitruvius.memory.hints import Prior
 from vitruvius.memory.hyper import FIT_POINTS, JITTER, Hyper, kernel, remembered_hyper
 from vitruvius.spaces.space import FloatArray, SearchSpace
 
@@ -35,6 +36,8 @@ class Surrogate:
     whitened: FloatArray  # factor^-1 (scores - prior mean) [N]
     variance: float  # of the signal
     prior: Mean | None
+    hinted: Prior | None = None
+    basis: FloatArray | None = None  # of the trials [N, J]
 
     @classmethod
     def fit(
@@ -44,6 +47,7 @@ class Surrogate:
         scores: FloatArray,
         prior: Mean | None = None,
         hyper: Hyper | None = None,
+        hinted: Prior | None = None,
     ) -> Surrogate:
         """Returns the process given trials.
 
@@ -60,12 +64,19 @@ class Surrogate:
         transform = coordinates(space)
         plain = transform.of(features)
         left = scores - prior(features) if prior is not None else scores
+        share, basis = 1.0, None
+        if hinted is not None:
+            left = left - hinted.mean(features)
+            share = hinted.share
+            basis = hinted.basis(features) / np.sqrt(share)
         if hyper is None:
             known = len(left) - len(left) % max(1, len(left) // 10)
             spread = np.unique(np.linspace(0, known - 1, min(known, FIT_POINTS)).astype(int))
-            hyper = remembered_hyper(transform, plain[spread].tobytes(), left[spread].tobytes())
+            hyper = remembered_hyper(transform, plain[spread].tobytes(), left[spread].tobytes(), basis[spread].tobytes() if basis is not None else b"", share)
         points = plain * _roots(transform, hyper)
         matrix = kernel(points, points)
+        if basis is not None:
+            matrix += basis @ basis.T
         matrix[np.diag_indices(len(matrix))] += hyper.noise + JITTER
         factor = cholesky(matrix, lower=True, check_finite=False)
         whitened = solve_triangular(factor, left, lower=True, check_finite=False)
@@ -75,8 +86,10 @@ class Surrogate:
             points=points,
             factor=factor,
             whitened=whitened,
-            variance=float((1 + whitened @ whitened) / (1 + len(left))),
+            variance=float((share + whitened @ whitened) / (1 + len(left))),
             prior=prior,
+            hinted=hinted,
+            basis=basis,
         )
 
     @property
@@ -100,17 +113,26 @@ class Surrogate:
         plain = self.space.of(features) if plain is None else plain
         points = plain * _roots(self.space, self.hyper)
         cross = kernel(self.points, points)
+        own = 1.0
+        there = None
+        if self.hinted is not None and self.basis is not None:
+            there = self.hinted.basis(features) / np.sqrt(self.hinted.share)
+            cross += self.basis @ there.T
+            own = 1.0 + np.einsum("nj,nj->n", there, there)
         solved = solve_triangular(self.factor, cross, lower=True, check_finite=False)
         mean = self.whitened @ solved
         if self.prior is not None:
             mean = mean + self.prior(features)
-        shrunk = np.maximum(1 - np.einsum("nm,nm->m", solved, solved), 1e-9)
+        if self.hinted is not None:
+            mean = mean + self.hinted.mean(features)
+        shrunk = np.maximum(own - np.einsum("nm,nm->m", solved, solved), 1e-9)
         return Posterior(
             points=points,
             solved=solved,
             mean=mean,
             sd=np.sqrt(self.variance * shrunk),
             variance=self.variance,
+            basis=there,
         )
 
     def left_out(self) -> tuple[FloatArray, FloatArray]:
@@ -161,10 +183,13 @@ class Posterior:
     mean: FloatArray
     sd: FloatArray
     variance: float
+    basis: FloatArray | None = None
 
     def covariance_with(self, row: int) -> FloatArray:
         """Returns the posterior covariance of every architecture with one of them [M]."""
         prior = kernel(self.points[row : row + 1], self.points)[0]
+        if self.basis is not None:
+            prior = prior + self.basis @ self.basis[row]
         return np.asarray(self.variance * (prior - self.solved[:, row] @ self.solved))
 
     def covariance(self) -> FloatArray:

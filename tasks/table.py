@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vitruvius.errors import ConfigError, ToolError
+from vitruvius.spaces.pool import Pool
+from vitruvius.spaces.registry import BUILT_IN
 from vitruvius.spaces.space import Architecture, SearchSpace
-from vitruvius.tasks.task import Constraints, Fidelity, Metric, Task, task_id
+from vitruvius.tasks.task import Constraints, Fidelity, Metric, Task, known_costs, task_id
 
 Column = NDArray[np.float64]
+ROWS_CHECKED = 50  # of a table, to see whether they are of a space
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,8 +29,8 @@ class TableRow:
     value: float  # on the validation split
     test: float | None
     train_s: float
-    params: int
-    flops: int
+    params: int | None = None  # None: not recorded
+    flops: int | None = None
 
 
 @runtime_checkable
@@ -42,6 +46,30 @@ class Tabular(Task, Protocol):
         ...
 
 
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What one fidelity records of one architecture; `runs` by seed, the validation alone."""
+
+    value: float
+    test: float | None
+    train_s: float
+    runs: tuple[float, ...] = ()
+
+
+class Records(Protocol):
+    """What is recorded at one fidelity. `Recorded` holds it; others may read it when asked."""
+
+    @property
+    def value(self) -> Column: ...
+    @property
+    def test(self) -> Column: ...
+    @property
+    def has_runs(self) -> bool: ...
+    @property
+    def typical_s(self) -> float: ...
+    def at(self, row: int) -> Answer: ...
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Recorded:
     """Columns of one fidelity [N]; `runs` [N, S] holds validation by seed, NaN where missing."""
@@ -50,6 +78,34 @@ class Recorded:
     test: Column  # mean over seeds
     train_s: Column
     runs: NDArray[np.float64]
+    missing: NDArray[np.bool_] | None = None  # [N] architectures without a record here
+
+    @property
+    def has_runs(self) -> bool:
+        """Whether single runs are recorded, so that a seed can draw one."""
+        return bool(self.runs.size)
+
+    @property
+    def typical_s(self) -> float:
+        """Median seconds of a training."""
+        return float(np.median(self.train_s[~np.isnan(self.train_s)]))
+
+    def at(self, row: int) -> Answer:
+        """Returns what is recorded of one architecture.
+
+        Raises:
+            ToolError: if nothing is, at this fidelity.
+        """
+        if self.missing is not None and self.missing[row]:
+            raise ToolError("nothing is recorded of this architecture at this fidelity")
+        runs = self.runs[row]
+        test = float(self.test[row])
+        return Answer(
+            value=float(self.value[row]),
+            test=None if math.isnan(test) else test,
+            train_s=float(self.train_s[row]),
+            runs=tuple(runs[~np.isnan(runs)].tolist()),
+        )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -67,11 +123,12 @@ class Table:
     sha256: str
     space: SearchSpace
     index: Mapping[Architecture, int]
-    by_epochs: Mapping[int, Recorded]
-    params: NDArray[np.int64]
-    flops: NDArray[np.int64]
-    input_shape: tuple[int, ...]
-    outputs: int
+    by_epochs: Mapping[int, Records]
+    params: NDArray[np.int64] | None = None  # None: not recorded
+    flops: NDArray[np.int64] | None = None
+    costs: Mapping[str, Column] = field(default_factory=dict)  # further ones, NaN where missing
+    input_shape: tuple[int, ...] = ()  # (): not known
+    outputs: int = 0  # 0: not known
     figure: str = "the mean over seeds"  # what `Recorded.value` is, in words
 
 
@@ -92,20 +149,30 @@ class TabularTask:
     constraints: Constraints = field(default_factory=Constraints)
 
     def __post_init__(self) -> None:
-        if self.noise and not self._recorded(self.fidelity.epochs).runs.size:
-            single = [str(n) for n, recorded in self.table.by_epochs.items() if recorded.runs.size]
+        if self.noise and not self._recorded(self.fidelity.epochs).has_runs:
+            single = [str(n) for n, recorded in self.table.by_epochs.items() if recorded.has_runs]
             other = f" or epochs={single[0]}" if single else ""
             raise ConfigError(
                 f"the table records no single runs at {self.fidelity.epochs} epochs, so there is "
                 f"no noise to draw; use noise=false{other}"
             )
+        for name in self.constraints.limits:
+            if name not in self.cost_names:
+                raise ConfigError(
+                    f"the table records no {name} to limit; it records "
+                    f"{', '.join(self.cost_names) or 'no costs'}"
+                )
 
     @property
     def name(self) -> str:
         return self.table.task
 
-    @property
+    @cached_property
     def id(self) -> str:
+        capped = {  # by content: two devices' latencies are two tasks
+            name: hashlib.sha256(self.table.costs[name].tobytes()).hexdigest()
+            for name, _ in self.constraints.caps
+        }
         return task_id(
             self.name,
             self.constraints,
@@ -113,6 +180,7 @@ class TabularTask:
             metric=self.table.task,
             epochs=self.fidelity.epochs,
             noise=self.noise,
+            **({"capped": capped} if capped else {}),
         )
 
     @property
@@ -159,42 +227,87 @@ class TabularTask:
             raise ToolError(f"the table holds trainings on all data only, not {fidelity.key}")
         recorded = self._recorded(fidelity.epochs)
         row = self._row(architecture)
-        value = float(recorded.value[row])
-        if self.noise:
-            runs = recorded.runs[row][~np.isnan(recorded.runs[row])]
-            value = float(runs[seed % len(runs)]) if len(runs) else value
+        try:
+            answer = recorded.at(row)
+        except ToolError as error:
+            raise ToolError(f"{error}: {architecture}, {fidelity.key}") from None
+        drawn = answer.runs[seed % len(answer.runs)] if self.noise and answer.runs else answer.value
+        params, flops = self.table.params, self.table.flops
         return TableRow(
-            value=value,
-            test=float(recorded.test[row]),
-            train_s=float(recorded.train_s[row]),
-            params=int(self.table.params[row]),
-            flops=int(self.table.flops[row]),
+            value=drawn,
+            test=answer.test,
+            train_s=answer.train_s,
+            params=None if params is None else int(params[row]),
+            flops=None if flops is None else int(flops[row]),
         )
 
+    def has(self, architecture: Architecture) -> bool:
+        """Returns whether the table has a row for the architecture or its class."""
+        return self._known_row(architecture) is not None
+
+    def costs(self, architecture: Architecture) -> Mapping[str, float] | None:
+        """Returns params, FLOPs, latency and capped costs, as far as they are recorded.
+
+        A free look-up: it tells nothing of how good the architecture is.
+        """
+        row = self._known_row(architecture)
+        if row is None:
+            return None
+        found = {name: float(column[row]) for name, column in self._cost_columns.items()}
+        return {name: cost for name, cost in found.items() if not math.isnan(cost)}
+
+    @property
+    def cost_names(self) -> tuple[str, ...]:
+        """Which costs the table records."""
+        return tuple(self._cost_columns)
+
+    @cached_property
+    def _cost_columns(self) -> dict[str, NDArray[Any]]:
+        both = {"params": self.table.params, "flops": self.table.flops}
+        return {n: c for n, c in both.items() if c is not None} | dict(self.table.costs)
+
+    @property
+    def fidelities(self) -> Mapping[Fidelity, float]:
+        """The recorded fidelities and the median seconds of a training at each, cheapest first."""
+        seconds = {Fidelity(epochs=n): r.typical_s for n, r in self.table.by_epochs.items()}
+        return dict(sorted(seconds.items(), key=lambda item: (item[1], item[0].epochs)))
+
     def check_space(self, space: SearchSpace) -> None:
-        """Checks that the table knows the space's architectures.
+        """Checks that the recorded architectures are the space's, or some of a pool's are.
 
         Raises:
-            ConfigError: if it has no row for any of 20 draws.
+            ConfigError: says which space to use.
         """
-        rng = np.random.default_rng(0)
-        drawn = [space.sample(rng) for _ in range(20)]
-        if not any(one in self.table.index or one in self._smallest_of_class for one in drawn):
-            raise ConfigError(
-                f"the table of {self.table.name} has no row for architectures of space "
-                f"{space.name} such as {drawn[0]}; use the space "
-                f"{self.table.space.name}"
-            )
+        if space == self.table.space:
+            return
+        if isinstance(space, Pool):
+            self.check_space(space.space)
+            if any(map(self.has, space.members())):
+                return
+        elif space.name == self.table.space.name or space.name not in BUILT_IN:
+            every = list(self.table.index)
+            rows = every[:: max(1, len(every) // ROWS_CHECKED)]
+            if all(_is_legal(space, row) for row in rows):
+                return
+        drawn = space.sample(np.random.default_rng(0))
+        raise ConfigError(
+            f"the table of {self.table.name} has no row for architectures of space "
+            f"{space.name} such as {drawn}; use the space "
+            f"{self.table.space.ref or self.table.space.name}"
+        )
 
     def all_values(self) -> dict[Architecture, tuple[float, float]]:
         """Returns validation and test value of every recorded canonical member; for evals only."""
-        members = self.table.space.members() or tuple(self._smallest_of_class)
+        rows = {member: self._known_row(member) for member in self._members()}
         recorded = self._recorded(self.fidelity.epochs)
-        rows = [self._row(member) for member in members]
         return {
             member: (float(recorded.value[row]), float(recorded.test[row]))
-            for member, row in zip(members, rows, strict=True)
+            for member, row in rows.items()
+            if row is not None
         }
+
+    def _members(self) -> Iterable[Architecture]:
+        return self.table.space.members() or self._smallest_of_class
 
     def raw_rows(self) -> tuple[Column, Column]:
         """Returns validation and test value of every row as recorded; for evals only."""
@@ -205,25 +318,36 @@ class TabularTask:
         """Returns the validation value that puts an architecture among the best `share`.
 
         That is the value of the raw row at rank `top_rank`, best first in the metric's direction. A
-        class is a hit if the row that answers for it is at least as good.
+        class is a hit if the row that answers for it is at least as good. Where none is, as the
+        best rows of single trainings may all be lucky twins of others, each row counts with the
+        value that answers for it (TransNAS-Bench-101: jigsaw and autoencoder).
         """
-        values = self.raw_rows()[0]
-        best_first = np.argsort(-self.metric.sign * values, kind="stable")
-        return float(values[best_first[top_rank(len(values), share) - 1]])
+        sign, values = self.metric.sign, self.raw_rows()[0]
+        rank = top_rank(int((~np.isnan(values)).sum()), share)
+        threshold = np.sort(sign * values[~np.isnan(values)])[-rank]
+        canonical = self.table.space.canonical
+        rows = [self._known_row(canonical(one)) for one in self.table.index]
+        answers = sign * values[[row for row in rows if row is not None]]
+        answers = answers[~np.isnan(answers)]
+        if answers.max() < threshold:
+            threshold = np.sort(answers)[-rank]
+        return float(sign * threshold)
 
-    def _recorded(self, epochs: int) -> Recorded:
+    def _recorded(self, epochs: int) -> Records:
         if epochs not in self.table.by_epochs:
             known = ", ".join(str(n) for n in self.table.by_epochs)
             raise ToolError(f"the table holds trainings of {known} epochs, not {epochs}")
         return self.table.by_epochs[epochs]
 
     def _row(self, architecture: Architecture) -> int:
-        row = self.table.index.get(architecture)
-        if row is None:
-            row = self._smallest_of_class.get(architecture)
+        row = self._known_row(architecture)
         if row is None:
             raise ToolError(f"the table has no row for {architecture}")
         return row
+
+    def _known_row(self, architecture: Architecture) -> int | None:
+        row = self.table.index.get(architecture)
+        return self._smallest_of_class.get(architecture) if row is None else row
 
     @cached_property
     def _smallest_of_class(self) -> dict[Architecture, int]:
@@ -233,6 +357,20 @@ class TabularTask:
             canonical = self.table.space.canonical(architecture)
             smallest[canonical] = min(row, smallest.get(canonical, row))
         return smallest
+
+
+def broken_limit(task: Tabular, architecture: Architecture, row: TableRow) -> str | None:
+    """Returns the sentence that says which of the task's limits an architecture breaks, or None."""
+    costs = {**known_costs(task, architecture), "params": row.params, "flops": row.flops}
+    return task.constraints.violation(**costs)
+
+
+def _is_legal(space: SearchSpace, architecture: Architecture) -> bool:
+    try:
+        space.parse(architecture.spec)
+    except ToolError:
+        return False
+    return True
 
 
 def top_rank(rows: int, share: float = 0.001) -> int:

@@ -155,6 +155,24 @@ def test_the_users_files_of_the_pages_load(tmp_path: Path, monkeypatch: pytest.M
     assert [slot.name for slot in space.slots] == ["layers", "width", "dropout", "activation"]
 
 
+def test_the_example_of_the_page_on_tables_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = ROOT / "docs/tables.md"
+    ((name, table),) = blocks(page, "csv")
+    ((_, text),) = blocks(page, "python")
+    (tmp_path / name).write_text(table, encoding="utf-8")
+    run_block(text, tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("VITRUVIUS_HOME", str(tmp_path / "home"))
+    ((_, commands),) = blocks(page, "sh")
+    for line in commands.splitlines():
+        with pytest.raises(SystemExit) as ended:
+            main(shlex.split(line)[1:])
+        assert not ended.value.code, line
+    assert "92.3" in capsys.readouterr().out
+
+
 def test_the_toml_of_the_pages_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from vitruvius.settings import load_settings
 

@@ -111,7 +111,9 @@ def plain(name: str) -> str:
 
 def test_what_is_imported_is_declared_and_nothing_else() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    declared = {plain(re.split(r"[^\w.-]", text)[0]) for text in project["dependencies"]}
+    extras = [text for extra in project["optional-dependencies"].values() for text in extra]
+    wanted = [*project["dependencies"], *extras]
+    declared = {plain(re.split(r"[^\w.-]", text)[0]) for text in wanted}
     names = {name.split(".")[0] for path in [*modules(*FOLDERS), *face()] for name in imports(path)}
     foreign = names - set(sys.stdlib_module_names) - {"vitruvius"}
     homes = packages_distributions()  # several distributions may share one name: langgraph

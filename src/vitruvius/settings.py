@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import platformdirs
-from pydantic import AfterValidator, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
+    NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
 )
@@ -59,6 +60,13 @@ def _readable_budget(text: str) -> str:
 
     parse_budget(text)
     return text
+
+
+def _names(value: Any) -> Any:
+    """Returns the names in a text from a variable or a file; a list stays as it is."""
+    if isinstance(value, str):
+        return tuple(name for part in value.split(";") if (name := part.strip()))
+    return value
 
 
 class Settings(BaseSettings):
@@ -119,6 +127,12 @@ class Settings(BaseSettings):
         ge=0,
         le=1,
         description="trust from which a principle of earlier runs may make a provisional cut",
+    )
+    principles_from: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_names)] = Field(
+        default=("memory",),
+        min_length=1,
+        description="what is recalled at the start: memory (all that fits), none, or runs, tables "
+        "and files of rows, several with ; between",
     )
 
     @classmethod

@@ -1,20 +1,21 @@
-"""Searches to compare with: random, regularized evolution, local search, plain GP-EI.
+"""Searches that know nothing beforehand: random, evolution, local search, plain GP-EI, FLOPs.
 
 Each asks an oracle until it is spent. Repeats are free for all of them.
 """
 
 from __future__ import annotations
 
-import itertools
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
-from scipy.linalg import cho_factor, cho_solve
-from scipy.special import ndtr
 
+from vitruvius.evals.arms import Arm, Given
+from vitruvius.evals.gaussian import distances, expected_improvement, posterior, raw_of
 from vitruvius.evals.oracle import Oracle
-from vitruvius.spaces.space import Architecture, FloatArray, SearchSpace
+from vitruvius.spaces.space import Architecture, SearchSpace
+from vitruvius.tasks.task import known_costs
 
 Search = Callable[[SearchSpace, Oracle, np.random.Generator], None]
 
@@ -25,7 +26,7 @@ MAX_STEPS = 5000  # bound on free repeats
 
 def random_search(space: SearchSpace, oracle: Oracle, rng: np.random.Generator) -> None:
     """Asks draws of the space's sampler."""
-    while True:
+    for _ in range(MAX_STEPS):
         oracle.ask(space.sample(rng))
 
 
@@ -58,46 +59,33 @@ def local_search(space: SearchSpace, oracle: Oracle, rng: np.random.Generator) -
 
 
 def gp_ei(space: SearchSpace, oracle: Oracle, rng: np.random.Generator) -> None:
-    """Expected improvement under a plain Gaussian process on raw one-hot choices.
-
-    Kernel exp(-Hamming distance / length), standardised values, all raw combinations as
-    candidates: it knows neither canonical forms nor structure.
-    """
-    names = [slot.names for slot in space.slots]
-    raw = np.array(list(itertools.product(*(range(len(each)) for each in names))))
+    """Expected improvement under the plain process, all raw combinations as candidates."""
+    raw = raw_of(space)
+    far = np.empty((0, len(raw)), dtype=np.float32)
     asked: list[int] = []
     values: list[float] = []
-    while True:
+    open_ = np.ones(len(raw), dtype=np.bool_)
+    while open_.any():
         if len(asked) < FIRST_DRAWS:
-            row = int(rng.integers(len(raw)))
+            row = int(rng.choice(np.flatnonzero(open_)))
         else:
-            gain = _expected_improvement(raw, asked, np.array(values))
-            gain[asked] = -np.inf
-            row = int(np.argmax(gain))
-        spec = {s.name: s.names[i] for s, i in zip(space.slots, raw[row], strict=True)}
-        asked.append(row)
-        values.append(oracle.ask(space.canonical(Architecture.of(spec))))
+            scores = (np.array(values) - np.mean(values)) / (np.std(values) + 1e-9)
+            mean, deviation = posterior(far[:, asked], far, scores)
+            gain = expected_improvement(mean, deviation, float(scores.max()))
+            row = int(np.argmax(np.where(open_, gain, -np.inf)))
+        open_[row] = False
+        value = oracle.ask(raw.architectures[row])
+        if np.isfinite(value):  # what cannot be trained tells nothing
+            asked.append(row)
+            values.append(value)
+            far = np.vstack([far, distances(raw.choices[[row]], raw.choices)])
 
 
-def _expected_improvement(raw: np.ndarray, asked: list[int], values: FloatArray) -> FloatArray:
-    scores = (values - values.mean()) / (values.std() + 1e-9)
-    distance = (raw[asked][:, None, :] != raw[None, :, :]).sum(axis=2)  # [asked, raw]
-    fits = []
-    for length in (1.0, 2.0, 4.0):
-        kernel = np.exp(-distance[:, asked] / length) + 1e-2 * np.eye(len(asked))
-        factor = cho_factor(kernel, lower=True)
-        weights = cho_solve(factor, scores)
-        likelihood = -0.5 * scores @ weights - np.log(np.diag(factor[0])).sum()
-        fits.append((float(likelihood), length, factor, weights))
-    _, length, factor, weights = max(fits, key=lambda fit: fit[0])
-    cross = np.exp(-distance / length)
-    mean = weights @ cross
-    left = 1 - np.einsum("nm,nm->m", cross, cho_solve(factor, cross))
-    sd = np.sqrt(np.maximum(left, 1e-9))
-    step = (mean - scores.max()) / sd
-    return np.asarray(
-        sd * (step * ndtr(step) + np.exp(-0.5 * step**2) / np.sqrt(2 * np.pi)), dtype=np.float64
-    )
+def flops_order(given: Given) -> None:
+    """Asks the most multiply-adds first: the cheapest proxy there is."""
+    task, members = given.task(), given.space.members() or ()
+    for architecture in sorted(members, key=lambda a: -known_costs(task, a).get("flops", 0.0)):
+        given.oracle.ask(architecture)
 
 
 BASELINES: dict[str, Search] = {
@@ -106,3 +94,22 @@ BASELINES: dict[str, Search] = {
     "local": local_search,
     "gp-ei": gp_ei,
 }
+
+
+def _run(search: Search, given: Given) -> None:
+    search(given.space, given.oracle, given.rng())
+
+
+ABOUT = {
+    "random": "draws of the space's sampler",
+    "evolution": f"regularized evolution, population {POPULATION}, tournament {TOURNAMENT}",
+    "local": "local search, first better neighbour, restarts",
+    "gp-ei": "expected improvement under a plain Gaussian process on raw choices",
+}
+ARMS = (
+    *(
+        Arm(name=name, about=ABOUT[name], run=partial(_run, search))
+        for name, search in BASELINES.items()
+    ),
+    Arm(name="flops", about="most FLOPs first", run=flops_order),
+)
