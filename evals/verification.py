@@ -235,7 +235,7 @@ def verify(table: str, metric: str, seed: int, queries: int, start: Start = "col
         claims=claims,
         retained=[float(field.top[mask].sum()) for mask in inside],
         kept=[float(field.weights[mask].sum()) for mask in inside],
-        flaps=_flaps(found.cuts),
+        flaps=flaps(found.cuts),
     )
 
 
@@ -277,7 +277,7 @@ def _inside(field: Field, cuts: Sequence[CutRecord], step: int) -> BoolArray:
     return mask
 
 
-def _flaps(cuts: Sequence[CutRecord]) -> int:
+def flaps(cuts: Sequence[CutRecord]) -> int:
     """Returns how many cuts came back after evidence had undone them."""
     undone = [cut for cut in cuts if cut.undone_by == EVIDENCE]
     return sum(

@@ -1,12 +1,12 @@
 """Cuts on loan: made on the word of other runs, kept only while this run bears them out.
 
-A wrong cut can hide every good architecture, and a run that looks inside only would never know. So
-a provisional cut is lent for `LOAN` results. From then on it stands, at every verification, only
-if this run's own model has at least doubled the odds that the best lie inside. On NAS-Bench-201,
-after 6 results, about 1 wrong cut in 20 passes and 4 to 5 right ones in 10. A wrong start then costs
-1 query of the median search and 6 to 15 % of the slowest twentieth's; with a loan of 8 results
-2 queries and 18 to 61 %, with none the better for right cuts. Where odds that have not fallen are
-enough, 1 wrong cut in 5 passes, and the slowest twentieth of searches needs twice its cold start.
+A wrong cut can hide every good architecture, and a run that looks inside only would never know.
+So a provisional cut is lent for `LOAN` results. From then on it stands, at every verification,
+only if this run's own model has at least doubled the odds that the best lie inside. On
+NAS-Bench-201, after 6 results, about 1 wrong cut in 20 passes and 4 to 5 right ones in 10. A wrong
+start then costs 1 query of the median search and 6 to 15 % of the slowest twentieth's; with a loan
+of 8 results 2 queries and 18 to 61 %, and right cuts help no more. Where odds that have not
+fallen are enough, 1 wrong cut in 5 passes, and the slowest twentieth needs twice its cold start.
 """
 
 from __future__ import annotations
