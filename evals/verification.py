@@ -38,7 +38,7 @@ from vitruvius.spaces.cell import Cell
 from vitruvius.spaces.rules import RangeCondition, Rule, SlotCondition, holds
 from vitruvius.spaces.space import Architecture, BoolArray, Feature, FloatArray
 from vitruvius.tasks.registry import load_task
-from vitruvius.tasks.table import TabularTask
+from vitruvius.tasks.table import Recorded, TabularTask
 
 # A few classes hold much of the sampler's mass, so most coins have a real effect, up to 0.2. These
 # salts of 400 give coins whose true effect is below 0.02 on all three datasets.
@@ -255,7 +255,9 @@ def _begin(ledger: Ledger, field: Field, start: Start, seed: int, queries: int) 
 def _inverted(task: TabularTask) -> TabularTask:
     """Returns a task on which the worst architectures are the best."""
     columns = {
-        e: replace(column, value=-column.value) for e, column in task.table.by_epochs.items()
+        epochs: replace(recorded, value=-recorded.value)
+        for epochs, recorded in task.table.by_epochs.items()
+        if isinstance(recorded, Recorded)
     }
     return TabularTask(table=replace(task.table, task="inverted", by_epochs=columns), ref="")
 
