@@ -16,7 +16,7 @@ GUIDED_DRAWS = (4, 5, 6)  # enough to find out whether a source misleads
 MAX_IDLE = 6  # decisions without a training before a reflection
 MAX_REPEATS = 5
 STALL = 12  # results without a better one
-LOAN = 8  # results for which a provisional cut stands on the word of other runs alone
+LOAN = 6  # results for which a provisional cut stands on the word of other runs alone
 SEEDS_EACH = 3  # fresh seeds of a finalist where the budget names neither trials nor time
 MOST_CONFIRMED = 30  # ten seeds each tell finalists apart; more is better spent on the search
 
@@ -64,10 +64,13 @@ def confirm_reserve(budget: Budget, is_noisy: bool) -> int:
 def search_trials_left(budget: Budget, spent: Spent, is_noisy: bool) -> float:
     """Returns how many more trials the search may open; infinity without a limit on trials.
 
-    Zero once any other limit is used up, wall time less the share for confirmation.
+    Zero once any other limit is used up, times less the share for confirmation. The training that
+    uses up a limit on seconds of training is still finished.
     """
     share = 1.0 - CONFIRM_SHARE if is_noisy else 1.0
     if budget.wall_s is not None and spent.wall_s >= share * budget.wall_s:
+        return 0
+    if budget.train_s is not None and (spent.train_s or 0.0) >= share * budget.train_s:
         return 0
     if budget.tokens is not None and spent.tokens >= budget.tokens:
         return 0

@@ -62,7 +62,7 @@ def test_an_option_of_run_reaches_the_search(
 def test_without_options_settings_decide(created: dict[str, Any]) -> None:
     with pytest.raises(Stopped):
         main(["run"])
-    assert (created.pop("task"), created.pop("space")) == ("mnist1d", "nb201")
+    assert (api.DEFAULT_TASK, api.DEFAULT_SPACE) == ("mnist1d", "nb201")
     assert isinstance(created.pop("on_event"), Progress)
     assert set(created.values()) == {None}
 
