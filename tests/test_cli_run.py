@@ -11,6 +11,7 @@ import pytest
 
 from vitruvius import api
 from vitruvius.__main__ import main
+from vitruvius.cli.live import Progress
 from vitruvius.errors import RunHeld
 
 SRC = Path(__file__).parents[1] / "src"
@@ -24,6 +25,7 @@ OPTIONS = [
     ("--home", "elsewhere", "home", Path("elsewhere")),
     ("--control", "0.25", "control", 0.25),
     ("--explore", "0.5", "explore", 0.5),
+    ("--principles-from", "none", "principles_from", ["none"]),
 ]
 
 
@@ -61,7 +63,7 @@ def test_without_options_settings_decide(created: dict[str, Any]) -> None:
     with pytest.raises(Stopped):
         main(["run"])
     assert (api.DEFAULT_TASK, api.DEFAULT_SPACE) == ("mnist1d", "nb201")
-    created.pop("on_event", None)  # of what it learns from first
+    assert isinstance(created.pop("on_event"), Progress)
     assert set(created.values()) == {None}
 
 
