@@ -52,6 +52,11 @@ class Prior:
         hint = Hint(name="mean", values=mean, trust=1.0, doubt=0.0)
         return cls(hints=(hint,), weights=np.ones(1), share=1.0)
 
+    @property
+    def is_guide(self) -> bool:
+        """Whether it expects anything, before the run's trials say what to make of the hints."""
+        return bool(self.weights.any())
+
     def values(self, features: FloatArray) -> FloatArray:
         """Returns what each hint says [N, J]; kept for the last long matrix."""
         if self._last and self._last[0][0] is features:
@@ -89,16 +94,18 @@ class Prior:
 
 
 def combine(space: SearchSpace, hints: Sequence[Hint]) -> Prior | None:
-    """Returns the prior of several hints, or None of none that claims anything.
+    """Returns the prior of several hints, or None of none.
 
     Hints are averaged, each by its trust. Together they claim no more than the mean of their
     trusts: hints of one origin repeat each other. (Weights that are solved for from the hints'
     correlations set one against the other: a median of 5 to 11 queries instead of 2 to 4 with a
     source of 50 random NAS-Bench-201 cells.)
     """
+    if not hints:
+        return None
     claims = np.array([hint.trust for hint in hints])
     if not claims.any():
-        return None
+        return Prior(hints=tuple(hints), weights=claims, share=1.0)
     reference = reference_features(space)
     said = np.stack([hint.values(reference) for hint in hints], axis=1)
     told = float((claims**2).sum() / claims.sum())

@@ -27,14 +27,24 @@ LEAST_CLAIM = 0.42  # random scores of 200 NAS-Bench-201 cells claim up to 0.41,
 LINEAR = 0.8  # the claim of a direction that is beyond doubt: it explains no bends
 
 
-def source_prior(space: SearchSpace, sources: Sequence[Source]) -> Prior | None:
-    """Returns what the sources say together, or None if they say nothing."""
-    return _prior(space, tuple(sources))
+def source_prior(
+    space: SearchSpace, sources: Sequence[Source], others: tuple[Hint, ...] = ()
+) -> Prior | None:
+    """Returns what the sources and other hints say together, or None if they say nothing."""
+    return _prior(space, tuple(sources), others)
+
+
+def has_guide(space: SearchSpace, sources: Sequence[Source]) -> bool:
+    """Returns whether a source has a say in what is tried first."""
+    return source_prior(space, sources) is not None
 
 
 @lru_cache(maxsize=8)
-def _prior(space: SearchSpace, sources: tuple[Source, ...]) -> Prior | None:
-    return combine(space, [hint for source in sources for hint in source_hints(space, source)])
+def _prior(
+    space: SearchSpace, sources: tuple[Source, ...], others: tuple[Hint, ...]
+) -> Prior | None:
+    told = [hint for source in sources for hint in source_hints(space, source)]
+    return combine(space, [*told, *others])
 
 
 def refusal(space: SearchSpace, source: Source) -> str | None:

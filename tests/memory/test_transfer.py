@@ -1,6 +1,5 @@
 """Sources become hints: what bears itself out is heard, and the run's trials have the last word."""
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -177,10 +176,14 @@ def test_rescaled_scores_keep_their_order(share: float) -> None:
     assert (np.argsort(prior.rescaled(features, scores)) == np.argsort(scores)).all()
 
 
-def test_without_claims_there_is_no_prior() -> None:
-    def zero(there: FloatArray) -> FloatArray:
-        return np.zeros(len(there))
+def test_without_claims_nothing_is_expected() -> None:
+    def first(there: FloatArray) -> FloatArray:
+        return there[:, 0]
 
-    doubtful: Callable[[FloatArray], FloatArray] = zero
     assert combine(SPACE, []) is None
-    assert combine(SPACE, [Hint(name="none", values=doubtful, trust=0.0)]) is None
+    silent = combine(SPACE, [Hint(name="none", values=first, trust=0.0)])
+    assert silent is not None
+    assert not silent.is_guide
+    scores = normal_scores(np.arange(30.0))
+    features = SPACE.featurise(drawn(30))
+    assert silent.rescaled(features, scores) == pytest.approx(scores, abs=0.01)
