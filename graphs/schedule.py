@@ -64,10 +64,13 @@ def confirm_reserve(budget: Budget, is_noisy: bool) -> int:
 def search_trials_left(budget: Budget, spent: Spent, is_noisy: bool) -> float:
     """Returns how many more trials the search may open; infinity without a limit on trials.
 
-    Zero once any other limit is used up, wall time less the share for confirmation.
+    Zero once any other limit is used up, times less the share for confirmation. The training that
+    uses up a limit on seconds of training is still finished.
     """
     share = 1.0 - CONFIRM_SHARE if is_noisy else 1.0
     if budget.wall_s is not None and spent.wall_s >= share * budget.wall_s:
+        return 0
+    if budget.train_s is not None and (spent.train_s or 0.0) >= share * budget.train_s:
         return 0
     if budget.tokens is not None and spent.tokens >= budget.tokens:
         return 0

@@ -39,6 +39,7 @@ _trials, _results, _runs = schema.trials.c, schema.results.c, schema.runs.c
 _RUN: BindParameter[str] = bindparam("run")
 _OF_RUN = {
     "wall_s": select(_runs.wall_s).where(_runs.id == _RUN),
+    "budget": select(_runs.budget).where(_runs.id == _RUN),
     # numbers are dense, so the last one counts them
     "opened": select(func.max(_trials.number)).where(_trials.run_id == _RUN),
     # The concatenation keeps SQLite from reading all trials of the run at every step: it goes
@@ -53,6 +54,11 @@ _OF_RUN = {
     "dollars": select(func.sum(_calls.dollars)).where(_calls.run_id == _RUN),
 }
 _ACCOUNT = select(*(query.scalar_subquery().label(name) for name, query in _OF_RUN.items()))
+_TRAINED = (
+    select(func.sum(_results.train_s))
+    .join_from(schema.results, schema.trials)
+    .where(_trials.run_id == _RUN, _trials.reused.is_(False))
+)
 _SELECT: Select[Any] = select(
     _decisions.id,
     _decisions.run_id,
@@ -200,6 +206,8 @@ class StepRows(LedgerPart):
     def spent(self, run_id: str) -> Spent:
         """Returns the run's account: trials opened, wall seconds, tokens, dollars.
 
+        Seconds of training are summed where the run's budget limits them; reused results cost none.
+
         Nothing is trained for an architecture that breaks a limit of the task, so `BREAKS_A_TRIAL`
         of them count as one trial.
 
@@ -208,6 +216,8 @@ class StepRows(LedgerPart):
         """
         with self._database.read() as connection:
             row = connection.execute(_ACCOUNT, {"run": run_id}).one()
+            is_limited = (row.budget or {}).get("train_s") is not None
+            trained = connection.scalar(_TRAINED, {"run": run_id}) or 0.0 if is_limited else None
         if row.wall_s is None:
             raise ConfigError(f"there is no run {run_id!r} in {self._database.place}")
         breaks = row.breaks
@@ -216,6 +226,7 @@ class StepRows(LedgerPart):
             wall_s=row.wall_s,
             tokens=row.tokens or 0,
             dollars=row.dollars or 0.0,
+            train_s=trained,
         )
 
     def mark(self, run_id: str, name: str, step: int, data: Mapping[str, Any]) -> None:
