@@ -18,7 +18,8 @@ from vitruvius.memory.ranking import Lesson, learn
 from vitruvius.memory.records import Origin, ResultStatus, Standing
 from vitruvius.memory.rules_prior import rules_prior
 from vitruvius.memory.surrogate import Surrogate
-from vitruvius.memory.transfer import source_prior
+from vitruvius.memory.transfer import fit_hinted, source_prior
+from vitruvius.memory.transfer import learned_weights as weights_of
 from vitruvius.spaces.space import Architecture, FloatArray
 from vitruvius.tools.decisions import Train
 
@@ -57,8 +58,7 @@ def choose(view: RunView) -> Proposal:
     if not guided and len(lesson.trials) < MIN_RESULTS:
         picks = _drawn(view, rng)
         return _proposal(picks, f"a draw of the region: {len(lesson.trials)} results so far")
-    features = view.space.featurise([trial.architecture for trial in lesson.trials])
-    model = _model(view, lesson, features) if heard is None else fit(view, lesson, features, heard)
+    model = _model(view, lesson) if heard is None else fit_hinted(view.space, lesson, heard)
     failures = _failure_model(view)
     optimism = _optimism(view) if guided else OPTIMISM
 
@@ -101,8 +101,9 @@ def _proposal(picks: list[Architecture], reason: str) -> Proposal:
     return Proposal(decision=decision, author=AUTHOR)
 
 
-def _model(view: RunView, lesson: Lesson, features: FloatArray) -> Surrogate:
+def _model(view: RunView, lesson: Lesson) -> Surrogate:
     """Returns the model, with the word of earlier runs as its prior mean while that helps."""
+    features = view.space.featurise([trial.architecture for trial in lesson.trials])
     plain = Surrogate.fit(view.space, features, lesson.scores)
     prior = _prior(view)
     if prior is None:
@@ -118,30 +119,9 @@ def _heard(view: RunView) -> Prior | None:
     return source_prior(view.space, view.sources, costs)
 
 
-def fit(view: RunView, lesson: Lesson, features: FloatArray, heard: Prior) -> Surrogate:
-    """Returns the model with the sources' word, weighted by what the trials make of it."""
-    scores = heard.rescaled(features, lesson.scores)
-    return Surrogate.fit(view.space, features, scores, heard)
-
-
 def learned_weights(view: RunView) -> dict[str, float]:
-    """Returns each source's weight by its run: 1 as trusted, 0 of no use, below 0 misleading.
-
-    That is the weight that the run's trials leave its hints, over the one that trust gave them.
-    Without trials it is 1; sources that say nothing are left out.
-    """
-    heard = _heard(view)
-    if heard is None:
-        return {}
-    lesson = learn(view.trials, view.task.metric)
-    features = view.space.featurise([trial.architecture for trial in lesson.trials])
-    weights = fit(view, lesson, features, heard).weights()
-    found = {}
-    for run_id in dict.fromkeys(hint.source for hint in heard.hints):
-        rows = [row for row, hint in enumerate(heard.hints) if hint.source == run_id]
-        if run_id is not None:
-            found[run_id] = float(weights[rows].sum() / heard.weights[rows].sum())
-    return found
+    """Returns what the run's trials make of each source: see `memory.transfer.learned_weights`."""
+    return weights_of(view.space, view.sources, learn(view.trials, view.task.metric))
 
 
 def _prior(view: RunView) -> Prior | None:

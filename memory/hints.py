@@ -17,6 +17,7 @@ LEAST_SHARE = 0.1  # of the scores' variance is left open, however good the hint
 DOUBT = 0.5  # prior standard deviation of a hint's weight; 0.3 to 0.6 measure alike
 LONG = 1000  # feature matrices of so many rows are those of all candidates: asked again and again
 GRID = 300
+FEW, SETTLED = 10, 20  # the own scale counts from FEW trials on, half after SETTLED more
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -83,14 +84,17 @@ class Prior:
 
         Trials that were chosen for what the hints say are expected close together, so that their
         order alone says little; a normal score among few would tear them apart. The order stays;
-        quantiles are those of the predictions' mixture.
+        quantiles are those of the predictions' mixture. As trials become many their own scale takes
+        over, which tells the best apart.
         """
         if not len(scores):
             return scores
         mean, sd = self.mean(features), float(np.sqrt(self.share))
         grid = np.linspace(mean.min() - 4 * sd, mean.max() + 4 * sd, GRID)
         below = ndtr((grid[:, None] - mean) / sd).mean(axis=1)
-        return np.asarray(np.interp(ndtr(scores), below, grid))
+        told = np.interp(ndtr(scores), below, grid)
+        early = SETTLED / (SETTLED + max(0, len(scores) - FEW))
+        return np.asarray(early * told + (1 - early) * scores)
 
 
 def combine(space: SearchSpace, hints: Sequence[Hint]) -> Prior | None:

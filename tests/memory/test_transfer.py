@@ -9,10 +9,10 @@ from vitruvius.evals.sources import best_of, inverted, shuffled, table_source
 from vitruvius.evals.synthetic import SyntheticTask, create_space
 from vitruvius.memory.hints import Hint, Prior, combine
 from vitruvius.memory.matching import translation
-from vitruvius.memory.ranking import normal_scores
+from vitruvius.memory.ranking import learn, normal_scores
 from vitruvius.memory.sources import Source
 from vitruvius.memory.surrogate import Surrogate
-from vitruvius.memory.transfer import refusal, source_hints, source_prior
+from vitruvius.memory.transfer import learned_weights, refusal, source_hints, source_prior
 from vitruvius.spaces.cell import Cell
 from vitruvius.spaces.macro import Macro
 from vitruvius.spaces.slots import SlotSpace
@@ -81,6 +81,15 @@ def test_random_scores_are_refused(source: Source) -> None:
 
 def test_few_trials_are_refused(source: Source) -> None:
     assert "3 rated trials" in (refusal(SPACE, best_of(source, 3)) or "")
+
+
+def test_weights_are_read_by_source(source: Source) -> None:
+    lesson = learn(table_source(SPACE, TASK, drawn(40, seed=2)).trials, TASK.metric)
+    assert learned_weights(SPACE, [source], lesson)["source"] > 0.5
+    assert learned_weights(SPACE, [inverted(source)], lesson)["source"] <= 0
+    unknown = learned_weights(SPACE, [source], learn([], TASK.metric))
+    assert unknown == {"source": pytest.approx(1)}
+    assert learned_weights(SPACE, [], lesson) == {}
 
 
 def test_a_good_source_keeps_its_weight(source: Source) -> None:
