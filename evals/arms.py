@@ -17,6 +17,7 @@ from vitruvius.evals.oracle import Oracle, PaidTask
 from vitruvius.memory.sources import Source
 from vitruvius.spaces.rules import Rule
 from vitruvius.spaces.space import Architecture, SearchSpace
+from vitruvius.tasks.task import Constraints, Fidelity
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -34,9 +35,17 @@ class Given:
     good: Sequence[Sequence[Architecture]] = ()
     cuts: Sequence[Rule] = ()
 
-    def task(self, *, tells_costs: bool = True) -> PaidTask:
+    def task(
+        self,
+        *,
+        tells_costs: bool = True,
+        fidelity: Fidelity | None = None,
+        constraints: Constraints | None = None,
+    ) -> PaidTask:
         """Returns the target as a task whose answers are paid."""
-        return PaidTask(self.oracle, tells_costs=tells_costs)
+        return PaidTask(
+            self.oracle, tells_costs=tells_costs, fidelity=fidelity, constraints=constraints
+        )
 
     def rng(self) -> np.random.Generator:
         """Returns the generator of the seed, the same for every arm."""
@@ -45,7 +54,7 @@ class Given:
 
 @dataclass(frozen=True, kw_only=True)
 class Arm:
-    """A way to search. `hears` says that sources change what it does; else it is run without."""
+    """A way to search. `hears` says that sources and cuts change it; else it is run without."""
 
     name: str
     about: str
@@ -57,9 +66,27 @@ class Arm:
 @lru_cache(maxsize=1)
 def all_arms() -> dict[str, Arm]:
     """Returns the arms by name. A module that brings some lists them as `ARMS`."""
-    from vitruvius.evals import agent_arms, blind_arms, lapt, optuna_arms, source_arms
+    from vitruvius.evals import (
+        agent_arms,
+        blind_arms,
+        fidelity_arms,
+        lapt,
+        lapt_model,
+        latency_arms,
+        optuna_arms,
+        source_arms,
+    )
 
-    modules = (agent_arms, blind_arms, source_arms, lapt, optuna_arms)
+    modules = (
+        agent_arms,
+        blind_arms,
+        source_arms,
+        lapt,
+        lapt_model,
+        optuna_arms,
+        fidelity_arms,
+        latency_arms,
+    )
     return {arm.name: arm for module in modules for arm in module.ARMS}
 
 

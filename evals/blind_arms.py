@@ -64,21 +64,22 @@ def gp_ei(space: SearchSpace, oracle: Oracle, rng: np.random.Generator) -> None:
     far = np.empty((0, len(raw)), dtype=np.float32)
     asked: list[int] = []
     values: list[float] = []
-    open_ = np.ones(len(raw), dtype=np.bool_)
-    while open_.any():
-        if len(asked) < FIRST_DRAWS:
-            row = int(rng.choice(np.flatnonzero(open_)))
-        else:
+    gain = rng.random(len(raw))
+    while np.isfinite(gain).any():
+        row = int(np.argmax(gain))
+        gain[row] = -np.inf
+        value = oracle.ask(raw.architectures[row])
+        if not np.isfinite(value):  # what cannot be trained tells nothing
+            continue
+        asked.append(row)
+        values.append(value)
+        far = np.vstack([far, distances(raw.choices[[row]], raw.choices)])
+        if len(asked) >= FIRST_DRAWS:
             scores = (np.array(values) - np.mean(values)) / (np.std(values) + 1e-9)
             mean, deviation = posterior(far[:, asked], far, scores)
+            closed = np.isneginf(gain)
             gain = expected_improvement(mean, deviation, float(scores.max()))
-            row = int(np.argmax(np.where(open_, gain, -np.inf)))
-        open_[row] = False
-        value = oracle.ask(raw.architectures[row])
-        if np.isfinite(value):  # what cannot be trained tells nothing
-            asked.append(row)
-            values.append(value)
-            far = np.vstack([far, distances(raw.choices[[row]], raw.choices)])
+            gain[closed] = -np.inf
 
 
 def flops_order(given: Given) -> None:

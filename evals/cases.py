@@ -6,6 +6,7 @@ and the sources of one seed: they are separate objects, made from separate table
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
@@ -15,6 +16,7 @@ import numpy as np
 
 from vitruvius.errors import ConfigError
 from vitruvius.evals import sources
+from vitruvius.evals.disguise import Disguise, disguised_truth
 from vitruvius.evals.oracle import Truth
 from vitruvius.evals.wrong_cuts import wrong_rule
 from vitruvius.memory.sources import Source
@@ -30,17 +32,20 @@ Twist = Literal["inverted", "shuffled", "top_reversed"]
 
 @dataclass(frozen=True, kw_only=True)
 class TableSpec:
-    """A task of a table: `space` and the reference without the folder of the data."""
+    """A task of a table: the space and the reference, `{data}` for the folder of the data."""
 
     space: str
     file: str
-    options: str  # metric=c10,noise=true; {data} stands for the folder of the data
+    options: str  # metric=c10,noise=true
+    label: str = ""  # instead of the options, in names
 
     @property
     def name(self) -> str:
         """The task's name, with whatever else is set: `c10`, `c10 noise=true`."""
+        if self.label:
+            return self.label
         words = self.options.removeprefix("metric=").replace("{data}/", "").replace(",", " ")
-        return words.replace("000000 ", " M ").replace("000000", " M")
+        return re.sub(r"000000\b", "M", words)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +81,10 @@ class Case:
     variant: Literal["", "inverted", "half"] = ""  # of the target
     wrong_cuts: bool = False
     stop_at_hit: bool = False  # for measures that end with the hit: what follows costs time only
-    disguise: Literal["", "renamed", "hidden"] = ""  # of the space's labels
+    disguise: Disguise = ""  # of the space's labels
+    trade_off: str = ""  # a cost that is to be low too: hypervolume is measured
+    cheap_epochs: int | None = None  # a short training that may be bought too
+    is_cheap_shuffled: bool = False
 
     @property
     def name(self) -> str:
@@ -85,6 +93,9 @@ class Case:
         target += [self.variant] if self.variant else []
         target += [f"labels {self.disguise}"] if self.disguise else []
         target += ["wrong cut"] if self.wrong_cuts else []
+        if self.cheap_epochs is not None:
+            shuffled = " shuffled" if self.is_cheap_shuffled else ""
+            target.append(f"{self.cheap_epochs} epochs{shuffled} too")
         told = " and ".join(source.name for source in self.sources)
         return f"{', '.join(target)}" + (f" from {told}" if told else "")
 
@@ -94,8 +105,8 @@ class Case:
         return f"{self.name}, {self.queries} queries" + (" at most" if self.stop_at_hit else "")
 
     def blind(self) -> Case:
-        """Returns the case of an arm that does not listen to sources: run once for many cases."""
-        return replace(self, sources=(), stop_at_hit=False)
+        """Returns the case of an arm that listens to nothing told: it is run once for many."""
+        return replace(self, sources=(), wrong_cuts=False, stop_at_hit=False)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -132,7 +143,7 @@ def load_table(spec: TableSpec, data: Path) -> tuple[SearchSpace, TabularTask]:
     task = load_task(ref)
     if not isinstance(task, TabularTask):
         raise ConfigError(f"expected a table with known best rows, got {task.ref!r}")
-    return load_space(spec.space), task
+    return load_space(spec.space.replace("{data}", str(data))), task
 
 
 @lru_cache(maxsize=16)
@@ -151,7 +162,22 @@ def _half(spec: TableSpec, data: Path, seed: int) -> Truth:
     return truth_of(spec, data).halved(seed)
 
 
+@lru_cache(maxsize=4)
+def _cheap(spec: TableSpec, data: Path, epochs: int, is_shuffled: bool) -> Truth:
+    truth = truth_of(spec, data)
+    return truth.with_cheap(epochs, np.random.default_rng(0) if is_shuffled else None)
+
+
+@lru_cache(maxsize=4)
+def _disguised(spec: TableSpec, data: Path, disguise: Disguise) -> Truth:
+    return disguised_truth(truth_of(spec, data), disguise)
+
+
 def _varied(case: Case, data: Path, seed: int) -> Truth:
+    if case.disguise:
+        return _disguised(case.target, data, case.disguise)
+    if case.cheap_epochs is not None:
+        return _cheap(case.target, data, case.cheap_epochs, case.is_cheap_shuffled)
     if case.variant == "inverted":
         return _inverted(case.target, data)
     if case.variant == "half":

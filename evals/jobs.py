@@ -12,6 +12,7 @@ import numpy as np
 
 from vitruvius.evals.arms import Arm, Given, find_arm
 from vitruvius.evals.cases import Built, Case, SourceSpec, build
+from vitruvius.evals.hypervolume import found_share
 from vitruvius.evals.oracle import Oracle, Spent
 from vitruvius.evals.outcomes import Outcome, hit_of, steps_of, trace_of
 from vitruvius.memory.sources import Source
@@ -46,12 +47,9 @@ def run_job(job: Job) -> Outcome:
         ConfigError: if a table, a space or an arm is not there.
     """
     built = build(job.case, job.data, job.seed)
-    oracle = Oracle(built.truth, job.case.queries, seed=job.seed, stop_at_hit=job.case.stop_at_hit)
-    given = _given(job, built, oracle)
-    arm = find_arm(job.arm)
     wall, cpu = time.perf_counter(), time.process_time()
-    with suppress(Spent):
-        arm.run(given)
+    oracle = search(job, built)
+    trade_off = job.case.trade_off
     return Outcome(
         arm=job.arm,
         case=job.case.key,
@@ -65,7 +63,17 @@ def run_job(job: Job) -> Outcome:
         trace=trace_of(oracle),
         cpu_s=round(time.process_time() - cpu, 4),
         wall_s=round(time.perf_counter() - wall, 4),
+        extra={"hypervolume": found_share(oracle, trade_off)} if trade_off else {},
     )
+
+
+def search(job: Job, built: Built) -> Oracle:
+    """Lets the arm search until all is paid; returns what it asked."""
+    case = job.case
+    oracle = Oracle(built.truth, case.queries, seed=job.seed, stop_at_hit=case.stop_at_hit)
+    with suppress(Spent):
+        find_arm(job.arm).run(_given(job, built, oracle))
+    return oracle
 
 
 def _given(job: Job, built: Built, oracle: Oracle) -> Given:

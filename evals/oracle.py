@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
@@ -11,7 +12,7 @@ import numpy as np
 from vitruvius.spaces.pool import Pool
 from vitruvius.spaces.space import Architecture, FloatArray, SearchSpace
 from vitruvius.tasks.table import TableRow, TabularTask, top_rank
-from vitruvius.tasks.task import Fidelity, known_costs
+from vitruvius.tasks.task import Constraints, Fidelity, known_costs
 
 RUNS = 6  # seeds that meet every recorded run, whether there are one, two or three
 
@@ -33,7 +34,8 @@ class Truth:
     values: Mapping[Architecture, tuple[float, float]]
     rows: FloatArray
     cheap: Mapping[Architecture, float] | None = None  # after a short training, where there is one
-    cheap_cost: float = 0.0  # of it, in full trainings
+    cheap_cost: float = 0.0  # of it, in full trainings: simulated seconds, medians
+    cheap_fidelity: Fidelity | None = None
 
     @classmethod
     def of(cls, space: SearchSpace, task: TabularTask) -> Truth:
@@ -86,6 +88,17 @@ class Truth:
         turned = {a: (-v, -t) for a, (v, t) in self.values.items()}
         return replace(self, values=turned, rows=np.sort(-self.rows))
 
+    def with_cheap(self, epochs: int, shuffle: np.random.Generator | None = None) -> Truth:
+        """Returns the table with its short trainings; shuffled ones tell nothing."""
+        task = self.task
+        short, full = Fidelity(epochs=epochs), task.fidelity
+        cheap = {a: task.metric.sign * task.lookup(a, short, 0).value for a in self.values}
+        if shuffle is not None:
+            dealt = shuffle.permutation(list(cheap.values())).tolist()
+            cheap = dict(zip(cheap, dealt, strict=True))
+        cost = task.fidelities[short] / task.fidelities[full]
+        return replace(self, cheap=cheap, cheap_cost=cost, cheap_fidelity=short)
+
     def halved(self, seed: int) -> Truth:
         """Returns a random half of the members as a pool, with the rows that answer for them."""
         members = list(self.values)
@@ -128,6 +141,7 @@ class Oracle:
     stop_at_hit: bool = False
     answers: list[Answer] = field(default_factory=list)
     _known: dict[tuple[Architecture, int, bool], float] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def asked(self) -> dict[Architecture, float]:
@@ -151,9 +165,10 @@ class Oracle:
         key = (architecture, self.seed if seed is None else seed, is_full)
         if not self.truth.task.is_noisy:
             key = (architecture, 0, is_full)
-        if key not in self._known:
-            self._pay(*key)
-        return self._known[key]
+        with self._lock:  # a batch is looked up in threads
+            if key not in self._known:
+                self._pay(*key)
+            return self._known[key]
 
     def _pay(self, architecture: Architecture, seed: int, is_full: bool) -> None:
         cost = 1.0 if is_full else self.truth.cheap_cost
@@ -191,16 +206,25 @@ class PaidTask:
     Costs are free and can be hidden. A value is paid, and a test value is never told.
     """
 
-    def __init__(self, oracle: Oracle, *, tells_costs: bool = True) -> None:
+    def __init__(
+        self,
+        oracle: Oracle,
+        *,
+        tells_costs: bool = True,
+        fidelity: Fidelity | None = None,
+        constraints: Constraints | None = None,
+    ) -> None:
+        """Makes the task; fidelity and limits are those of the table where none are given."""
         task = oracle.truth.task
         self._oracle = oracle
         self._tells_costs = tells_costs
+        self._full = task.fidelity
         self.name = task.name
         self.id = task.id
         self.ref = task.ref
         self.metric = task.metric
-        self.constraints = task.constraints
-        self.fidelity = task.fidelity
+        self.constraints = constraints or task.constraints
+        self.fidelity = fidelity or task.fidelity
         self.is_noisy = task.is_noisy
         self.describe = task.describe
 
@@ -210,7 +234,7 @@ class PaidTask:
 
     def lookup(self, architecture: Architecture, fidelity: Fidelity, seed: int) -> TableRow:
         """Returns the paid value, and the costs that everybody knows."""
-        value = self._oracle.ask(architecture, seed=seed, is_full=fidelity == self.fidelity)
+        value = self._oracle.ask(architecture, seed=seed, is_full=fidelity == self._full)
         row = self._oracle.truth.task.lookup(architecture, fidelity, 0)
         row = replace(row, value=self.metric.sign * value, test=None)
         return row if self._tells_costs else replace(row, params=None, flops=None)

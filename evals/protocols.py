@@ -8,16 +8,27 @@ from typing import Literal
 
 from vitruvius.errors import ConfigError
 from vitruvius.evals.cases import Case, SourceKind, SourceSpec, TableSpec, Twist
+from vitruvius.evals.disguise import Disguise
 
-Reading = Literal["queries", "rank", "lapt", "regret"]
+Reading = Literal["queries", "rank", "lapt", "labels", "hypervolume"]
 
 SEEDS = 200
 QUERIES = 100
 NB201 = ("c10", "c100", "in16")
 TRANSNAS = ("class_scene", "class_object", "room_layout", "jigsaw", "autoencoder")
+DEVICES = ("pixel2", "raspi4", "1080ti_1")
 # Another data set of the benchmark as the source: what LAPT takes, and for its source the easiest.
 PAIRS = (("in16", "c10"), ("in16", "c100"), ("c10", "in16"))
 
+PARTS_OUT = (
+    "no principles",
+    "frozen principles",
+    "unverified",
+    "no exploration",
+    "no cuts",
+    "no costs",
+    "frequency theorist",
+)
 BLIND = ("cold", "random", "evolution", "local", "tpe", "gp-ei", "flops")
 CONTROLS = (
     "majority",
@@ -125,6 +136,18 @@ def _misleading() -> Protocol:
     )
 
 
+def _wrong_cuts() -> Protocol:
+    return Protocol(
+        name="wrong_cuts",
+        about="a first cut that removes every one of the best 0.1 %; three kinds by seed",
+        cases=tuple(
+            Case(target=nb201(metric), queries=QUERIES, wrong_cuts=True, stop_at_hit=True)
+            for metric in NB201
+        ),
+        arms=("wrong start", "cold"),
+    )
+
+
 def _several() -> Protocol:
     cases = []
     for target in NB201:
@@ -218,14 +241,92 @@ def _constraints() -> Protocol:
     )
 
 
+def _fidelity() -> Protocol:
+    return Protocol(
+        name="fidelity",
+        about="12-epoch trainings may be bought too, at their simulated seconds; queries are full "
+        "trainings",
+        cases=tuple(
+            Case(
+                target=nb201(metric),
+                queries=30,
+                cheap_epochs=12,
+                is_cheap_shuffled=shuffled,
+                stop_at_hit=True,
+            )
+            for shuffled in (False, True)
+            for metric in NB201
+        ),
+        arms=("short first", "cold", "random short first", "random"),
+        seeds=100,
+    )
+
+
+def _latency() -> Protocol:
+    file = "nas_bench_201_latency_help.parquet"
+    return Protocol(
+        name="latency",
+        about="accuracy against latency on three devices: hypervolume at 100 queries",
+        cases=tuple(
+            Case(
+                target=replace(
+                    nb201("c10", f",latency={{data}}/{file}:{device}"), label=f"c10 on {device}"
+                ),
+                queries=QUERIES,
+                trade_off="latency_ms",
+            )
+            for device in DEVICES
+        ),
+        arms=("agent under caps", "gp trade-off", "nsga2", "random"),
+        seeds=50,
+        reading="hypervolume",
+        control="random",
+    )
+
+
+def _labels() -> Protocol:
+    disguises: tuple[Disguise, ...] = ("", "renamed", "hidden")
+    return Protocol(
+        name="labels",
+        about="labels renamed, traits kept: the same is due; then traits and structure hidden",
+        cases=tuple(
+            Case(target=nb201(metric), queries=QUERIES, disguise=disguise, stop_at_hit=True)
+            for metric in NB201
+            for disguise in disguises
+        ),
+        arms=("cold", "gp-ei"),
+        seeds=50,
+        reading="labels",
+    )
+
+
+def _ablations() -> Protocol:
+    """The parts, one out at a time: cold, on a good and on a bad source, after a wrong cut."""
+    hardest = ("c10", "in16")
+    told = [
+        _told(hardest, "random", 50),
+        _told(hardest, "random", 200, twist="inverted"),
+        Case(target=nb201("in16"), queries=QUERIES, wrong_cuts=True, stop_at_hit=True),
+    ]
+    cold = [Case(target=nb201(metric), queries=QUERIES) for metric in NB201]
+    return Protocol(
+        name="ablations",
+        about="the agent with one part out, at equal budget; ratios are to the whole",
+        cases=(*cold, *told),
+        arms=("whole", *PARTS_OUT),
+        seeds=50,
+        control="whole",
+    )
+
+
 def all_protocols() -> dict[str, Protocol]:
     """Returns the protocols by name, in the order of the page."""
-    made = (
-        _cold(), _lapt_nb201(), _lapt_transnas(), _strong_source(), _source_sizes(),
-        _best_only(), _misleading(), _several(), _transnas_pairs(), _between_spaces(),
-        _constraints(),
+    makers = (
+        _cold, _lapt_nb201, _lapt_transnas, _strong_source, _source_sizes, _best_only, _misleading,
+        _wrong_cuts, _several, _transnas_pairs, _between_spaces, _constraints, _fidelity,
+        _latency,        _labels, _ablations,
     )  # fmt: skip
-    return {protocol.name: protocol for protocol in made}
+    return {protocol.name: protocol for protocol in (make() for make in makers)}
 
 
 def find_protocols(names: list[str]) -> list[Protocol]:

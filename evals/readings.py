@@ -38,7 +38,8 @@ def tables_of(protocol: Protocol, outcomes: Outcomes) -> list[Table]:
         "queries": _queries,
         "rank": _ranks,
         "lapt": _lapt,
-        "regret": _queries,
+        "labels": _labels,
+        "hypervolume": _hypervolumes,
     }
     return readings[protocol.reading](protocol, outcomes)
 
@@ -87,6 +88,33 @@ def _query_cells(case: Case, found: BySeed, control: BySeed) -> tuple[str, ...]:
         f"{np.mean([s.test for s in ends]):.2f}" if whole and ends else "-",
         f"{np.median([o.cpu_s for o in found.values()]):.2f}",
     )
+
+
+def _labels(protocol: Protocol, outcomes: Outcomes) -> list[Table]:
+    """Queries, and how many searches asked the same under other labels."""
+    plain = {case.target: arms for case, arms in outcomes.items() if not case.disguise}
+    rows = []
+    for case, arms in outcomes.items():
+        for arm, found in arms.items():
+            same = plain.get(case.target, {}).get(arm, {})
+            seeds = sorted(set(found) & set(same))
+            if case.disguise and seeds:
+                equal = sum(found[seed].trace == same[seed].trace for seed in seeds)
+                rows.append((case.name, arm, str(len(seeds)), str(equal)))
+    columns = ("case", "arm", "seeds", "searches that asked the same")
+    return [Table(title="", columns=columns, rows=rows), *_queries(protocol, outcomes)]
+
+
+def _hypervolumes(protocol: Protocol, outcomes: Outcomes) -> list[Table]:
+    rows = []
+    for case, arms in outcomes.items():
+        for arm, found in arms.items():
+            shares = np.array([outcome.extra["hypervolume"] for outcome in found.values()])
+            cpu = np.median([outcome.cpu_s for outcome in found.values()])
+            interval = _interval(bootstrap(shares, "mean"), 4)
+            rows.append((case.name, arm, str(len(found)), interval, f"{cpu:.2f}"))
+    columns = ("case", "arm", "seeds", "hypervolume, share of the table's", "CPU s")
+    return [Table(title="", columns=columns, rows=rows)]
 
 
 def _ranks(protocol: Protocol, outcomes: Outcomes) -> list[Table]:

@@ -9,7 +9,13 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures import (
+    Executor,
+    Future,
+    ProcessPoolExecutor,
+    ThreadPoolExecutor,
+    as_completed,
+)
 from dataclasses import dataclass
 from statistics import median
 
@@ -54,11 +60,7 @@ def run_all(jobs: Sequence[Job], store: Store, processes: int, say: Say) -> list
     groups = _grouped(left)
     first = [group[0] for group in groups.values()]
     rest = [job for group in groups.values() for job in group[1:]]
-    with ProcessPoolExecutor(
-        max_workers=processes,
-        mp_context=multiprocessing.get_context("spawn"),
-        initializer=_prepare,
-    ) as pool:
+    with _pool(processes) as pool:
         try:
             say(f"{len(left):,} searches to make; the first {len(first):,} are timed")
             failed = _run(pool, first, store, say)
@@ -84,7 +86,15 @@ def estimate(jobs: Sequence[Job], store: Store, processes: int) -> str:
     )
 
 
-def _run(pool: ProcessPoolExecutor, jobs: Sequence[Job], store: Store, say: Say) -> list[Failure]:
+def _pool(processes: int) -> Executor:
+    """Returns workers; for one process that is this one."""
+    if processes == 1:
+        return ThreadPoolExecutor(max_workers=1)
+    spawn = multiprocessing.get_context("spawn")  # the same on every platform
+    return ProcessPoolExecutor(max_workers=processes, mp_context=spawn, initializer=_prepare)
+
+
+def _run(pool: Executor, jobs: Sequence[Job], store: Store, say: Say) -> list[Failure]:
     futures: dict[Future[Outcome], Job] = {pool.submit(run_job, job): job for job in jobs}
     failed: list[Failure] = []
     said = started = time.monotonic()

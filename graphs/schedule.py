@@ -16,7 +16,7 @@ GUIDED_DRAWS = (4, 6)  # enough to find out whether a source misleads
 MAX_IDLE = 6  # decisions without a training before a reflection
 MAX_REPEATS = 5
 STALL = 12  # results without a better one
-LOAN = 8  # results for which a provisional cut stands on the word of other runs alone
+LOAN = 6  # results for which a provisional cut stands on the word of other runs alone
 SEEDS_EACH = 3  # fresh seeds of a finalist where the budget names neither trials nor time
 MOST_CONFIRMED = 30  # ten seeds each tell finalists apart; more is better spent on the search
 

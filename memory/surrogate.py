@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import cholesky, solve_triangular
 
 from vitruvius.memory.coordinates import Coordinates, coordinates
+from vitruvius.memory.factor import lower_factor, solve_lower
 from vitruvius.memory.hints import Prior
 from vitruvius.memory.hyper import FIT_POINTS, JITTER, Hyper, kernel, remembered_hyper
 from vitruvius.spaces.space import FloatArray, SearchSpace
@@ -74,8 +74,8 @@ class Surrogate:
         if basis is not None:
             matrix += basis @ basis.T
         matrix[np.diag_indices(len(matrix))] += hyper.noise + JITTER
-        factor = cholesky(matrix, lower=True, check_finite=False)
-        whitened = solve_triangular(factor, left, lower=True, check_finite=False)
+        factor = lower_factor(matrix)
+        whitened = solve_lower(factor, left)
         return cls(
             space=transform,
             hyper=hyper,
@@ -113,7 +113,7 @@ class Surrogate:
         if self.prior is not None and self.basis is not None:
             basis = self.prior.basis(features)
             cross += self.basis @ basis.T
-        solved = solve_triangular(self.factor, cross, lower=True, check_finite=False)
+        solved = solve_lower(self.factor, cross)
         mean, unknown = self.whitened @ solved, 1 - np.einsum("nm,nm->m", solved, solved)
         if self.prior is not None and basis is not None:
             mean = mean + self.prior.mean(features)
@@ -132,12 +132,12 @@ class Surrogate:
         if self.prior is None or self.basis is None:
             return np.empty(0)
         doubts = np.array([hint.doubt for hint in self.prior.hints]) / np.sqrt(self.prior.share)
-        solved = solve_triangular(self.factor, self.basis, lower=True, check_finite=False)
+        solved = solve_lower(self.factor, self.basis)
         return np.asarray(self.prior.weights + doubts * (solved.T @ self.whitened))
 
     def left_out(self) -> tuple[FloatArray, FloatArray]:
         """Returns each trial's score minus its prediction from all others, and that one's sd."""
-        inverse = solve_triangular(self.factor, np.eye(len(self.factor)), lower=True)
+        inverse = solve_lower(self.factor, np.eye(len(self.factor)))
         precision = np.einsum("nm,nm->m", inverse, inverse)
         return (inverse.T @ self.whitened) / precision, np.sqrt(self.variance / precision)
 
@@ -146,7 +146,7 @@ class Surrogate:
 
         Only without a prior mean.
         """
-        whitened = solve_triangular(self.factor, scores, lower=True, check_finite=False)
+        whitened = solve_lower(self.factor, scores)
         variance = float((1 + whitened @ whitened) / (1 + len(scores)))
         return replace(self, whitened=whitened, variance=variance)
 
@@ -167,7 +167,7 @@ class Surrogate:
 
         here = prior(self.points).astype(np.float64)
         here += rng.standard_normal(here.shape) * np.sqrt(self.hyper.noise + JITTER)
-        moved = solve_triangular(self.factor, here.T, lower=True, check_finite=False)
+        moved = solve_lower(self.factor, here.T)
         scale = np.sqrt(self.variance)
         drawn = scale * prior(there.points) + there.mean
         drawn -= scale * (moved.T.astype(np.float32) @ there.solved.astype(np.float32))
