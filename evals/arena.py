@@ -14,7 +14,7 @@ from vitruvius.evals.oracle import Oracle
 from vitruvius.graphs.schedule import forced_origins
 from vitruvius.memory.records import Budget, Origin, ResultStatus, Spent, Trial
 from vitruvius.memory.sources import Source
-from vitruvius.memory.transfer import source_prior
+from vitruvius.memory.transfer import has_guide
 from vitruvius.spaces.region import Region
 from vitruvius.spaces.space import Architecture, SearchSpace
 from vitruvius.tasks.task import Task
@@ -34,6 +34,7 @@ class Arena:
     trials: list[Trial] = field(default_factory=list)
     principles: Sequence[PrincipleView] = ()
     sources: Sequence[Source] = ()
+    uses_costs: bool = False
 
     def step(self) -> None:
         """Asks one architecture: a uniform draw where that is due, else the analyst's choice.
@@ -48,7 +49,7 @@ class Arena:
             control=0.0,
             repeats_due=0,
             room=1,
-            guided=source_prior(self.space, self.sources) is not None,
+            guided=has_guide(self.space, self.sources),
         )
         if forced:
             self._try(self._draw(), Origin.EXPLORE)
@@ -78,6 +79,7 @@ class Arena:
             k=1,
             proxies=(),
             sources=self.sources,
+            uses_costs=self.uses_costs,
         )
 
     def _draw(self) -> Architecture:
@@ -88,7 +90,8 @@ class Arena:
         return architecture
 
     def _try(self, architecture: Architecture, origin: Origin) -> None:
-        number = len(self.trials) + 1
+        number, value = len(self.trials) + 1, self.oracle.ask(architecture)
+        broken = value == -np.inf  # breaks a limit of the task
         self.trials.append(
             Trial(
                 run_id="arena",
@@ -101,8 +104,8 @@ class Arena:
                 origin=origin,
                 propensity=1.0 if origin == Origin.EXPLORE else None,
                 reused=False,
-                status=ResultStatus.DONE,
-                value=self.oracle.ask(architecture),
+                status=ResultStatus.INFEASIBLE if broken else ResultStatus.DONE,
+                value=None if broken else value,
                 train_s=0.0,
                 params=None,
                 flops=None,

@@ -9,7 +9,9 @@ from vitruvius.events import EventKind
 from vitruvius.graphs.session import Session
 from vitruvius.memory.edits import Edit
 from vitruvius.memory.effects import measure
+from vitruvius.memory.ranking import learn
 from vitruvius.memory.records import DecisionStatus
+from vitruvius.memory.transfer import learned_weights
 
 _EDIT: TypeAdapter[Edit] = TypeAdapter(Edit)
 
@@ -113,6 +115,10 @@ def verify_principles(session: Session) -> None:
         "step": session.steps(),
         "since_best": session.digest().since_best,
     }
+    if session.sources:
+        lesson = learn(trials, session.task.metric)
+        weights = learned_weights(session.space, session.sources, lesson)
+        ledger.mark(run_id, "transferred", number, {"weights": weights})
     ledger.mark(run_id, "verified", number, found)
     for row in evidence:
         before = next(v for v in views if v.version.name == f"P{row.principle}.{row.version}")

@@ -12,7 +12,7 @@ from vitruvius.memory.records import Budget, Origin, Spent
 CONFIRM_SHARE = 0.15
 FINALISTS = 3
 INITIAL_DRAWS = 4
-GUIDED_DRAWS = (4, 5, 6)  # enough to find out whether a source misleads
+GUIDED_DRAWS = (4, 6)  # enough to find out whether a source misleads
 MAX_IDLE = 6  # decisions without a training before a reflection
 MAX_REPEATS = 5
 STALL = 12  # results without a better one

@@ -17,6 +17,7 @@ LEAST_SHARE = 0.1  # of the scores' variance is left open, however good the hint
 DOUBT = 0.5  # prior standard deviation of a hint's weight; 0.3 to 0.6 measure alike
 LONG = 1000  # feature matrices of so many rows are those of all candidates: asked again and again
 GRID = 300
+FEW, SETTLED = 10, 20  # the own scale counts from FEW trials on, half after SETTLED more
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -52,6 +53,11 @@ class Prior:
         hint = Hint(name="mean", values=mean, trust=1.0, doubt=0.0)
         return cls(hints=(hint,), weights=np.ones(1), share=1.0)
 
+    @property
+    def is_guide(self) -> bool:
+        """Whether it expects anything, before the run's trials say what to make of the hints."""
+        return bool(self.weights.any())
+
     def values(self, features: FloatArray) -> FloatArray:
         """Returns what each hint says [N, J]; kept for the last long matrix."""
         if self._last and self._last[0][0] is features:
@@ -78,27 +84,32 @@ class Prior:
 
         Trials that were chosen for what the hints say are expected close together, so that their
         order alone says little; a normal score among few would tear them apart. The order stays;
-        quantiles are those of the predictions' mixture.
+        quantiles are those of the predictions' mixture. As trials become many their own scale takes
+        over, which tells the best apart.
         """
         if not len(scores):
             return scores
         mean, sd = self.mean(features), float(np.sqrt(self.share))
         grid = np.linspace(mean.min() - 4 * sd, mean.max() + 4 * sd, GRID)
         below = ndtr((grid[:, None] - mean) / sd).mean(axis=1)
-        return np.asarray(np.interp(ndtr(scores), below, grid))
+        told = np.interp(ndtr(scores), below, grid)
+        early = SETTLED / (SETTLED + max(0, len(scores) - FEW))
+        return np.asarray(early * told + (1 - early) * scores)
 
 
 def combine(space: SearchSpace, hints: Sequence[Hint]) -> Prior | None:
-    """Returns the prior of several hints, or None of none that claims anything.
+    """Returns the prior of several hints, or None of none.
 
     Hints are averaged, each by its trust. Together they claim no more than the mean of their
     trusts: hints of one origin repeat each other. (Weights that are solved for from the hints'
     correlations set one against the other: a median of 5 to 11 queries instead of 2 to 4 with a
     source of 50 random NAS-Bench-201 cells.)
     """
+    if not hints:
+        return None
     claims = np.array([hint.trust for hint in hints])
     if not claims.any():
-        return None
+        return Prior(hints=tuple(hints), weights=claims, share=1.0)
     reference = reference_features(space)
     said = np.stack([hint.values(reference) for hint in hints], axis=1)
     told = float((claims**2).sum() / claims.sum())

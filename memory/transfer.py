@@ -15,7 +15,7 @@ import numpy as np
 from vitruvius.memory.directions import direction_of_best
 from vitruvius.memory.hints import Hint, Mean, Prior, combine
 from vitruvius.memory.matching import Translation, translation
-from vitruvius.memory.ranking import normal_scores, quality
+from vitruvius.memory.ranking import Lesson, normal_scores, quality
 from vitruvius.memory.sources import Source
 from vitruvius.memory.surrogate import Surrogate
 from vitruvius.spaces.reference import reference_features
@@ -27,14 +27,49 @@ LEAST_CLAIM = 0.42  # random scores of 200 NAS-Bench-201 cells claim up to 0.41,
 LINEAR = 0.8  # the claim of a direction that is beyond doubt: it explains no bends
 
 
-def source_prior(space: SearchSpace, sources: Sequence[Source]) -> Prior | None:
-    """Returns what the sources say together, or None if they say nothing."""
-    return _prior(space, tuple(sources))
+def source_prior(
+    space: SearchSpace, sources: Sequence[Source], others: tuple[Hint, ...] = ()
+) -> Prior | None:
+    """Returns what the sources and other hints say together, or None if they say nothing."""
+    return _prior(space, tuple(sources), others)
+
+
+def has_guide(space: SearchSpace, sources: Sequence[Source]) -> bool:
+    """Returns whether a source has a say in what is tried first."""
+    return source_prior(space, sources) is not None
 
 
 @lru_cache(maxsize=8)
-def _prior(space: SearchSpace, sources: tuple[Source, ...]) -> Prior | None:
-    return combine(space, [hint for source in sources for hint in source_hints(space, source)])
+def _prior(
+    space: SearchSpace, sources: tuple[Source, ...], others: tuple[Hint, ...]
+) -> Prior | None:
+    told = [hint for source in sources for hint in source_hints(space, source)]
+    return combine(space, [*told, *others])
+
+
+def fit_hinted(space: SearchSpace, lesson: Lesson, prior: Prior) -> Surrogate:
+    """Returns the model of a run's trials with hints, each as far as the trials bear it out."""
+    features = space.featurise([trial.architecture for trial in lesson.trials])
+    return Surrogate.fit(space, features, prior.rescaled(features, lesson.scores), prior)
+
+
+def learned_weights(
+    space: SearchSpace, sources: Sequence[Source], lesson: Lesson
+) -> dict[str, float]:
+    """Returns each source's weight by its run: 1 as trusted, 0 of no use, below 0 misleading.
+
+    That is the weight that the run's trials leave its hints, over the one that trust gave them.
+    Without trials it is 1; sources that say nothing are left out.
+    """
+    prior = source_prior(space, sources)
+    if prior is None:
+        return {}
+    weights = fit_hinted(space, lesson, prior).weights()
+    found = {}
+    for run_id in dict.fromkeys(hint.source for hint in prior.hints if hint.source is not None):
+        rows = [row for row, hint in enumerate(prior.hints) if hint.source == run_id]
+        found[run_id] = float(weights[rows].sum() / prior.weights[rows].sum())
+    return found
 
 
 def refusal(space: SearchSpace, source: Source) -> str | None:

@@ -125,3 +125,24 @@ def test_confirmation_fits_what_is_left(left: float) -> None:
     count = schedule.confirm_trials(left)
     assert count <= left
     assert count == (9 if math.isinf(left) else min(left, schedule.MOST_CONFIRMED))
+
+
+def test_where_sources_have_a_say_they_come_first_and_the_share_is_paid_later() -> None:
+    made: Counter[Origin] = Counter()
+    for _ in range(100):
+        forced = schedule.forced_origins(
+            made, explore=0.15, control=0.0, repeats_due=0, room=1, guided=True
+        )
+        made[forced[0] if forced else Origin.ARCHITECT] += 1
+        total = sum(made.values())
+        assert made[Origin.EXPLORE] >= int(0.15 * total)
+        assert made[Origin.EXPLORE] == {1: 0, 3: 0, 4: 1, 5: 1, 6: 2}.get(
+            total, made[Origin.EXPLORE]
+        )
+    assert made[Origin.EXPLORE] == 15
+
+
+def test_without_an_exploration_share_sources_do_not_bring_one() -> None:
+    assert not schedule.forced_origins(
+        {Origin.ARCHITECT: 9}, explore=0.0, control=0.0, repeats_due=0, room=1, guided=True
+    )

@@ -1,6 +1,5 @@
 """Sources become hints: what bears itself out is heard, and the run's trials have the last word."""
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -10,10 +9,10 @@ from vitruvius.evals.sources import best_of, inverted, shuffled, table_source
 from vitruvius.evals.synthetic import SyntheticTask, create_space
 from vitruvius.memory.hints import Hint, Prior, combine
 from vitruvius.memory.matching import translation
-from vitruvius.memory.ranking import normal_scores
+from vitruvius.memory.ranking import learn, normal_scores
 from vitruvius.memory.sources import Source
 from vitruvius.memory.surrogate import Surrogate
-from vitruvius.memory.transfer import refusal, source_hints, source_prior
+from vitruvius.memory.transfer import learned_weights, refusal, source_hints, source_prior
 from vitruvius.spaces.cell import Cell
 from vitruvius.spaces.macro import Macro
 from vitruvius.spaces.slots import SlotSpace
@@ -82,6 +81,15 @@ def test_random_scores_are_refused(source: Source) -> None:
 
 def test_few_trials_are_refused(source: Source) -> None:
     assert "3 rated trials" in (refusal(SPACE, best_of(source, 3)) or "")
+
+
+def test_weights_are_read_by_source(source: Source) -> None:
+    lesson = learn(table_source(SPACE, TASK, drawn(40, seed=2)).trials, TASK.metric)
+    assert learned_weights(SPACE, [source], lesson)["source"] > 0.5
+    assert learned_weights(SPACE, [inverted(source)], lesson)["source"] <= 0
+    unknown = learned_weights(SPACE, [source], learn([], TASK.metric))
+    assert unknown == {"source": pytest.approx(1)}
+    assert learned_weights(SPACE, [], lesson) == {}
 
 
 def test_a_good_source_keeps_its_weight(source: Source) -> None:
@@ -177,10 +185,14 @@ def test_rescaled_scores_keep_their_order(share: float) -> None:
     assert (np.argsort(prior.rescaled(features, scores)) == np.argsort(scores)).all()
 
 
-def test_without_claims_there_is_no_prior() -> None:
-    def zero(there: FloatArray) -> FloatArray:
-        return np.zeros(len(there))
+def test_without_claims_nothing_is_expected() -> None:
+    def first(there: FloatArray) -> FloatArray:
+        return there[:, 0]
 
-    doubtful: Callable[[FloatArray], FloatArray] = zero
     assert combine(SPACE, []) is None
-    assert combine(SPACE, [Hint(name="none", values=doubtful, trust=0.0)]) is None
+    silent = combine(SPACE, [Hint(name="none", values=first, trust=0.0)])
+    assert silent is not None
+    assert not silent.is_guide
+    scores = normal_scores(np.arange(30.0))
+    features = SPACE.featurise(drawn(30))
+    assert silent.rescaled(features, scores) == pytest.approx(scores, abs=0.01)
