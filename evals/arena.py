@@ -41,7 +41,9 @@ class Arena:
             Spent: of the oracle's queries.
         """
         made = Counter(trial.origin for trial in self.trials)
-        forced = forced_origins(made, explore=SHARE, control=0.0, repeats_due=0, room=1, guided=bool(self.sources))
+        forced = forced_origins(
+            made, explore=SHARE, control=0.0, repeats_due=0, room=1, guided=bool(self.sources)
+        )
         if forced:
             self._try(self._draw(), Origin.EXPLORE)
         else:
