@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
-
 import numpy as np
 
 from vitruvius.memory.surrogate import Posterior
 from vitruvius.spaces.space import FloatArray
 
-OPTIMISM = float(
-    os.environ.get("OPT", "3.0")
-)  # posterior standard deviations above the mean; 2.5 to 4 measure alike
+import os
+OPTIMISM = float(os.environ.get('OPT','3.0'))  # posterior standard deviations above the mean; 2.5 to 4 measure alike
 
 
 def bounds(posterior: Posterior) -> FloatArray:

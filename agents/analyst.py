@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from functools import lru_cache
 
 import numpy as np
 from scipy.special import ndtr
@@ -13,12 +12,13 @@ from vitruvius.agents.candidates import random_untried, untried
 from vitruvius.agents.chairs import Proposal, Rewrite
 from vitruvius.agents.rewriting import propose_edits
 from vitruvius.agents.view import RunView
-from vitruvius.memory.hints import Prior, combine
 from vitruvius.memory.ranking import Lesson, learn
 from vitruvius.memory.records import ResultStatus, Standing
+from functools import lru_cache
+from vitruvius.memory.hints import combine, Prior
+from vitruvius.memory.transfer import source_hints
 from vitruvius.memory.rules_prior import rules_prior
 from vitruvius.memory.surrogate import Mean, Surrogate
-from vitruvius.memory.transfer import source_hints
 from vitruvius.spaces.space import Architecture, FloatArray
 from vitruvius.tools.decisions import Train
 

@@ -14,10 +14,7 @@ Values = Callable[[FloatArray], FloatArray]  # features [N, F] -> values [N]
 
 RIDGE = 0.01  # of the weights of several hints, in units of a score's variance
 import os
-
-LEAST_SHARE = float(
-    os.environ.get("LS", "0.1")
-)  # of the variance is left open, however good the hints
+LEAST_SHARE = float(os.environ.get('LS','0.1'))  # of the variance is left open, however good the hints
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -28,13 +28,7 @@ class Hyper:
     noise: float
 
 
-def fit_hyper(
-    space: Coordinates,
-    points: FloatArray,
-    scores: FloatArray,
-    basis: FloatArray | None = None,
-    share: float = 1.0,
-) -> Hyper:
+def fit_hyper(space: Coordinates, points: FloatArray, scores: FloatArray, basis: FloatArray | None = None, share: float = 1.0) -> Hyper:
     """Returns the hyperparameters of highest posterior on a coordinate search.
 
     Deterministic. The signal's variance is integrated out.
@@ -79,18 +73,10 @@ def _prior_centre(space: Coordinates) -> tuple[float, ...]:
 
 
 @lru_cache(maxsize=64)
-def remembered_hyper(
-    space: Coordinates, points: bytes, scores: bytes, basis: bytes = b"", share: float = 1.0
-) -> Hyper:
+def remembered_hyper(space: Coordinates, points: bytes, scores: bytes, basis: bytes = b"", share: float = 1.0) -> Hyper:
     """Returns `fit_hyper`, kept for the last few data sets; the decision before had the same."""
     left: FloatArray = np.frombuffer(scores)
-    return fit_hyper(
-        space,
-        np.frombuffer(points).reshape(len(left), len(space.columns)),
-        left,
-        np.frombuffer(basis).reshape(len(left), -1) if basis else None,
-        share,
-    )
+    return fit_hyper(space, np.frombuffer(points).reshape(len(left), len(space.columns)), left, np.frombuffer(basis).reshape(len(left), -1) if basis else None, share)
 
 
 def kernel(a: FloatArray, b: FloatArray) -> FloatArray:

@@ -72,13 +72,7 @@ class Surrogate:
         if hyper is None:
             known = len(left) - len(left) % max(1, len(left) // 10)
             spread = np.unique(np.linspace(0, known - 1, min(known, FIT_POINTS)).astype(int))
-            hyper = remembered_hyper(
-                transform,
-                plain[spread].tobytes(),
-                left[spread].tobytes(),
-                basis[spread].tobytes() if basis is not None else b"",
-                share,
-            )
+            hyper = remembered_hyper(transform, plain[spread].tobytes(), left[spread].tobytes(), basis[spread].tobytes() if basis is not None else b"", share)
         points = plain * _roots(transform, hyper)
         matrix = kernel(points, points)
         if basis is not None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from functools import lru_cache
 
 import numpy as np
+import os
 
 from vitruvius.memory.hints import Hint
 from vitruvius.memory.ranking import normal_scores, quality
@@ -16,8 +16,8 @@ from vitruvius.spaces.space import FloatArray, SearchSpace
 
 MOST, MOST_BEST = 300, 120
 BACKGROUND = 150
-DOUBT = float(os.environ.get("DOUBT", "0.3"))
-TE = float(os.environ.get("TE", "1"))
+DOUBT = float(os.environ.get('DOUBT','0.3'))
+TE = float(os.environ.get('TE','1'))
 
 
 @lru_cache(maxsize=32)
