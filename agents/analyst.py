@@ -7,18 +7,17 @@ import asyncio
 import numpy as np
 from scipy.special import ndtr
 
-from vitruvius.agents.acquisition import bounds, pick
+from vitruvius.agents.acquisition import GUIDED_OPTIMISM, OPTIMISM, bounds, pick
 from vitruvius.agents.candidates import random_untried, untried
 from vitruvius.agents.chairs import Proposal, Rewrite
 from vitruvius.agents.rewriting import propose_edits
 from vitruvius.agents.view import RunView
+from vitruvius.memory.hints import Prior
 from vitruvius.memory.ranking import Lesson, learn
 from vitruvius.memory.records import ResultStatus, Standing
-from functools import lru_cache
-from vitruvius.memory.hints import combine, Prior
-from vitruvius.memory.transfer import source_hints
 from vitruvius.memory.rules_prior import rules_prior
-from vitruvius.memory.surrogate import Mean, Surrogate
+from vitruvius.memory.surrogate import Surrogate
+from vitruvius.memory.transfer import source_prior
 from vitruvius.spaces.space import Architecture, FloatArray
 from vitruvius.tools.decisions import Train
 
@@ -51,22 +50,19 @@ def choose(view: RunView) -> Proposal:
     """Returns the analyst's decision; a pure function of the view."""
     rng = np.random.default_rng(view.seed)
     lesson = learn(view.trials, view.task.metric)
-    hinted = hints_prior(view)
-    if len(lesson.trials) < (MIN_RESULTS if hinted is None else 0):
+    heard = _heard(view)
+    if heard is None and len(lesson.trials) < MIN_RESULTS:
         picks = random_untried(view, view.k, rng)
         return _proposal(picks, f"a draw of the region: {len(lesson.trials)} results so far")
     features = view.space.featurise([trial.architecture for trial in lesson.trials])
-    if hinted is not None:
-        scores = hinted_scores(hinted, features, lesson.scores)
-        model = Surrogate.fit(view.space, features, scores, hinted=hinted)
-    else:
-        model = _model(view, lesson, features)
+    model = _model(view, lesson, features) if heard is None else fit(view, lesson, features, heard)
     failures = _failure_model(view)
+    optimism = OPTIMISM if heard is None else GUIDED_OPTIMISM
 
-    candidates = untried(view, lesson, lambda there: bounds(model.at(there)), rng)
+    candidates = untried(view, lesson, lambda there: bounds(model.at(there), optimism), rng)
     posterior = model.at(candidates.features, candidates.plain)
     penalty = np.where(candidates.free, _risk(failures, candidates.features), np.inf)
-    rows = pick(posterior, penalty, view.k, model.noise_sd**2)
+    rows = pick(posterior, penalty, view.k, model.noise_sd**2, optimism)
     first = rows[0]
     reason = (
         f"highest optimistic score among {candidates.free.sum():,} untried: the model of "
@@ -92,26 +88,38 @@ def _model(view: RunView, lesson: Lesson, features: FloatArray) -> Surrogate:
     return told if is_early or told.log_evidence > plain.log_evidence else plain
 
 
-def hints_prior(view: RunView):
-    return _combined(view.space, tuple(view.sources))
+def _heard(view: RunView) -> Prior | None:
+    """Returns what sources with trials of their own say; their principles say nothing beyond it."""
+    return source_prior(view.space, view.sources)
 
 
-@lru_cache(maxsize=8)
-def _combined(space, sources):
-    return combine(space, [hint for source in sources for hint in source_hints(space, source)])
+def fit(view: RunView, lesson: Lesson, features: FloatArray, heard: Prior) -> Surrogate:
+    """Returns the model with the sources' word, weighted by what the trials make of it."""
+    scores = heard.rescaled(features, lesson.scores)
+    return Surrogate.fit(view.space, features, scores, heard)
 
 
-def hinted_scores(prior: Prior, features, scores):
-    n = len(scores)
-    if n == 0:
-        return scores
-    mean, sd = prior.mean(features), np.sqrt(prior.share)
-    grid = np.linspace(mean.min() - 4 * sd, mean.max() + 4 * sd, 300)
-    below = ndtr((grid[:, None] - mean) / sd).mean(axis=1)
-    return np.interp(ndtr(scores), below, grid)
+def learned_weights(view: RunView) -> dict[str, float]:
+    """Returns each source's weight by its run: 1 as trusted, 0 of no use, below 0 misleading.
+
+    That is the weight that the run's trials leave its hints, over the one that trust gave them.
+    Without trials it is 1; sources that say nothing are left out.
+    """
+    heard = _heard(view)
+    if heard is None:
+        return {}
+    lesson = learn(view.trials, view.task.metric)
+    features = view.space.featurise([trial.architecture for trial in lesson.trials])
+    weights = fit(view, lesson, features, heard).weights()
+    found = {}
+    for run_id in dict.fromkeys(hint.source for hint in heard.hints):
+        rows = [row for row, hint in enumerate(heard.hints) if hint.source == run_id]
+        if run_id is not None:
+            found[run_id] = float(weights[rows].sum() / heard.weights[rows].sum())
+    return found
 
 
-def _prior(view: RunView) -> Mean | None:
+def _prior(view: RunView) -> Prior | None:
     told = [
         (p.version.rule, p.trust * p.source_effect)
         for p in view.principles
@@ -119,7 +127,7 @@ def _prior(view: RunView) -> Mean | None:
         and p.trust > 0
         and p.standing not in (Standing.CONTRADICTED, Standing.RETIRED)
     ]
-    return rules_prior(view.space, told) if told else None
+    return Prior.certain(rules_prior(view.space, told)) if told else None
 
 
 def _failure_model(view: RunView) -> Surrogate | None:

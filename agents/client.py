@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from langchain_core.messages import AIMessage
     from langchain_core.runnables import Runnable
 
+SCHEMA = "schema: "
 Chair = Literal["architect", "theorist", "probe"]
 
 
@@ -45,13 +46,18 @@ class Question:
 
     @property
     def text(self) -> str:
-        """Everything that is sent, for the ledger and for counting."""
+        """Everything that is sent, for the ledger."""
         parts = [self.system, self.user]
         if self.tools:
             parts.append(f"tools: {json.dumps(self.tools)}")
         if self.schema is not None:
-            parts.append(f"schema: {json.dumps(self.schema)}")
+            parts.append(f"{SCHEMA}{json.dumps(self.schema)}")
         return "\n\n".join(parts)
+
+    @property
+    def said(self) -> str:
+        """What is counted as tokens: a schema becomes a grammar at the server, not a prompt."""
+        return spoken(self.text)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,7 +139,7 @@ class ModelClient:
                 self._was_down = False
                 log.append(self._call(question, reply, time.monotonic() - started, None))
                 if reply.has_usage:
-                    self.counter.learn(len(question.text), reply.tokens_in)
+                    self.counter.learn(len(question.said), reply.tokens_in)
                 return reply
         raise AssertionError("unreachable: the last attempt returns or raises")
 
@@ -195,7 +201,7 @@ class ModelClient:
             calls=calls,
             finish=message.response_metadata.get("finish_reason"),
             refusal=str(refusal) if refusal else None,
-            tokens_in=usage["input_tokens"] if usage else count(question.text),
+            tokens_in=usage["input_tokens"] if usage else count(question.said),
             tokens_out=usage["output_tokens"] if usage else count(shown),
             has_usage=usage is not None,
         )
@@ -204,7 +210,7 @@ class ModelClient:
         self, question: Question, reply: Reply | None, wall_s: float, error: Exception | None
     ) -> ModelCall:
         # A reply that the server itself could not read was generated all the same.
-        spent_unseen = self.counter.count(question.text) if isinstance(error, BadReply) else 0
+        spent_unseen = self.counter.count(question.said) if isinstance(error, BadReply) else 0
         tokens_in = reply.tokens_in if reply else spent_unseen
         tokens_out = reply.tokens_out if reply else 0
         redact = self.endpoint.redact
@@ -222,6 +228,12 @@ class ModelClient:
             error=redact(str(error)) if error else None,
             answer=_parts(reply, error, redact),
         )
+
+
+def spoken(text: str) -> str:
+    """Returns the text of a question without its schema, which becomes a grammar, not tokens."""
+    head, _, _ = text.partition(f"\n\n{SCHEMA}")
+    return head
 
 
 def _parts(

@@ -37,6 +37,7 @@ def budget_text(view: RunView) -> str:
     pairs = (
         ("trials", view.budget.trials, view.spent.trials),
         ("seconds", view.budget.wall_s, view.spent.wall_s),
+        ("seconds of training", view.budget.train_s, view.spent.train_s or 0.0),
         ("tokens", view.budget.tokens, view.spent.tokens),
         ("dollars", view.budget.dollars, view.spent.dollars),
     )

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import zip_longest
 
-from vitruvius.agents.client import ModelClient, NativeCall, Question, Reply
+from vitruvius.agents.client import ModelClient, NativeCall, Question, Reply, spoken
 from vitruvius.agents.endpoint import DUMMY_KEY, Endpoint
 from vitruvius.agents.tokens import TokenCounter
 from vitruvius.agents.transport import FAILURES, TransportFailed
@@ -49,7 +49,7 @@ class ReplayClient(ModelClient):
         self._is_fresh = True  # no talk has begun in this process
         for call in self._calls[:already]:  # a resumed replay estimates tokens as before
             if call.error is None and not call.tokens_estimated:
-                self.counter.learn(len(call.prompt), call.tokens_in)
+                self.counter.learn(len(spoken(call.prompt)), call.tokens_in)
 
     async def ask(
         self, question: Question, log: list[ModelCall], *, streaming: bool = False

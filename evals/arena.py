@@ -14,6 +14,7 @@ from vitruvius.evals.oracle import Oracle
 from vitruvius.graphs.schedule import forced_origins
 from vitruvius.memory.records import Budget, Origin, ResultStatus, Spent, Trial
 from vitruvius.memory.sources import Source
+from vitruvius.memory.transfer import source_prior
 from vitruvius.spaces.region import Region
 from vitruvius.spaces.space import Architecture, SearchSpace
 from vitruvius.tasks.task import Task
@@ -42,7 +43,12 @@ class Arena:
         """
         made = Counter(trial.origin for trial in self.trials)
         forced = forced_origins(
-            made, explore=SHARE, control=0.0, repeats_due=0, room=1, guided=bool(self.sources)
+            made,
+            explore=SHARE,
+            control=0.0,
+            repeats_due=0,
+            room=1,
+            guided=source_prior(self.space, self.sources) is not None,
         )
         if forced:
             self._try(self._draw(), Origin.EXPLORE)

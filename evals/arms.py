@@ -71,12 +71,22 @@ def all_arms() -> dict[str, Arm]:
         blind_arms,
         fidelity_arms,
         lapt,
+        lapt_model,
         latency_arms,
         optuna_arms,
         source_arms,
     )
 
-    modules = (agent_arms, blind_arms, source_arms, lapt, optuna_arms, fidelity_arms, latency_arms)
+    modules = (
+        agent_arms,
+        blind_arms,
+        source_arms,
+        lapt,
+        lapt_model,
+        optuna_arms,
+        fidelity_arms,
+        latency_arms,
+    )
     return {arm.name: arm for module in modules for arm in module.ARMS}
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from vitruvius.evals.arms import find_arm
 from vitruvius.evals.jobs import Job, jobs_of
 from vitruvius.evals.page import write_page
-from vitruvius.evals.protocols import Protocol
+from vitruvius.evals.protocols import Protocol, all_protocols
 from vitruvius.evals.running import Say, run_all
 from vitruvius.evals.store import Store
 
@@ -78,10 +78,13 @@ def all_jobs(protocols: Sequence[Protocol], wanted: Wanted) -> list[Job]:
 
 
 def _narrowed(protocol: Protocol, wanted: Wanted) -> Protocol:
+    """Returns the protocol with the arms that are wanted; one of no protocol may be named too."""
+    in_some = {name for each in all_protocols().values() for name in each.arms}
     for name in wanted.arms:
         find_arm(name)
-    arms = tuple(a for a in protocol.arms if not wanted.arms or a in wanted.arms)
-    return replace(protocol, arms=arms)
+    arms = [a for a in protocol.arms if not wanted.arms or a in wanted.arms]
+    arms += [name for name in wanted.arms if name not in in_some]
+    return replace(protocol, arms=tuple(arms))
 
 
 def _sign(wanted: Wanted) -> None:

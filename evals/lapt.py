@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Protocol
 
 from vitruvius.evals.arms import Arm, Given
 from vitruvius.evals.blind_arms import random_search
@@ -23,7 +24,7 @@ WEIGHT = 5  # of a found architecture beside one of the source, when choices are
 
 
 @dataclass(frozen=True, kw_only=True)
-class Protocol:
+class Script:
     """The numbers of one script."""
 
     choices: int  # per slot
@@ -33,64 +34,88 @@ class Protocol:
     shown: int  # best found architectures that the model sees
 
 
-NB201 = Protocol(choices=2, population=5, tournament=2, adapt_at=(10, 15), shown=5)
-TRANSNAS = Protocol(choices=3, population=10, tournament=5, adapt_at=(20, 30, 40), shown=15)
+NB201 = Script(choices=2, population=5, tournament=2, adapt_at=(10, 15), shown=5)
+TRANSNAS = Script(choices=3, population=10, tournament=5, adapt_at=(20, 30, 40), shown=15)
 
 
-def lapt(protocol: Protocol, given: Given) -> None:
+class Chair(Protocol):
+    """Who says which choices of every slot are left."""
+
+    def learn(self, architectures: Sequence[Architecture]) -> Allowed: ...
+    def adapt(self, found: Sequence[Architecture]) -> Allowed: ...
+    def others(self) -> Allowed: ...
+
+
+@dataclass(eq=False)
+class Counting:
+    """The chair taken by counting the cells that a model would be shown."""
+
+    space: SearchSpace
+    choices: int
+    good: Sequence[Architecture] = ()
+    misses: int = 0
+
+    def learn(self, architectures: Sequence[Architecture]) -> Allowed:
+        """Returns the most frequent choices of the source's good ones."""
+        self.good = architectures
+        return keep(self._ranked(), self.choices)
+
+    def adapt(self, found: Sequence[Architecture]) -> Allowed:
+        """Returns the most frequent ones, those found here counting more."""
+        told = [*self.good, *(list(found) * WEIGHT)]
+        return keep(ranked_choices(self.space, told), self.choices)
+
+    def others(self) -> Allowed:
+        """Returns other choices that the same principles suggest: the next one for the last."""
+        self.misses += 1
+        last = self.choices - 1
+        return {
+            slot: (*names[:last], names[min(last + self.misses, len(names) - 1)])
+            for slot, names in self._ranked().items()
+        }
+
+    def _ranked(self) -> Allowed:
+        return ranked_choices(self.space, self.good)
+
+
+def counting(script: Script, given: Given) -> None:
+    """Searches as the script does, counting in its model's place."""
+    lapt(script, Counting(given.space, script.choices), given)
+
+
+def lapt(script: Script, chair: Chair, given: Given) -> None:
     """Searches as the script does, beyond its budget too."""
-    ranked = ranked_choices(given.space, good_of(given))
-    allowed = keep(ranked, protocol.choices)
+    allowed = chair.learn(good_of(given))
     evolution = Evolution(
         given.space,
         given.oracle,
         given.rng(),
-        population=protocol.population,
-        tournament=protocol.tournament,
+        population=script.population,
+        tournament=script.tournament,
     )
-    best_before, misses = float("-inf"), 0
+    best_before = float("-inf")
     while evolution.step(allowed):
-        if len(evolution.asked) not in protocol.adapt_at:
+        if len(evolution.asked) not in script.adapt_at:
             continue
         found = sorted(evolution.asked, key=lambda a: -evolution.asked[a])
         best = evolution.asked[found[0]]
-        if best > best_before:
-            allowed = _rewritten(given.space, good_of(given), found[: protocol.shown], protocol)
-        else:
-            misses += 1
-            allowed = _others(ranked, protocol.choices, misses)
+        is_better = best > best_before
+        allowed = chair.adapt(found[: script.shown]) if is_better else chair.others()
         best_before = best
     random_search(given.space, given.oracle, given.rng())
-
-
-def _rewritten(
-    space: SearchSpace,
-    good: Sequence[Architecture],
-    found: Sequence[Architecture],
-    protocol: Protocol,
-) -> Allowed:
-    return keep(ranked_choices(space, [*good, *(list(found) * WEIGHT)]), protocol.choices)
-
-
-def _others(ranked: Allowed, count: int, misses: int) -> Allowed:
-    """Returns other choices that the same principles suggest: the next one for the last."""
-    return {
-        slot: (*names[: count - 1], names[min(count - 1 + misses, len(names) - 1)])
-        for slot, names in ranked.items()
-    }
 
 
 ARMS = (
     Arm(
         name="lapt nb201",
         about="LAPT as published for NAS-Bench-201, counting in the LLM's chair",
-        run=partial(lapt, NB201),
+        run=partial(counting, NB201),
         hears=True,
     ),
     Arm(
         name="lapt transnas",
         about="LAPT as published for TransNAS-Bench-101, counting in the LLM's chair",
-        run=partial(lapt, TRANSNAS),
+        run=partial(counting, TRANSNAS),
         hears=True,
     ),
 )

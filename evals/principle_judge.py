@@ -130,7 +130,7 @@ def judge_run(
     verdicts = judge(space, metric, trials, _looks(ledger, run_id, versions))
     latest = ledger.latest_evidence(run_id)
     for version in versions:
-        if version.run_id != run_id or version.edit == "retire":
+        if version.run_id != run_id or version.edit in ("retire", "carry"):
             continue
         verdict = verdicts.setdefault(version.author, Verdict())
         verdict.proposed += 1

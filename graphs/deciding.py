@@ -12,6 +12,7 @@ from vitruvius.events import EventKind
 from vitruvius.graphs import pruning, schedule
 from vitruvius.graphs.session import Session
 from vitruvius.memory.records import Decision, Origin
+from vitruvius.memory.transfer import source_prior
 from vitruvius.spaces.space import Architecture
 from vitruvius.tools.decisions import Train
 
@@ -101,6 +102,7 @@ def _forced(session: Session, room: int, step: int) -> list[dict[str, Any]]:
         if incumbent is not None
         else 0,
         room=room,
+        guided=source_prior(session.space, session.sources) is not None,
     )
     rng = session.rng("uniform", step)
     drawn: set[Architecture] = set()

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from langgraph.runtime import Runtime
 from langgraph.types import Command, interrupt
 
-from vitruvius.graphs import acting, confirming, deciding, pruning, recalling, reflecting
+from vitruvius.graphs import acting, confirming, crediting, deciding, pruning, recalling, reflecting
 from vitruvius.graphs.schedule import next_node
 from vitruvius.graphs.session import Session
 from vitruvius.graphs.state import SearchState
@@ -119,6 +119,7 @@ async def report(state: SearchState, runtime: Runtime[Session]) -> Command[Liter
     """Writes the report; every number comes from the ledger."""
     session = runtime.context
     status = RunStatus.INTERRUPTED if session.stopping.is_set() else RunStatus.DONE
+    await session.call(crediting.note_weights, session)
     await session.call(
         write_report,
         session.ledger,

@@ -59,7 +59,7 @@ def _undo_unlicensed(session: Session, principles: Mapping[str, PrincipleView], 
             loss += _loss(view)
             continue
         if cut.provisional and view is not None:
-            problem = loan_problem(session, view)
+            problem = loan_problem(view, session.last_verified())
         if problem is not None:
             _undo(session, cut, step, EVIDENCE, problem)
     return loss

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from vitruvius.events import EventKind
@@ -19,8 +19,9 @@ from vitruvius.graphs.source_runs import (
 )
 from vitruvius.memory.effects import licenses_cut
 from vitruvius.memory.records import Adoption, Evidence, PrincipleVersion
-from vitruvius.memory.sources import MEMORY
-from vitruvius.memory.space_matching import are_alike, carried
+from vitruvius.memory.sources import MEMORY, Source
+from vitruvius.memory.space_matching import are_alike, carry_rule
+from vitruvius.memory.transfer import refusal
 from vitruvius.memory.trust import Word, word_of
 from vitruvius.spaces.rules import Rule
 
@@ -55,13 +56,10 @@ def recall_principles(session: Session) -> None:
         if one.rule is not None:
             _carry(session, choice, one, one.rule)
     _cut_provisionally(session, {n: e for n, e in adopted.items() if e is not None})
-    refused = [*choice.refused, *not_carried]
-    for refusal in refused:
-        session.tell(
-            EventKind.REFUSED, f"{refusal.what} is not used: {refusal.why}", source=refusal.what
-        )
-    data = mark_of(choice.chosen, refused)
-    sources = sources_of(session, data["sources"])
+    chosen, sources, silent = _with_a_say(session, choice.chosen)
+    refused = [*choice.refused, *not_carried, *silent]
+    for what in refused:
+        session.tell(EventKind.REFUSED, f"{what.what} is not used: {what.why}", source=what.what)
     session.sources = (*session.sources, *sources)
     for source in sources:
         session.tell(
@@ -71,7 +69,23 @@ def recall_principles(session: Session) -> None:
             source=source.run_id,
             trust=source.trust,
         )
-    session.ledger.mark(session.run.id, MARK, 0, {"adopted": len(kept), **data})
+    session.ledger.mark(session.run.id, MARK, 0, {"adopted": len(kept), **mark_of(chosen, refused)})
+
+
+def _with_a_say(
+    session: Session, chosen: Sequence[Chosen]
+) -> tuple[list[Chosen], list[Source], list[Refusal]]:
+    """Returns the runs whose rows say something here, as sources, and why others do not."""
+    told = mark_of(chosen, ())["sources"]
+    with_a_say, sources, silent = [], [], []
+    for one, source in zip(chosen, sources_of(session, told), strict=True):
+        reason = refusal(session.space, source)
+        if reason is None:
+            with_a_say.append(one)
+            sources.append(source)
+        else:
+            silent.append(Refusal(what=f"rows of run {one.run.id}", why=reason))
+    return with_a_say, sources, silent
 
 
 def _found(session: Session, choice: Choice) -> tuple[list[_Found], list[Refusal]]:
@@ -170,7 +184,7 @@ def _of_another_space(session: Session, choice: Choice, source: Chosen) -> list[
         trust = word.trust * source.share
         if trust < LEAST_TRUST or version.space_name != source.space.name:
             continue
-        rule = carried(version.rule, source.space, session.space)
+        rule = carry_rule(version.rule, source.space, session.space)
         if isinstance(rule, str):
             found.append(Refusal(what=version.name, why=rule))
             continue

@@ -17,6 +17,7 @@ from vitruvius.agents.view import PrincipleView, RunView
 from vitruvius.events import Event, EventKind, Listener
 from vitruvius.graphs import schedule
 from vitruvius.graphs.digest import Digest
+from vitruvius.graphs.loans import trust_left
 from vitruvius.graphs.replaying import Recorded
 from vitruvius.memory.calibration import calibrate
 from vitruvius.memory.effects import noise_floor
@@ -191,6 +192,11 @@ class Session:
             and any(cut.in_force and cut.provisional for cut in self.ledger.cuts(self.run.id)),
         )
 
+    def last_verified(self) -> Mapping[str, int]:
+        """Returns what the last verification noted: results that it saw, and the like."""
+        marks = self.ledger.marks(self.run.id, "verified", last=1)
+        return marks[-1].data if marks else {}
+
     def view(self, step: int, purpose: str, k: int, spent: Spent) -> RunView:
         """Returns what a chair may see at this step."""
         trials = self.digest().search
@@ -225,6 +231,7 @@ class Session:
         ledger, run_id = self.ledger, self.run.id
         latest = ledger.latest_evidence(run_id)
         adopted = {adoption.version: adoption for adoption in ledger.adopted(run_id)}
+        closed = self.last_verified().get("closed", 0) if adopted else 0
         views = []
         for version in ledger.current(run_id):
             evidence = latest.get((version.principle, version.version))
@@ -233,7 +240,7 @@ class Session:
                 PrincipleView(
                     version=version,
                     standing=evidence.standing if evidence else Standing.CANDIDATE,
-                    trust=source.trust if source else 0.0,
+                    trust=trust_left(source.trust, evidence, closed) if source else 0.0,
                     source_effect=source.source_effect if source else None,
                     evidence=evidence,
                 )

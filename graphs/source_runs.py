@@ -9,7 +9,7 @@ from typing import Any
 from vitruvius.errors import ConfigError
 from vitruvius.graphs.session import Session
 from vitruvius.memory.given import answers_of
-from vitruvius.memory.records import Run, RunKind, Standing, Trial
+from vitruvius.memory.records import Run, RunKind, Standing
 from vitruvius.memory.sources import MEMORY, NONE, Source
 from vitruvius.memory.space_matching import matched_share
 from vitruvius.memory.trust import task_similarity, transfer_record, voice
@@ -21,6 +21,7 @@ from vitruvius.tasks.task import Metric
 MAX_SOURCES = 4  # that memory alone brings; those named all come
 LOOKED_AT = 50  # latest runs of memory
 LEAST_TRUST = 0.05
+TRANSFERRED = "transferred"  # the mark of what a run made of its sources
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +66,7 @@ def choose_sources(session: Session) -> Choice:
     if MEMORY in names:
         known = {run.id for run in named} | {session.run.id}
         others = [run for run in session.ledger.runs() if run.id not in known]
+    weights = _weights_elsewhere(session)
     speakers: dict[str, Run] = {}
     chosen: list[Chosen] = []
     refused: dict[str, Refusal] = {}
@@ -73,7 +75,7 @@ def choose_sources(session: Session) -> Choice:
             _refuse_the_task_itself(session, run)
             speakers[run.id] = run
             if run.kind != RunKind.IMPORT and number < len(named) + LOOKED_AT:
-                found = _chosen(session, run, is_named=number < len(named))
+                found = _chosen(session, run, weights.get(run.id, ()), number < len(named))
                 chosen += [found] if found else []
         except ConfigError as error:
             refused.setdefault(str(error), Refusal(what=f"run {run.id}", why=str(error)))
@@ -126,37 +128,36 @@ def _refuse_the_task_itself(session: Session, run: Run) -> None:
         )
 
 
-def _chosen(session: Session, run: Run, *, is_named: bool) -> Chosen | None:
+def _chosen(session: Session, run: Run, weights: Sequence[float], is_named: bool) -> Chosen | None:
     """Returns the run with its trust; None where memory holds nothing of use in it.
 
     Raises:
         ConfigError: it cannot be used here.
     """
-    trials = _closed(session.ledger.trials(run.id))
-    scored = sum(trial.value is not None for trial in trials)
+    up_to, scored = session.ledger.settled(run.id)
     if not scored and not is_named:
         return None
     space = _space_of(session, run)
     _metric_of(session, run)
     share = matched_share(space, session.space)
-    record = transfer_record(_standings_elsewhere(session, run))
+    record = transfer_record(_standings_elsewhere(session, run), weights)
     trust = task_similarity(run, session.task.name) * share * voice(scored) * record
     if trust < LEAST_TRUST:
         if is_named:
             raise ConfigError(f"its trust would be {trust:.2f}, below {LEAST_TRUST}")
         return None
-    up_to = trials[-1].number if trials else 0
     return Chosen(run=run, space=space, share=share, trust=round(trust, 6), up_to=up_to)
 
 
-def _closed(trials: Sequence[Trial]) -> list[Trial]:
-    """Returns the trials before the first open one: what follows may still change."""
-    closed = []
-    for trial in trials:
-        if trial.status.is_open:
-            break
-        closed.append(trial)
-    return closed
+def _weights_elsewhere(session: Session) -> dict[str, list[float]]:
+    """Returns the weights that other runs learned for each source, as their last notes say."""
+    last = {mark.run_id: mark.data["weights"] for mark in session.ledger.marks_of_all(TRANSFERRED)}
+    last.pop(session.run.id, None)
+    found: dict[str, list[float]] = {}
+    for told in last.values():
+        for run_id, weight in told.items():
+            found.setdefault(run_id, []).append(float(weight))
+    return found
 
 
 def _standings_elsewhere(session: Session, run: Run) -> list[Standing]:

@@ -61,7 +61,7 @@ def measure(
     population = describe_population(space, lesson)
     reference = reference_features(space)
     features = space.featurise([trial.architecture for trial in lesson.trials])
-    inside = region.mask(reference) if region is not None else np.ones(len(reference), np.bool_)
+    inside = region.mask(reference) if region is not None else None
     satisfied = [holds(version.rule, space, features) for version in versions]
     top = best_of_draws(population, inside)
     contrasts = [

@@ -114,17 +114,16 @@ def _row(task: Tabular, architecture: Architecture, seed: int) -> GivenRow | Non
         row = task.lookup(architecture, task.fidelity, seed)
     except ToolError:
         return None
-    if not math.isfinite(row.value):
-        return None
     if broken_limit(task, architecture, row):
         return None
+    has_value = math.isfinite(row.value)
     return GivenRow(
         architecture=architecture,
         fidelity=task.fidelity.key,
         seed=seed,
-        status=ResultStatus.DONE,
-        value=row.value,
-        test=row.test,
+        status=ResultStatus.DONE if has_value else ResultStatus.DIVERGED,
+        value=row.value if has_value else None,
+        test=row.test if has_value else None,
         train_s=row.train_s,
         params=row.params,
         flops=row.flops,

@@ -11,7 +11,7 @@ from sqlalchemy.dialects.sqlite import insert as insert_or
 from vitruvius.errors import ConfigError
 from vitruvius.memory import schema
 from vitruvius.memory.ledger_part import LedgerPart
-from vitruvius.memory.records import GivenRow, Origin
+from vitruvius.memory.records import GivenRow, Origin, ResultStatus
 
 _results, _trials, _runs = schema.results.c, schema.trials.c, schema.runs.c
 _KEYS = ("space_id", "architecture", "task_id", "fidelity", "seed")
@@ -41,6 +41,23 @@ class GivenRows(LedgerPart):
             if rows:
                 _write(connection, run_id, run.space_id, run.task_id, rows)
         return len(rows)
+
+    def settled(self, run_id: str) -> tuple[int, int]:
+        """Returns the last trial before the first open one, and how many up to it have a value.
+
+        What follows an open trial may still change, so other runs do not read it.
+        """
+        mine = _trials.run_id == run_id
+        both = schema.trials.join(schema.results)
+        is_open = _results.closed.is_(None) | (_results.status == ResultStatus.CANCELLED)
+        first_open = select(func.min(_trials.number)).select_from(both)
+        last = select(func.max(_trials.number)).where(mine)
+        with self._database.read() as connection:
+            opened = connection.scalar(first_open.where(mine, is_open))
+            up_to = (connection.scalar(last) or 0) if opened is None else opened - 1
+            scored = select(func.count()).select_from(both)
+            scored = scored.where(mine, _trials.number <= up_to, _results.value.is_not(None))
+            return up_to, connection.scalar(scored) or 0
 
 
 def _write(

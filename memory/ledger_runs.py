@@ -15,16 +15,18 @@ from vitruvius.errors import ConfigError, RunHeld
 from vitruvius.memory import schema
 from vitruvius.memory.lease import is_live, this_host
 from vitruvius.memory.ledger_part import LedgerPart
+from vitruvius.memory.prepared import Prepared
 from vitruvius.memory.records import Budget, ResultStatus, Run, RunKind, RunStatus
 from vitruvius.memory.redaction import redact_settings
 
 _ID_TRIES = 50
 _RUN_COLUMNS = [column for column in schema.runs.c if column.name != "wall_s"]
-_BEAT = (
+_BEAT = Prepared(
     update(schema.runs)
     .where(schema.runs.c.id == bindparam("run"), schema.runs.c.driver == bindparam("by"))
     .values(wall_s=schema.runs.c.wall_s + bindparam("elapsed"))
-    .returning(schema.runs.c.stop_requested)
+    .returning(schema.runs.c.stop_requested),
+    ["heartbeat"],
 )
 
 
@@ -132,8 +134,8 @@ class RunRows(LedgerPart):
             RunHeld: where the run was taken from this driver.
         """
         given = {"run": run_id, "by": driver, "heartbeat": schema.now(), "elapsed": wall_s}
-        with self._database.write() as connection:
-            row = connection.execute(_BEAT, given).one_or_none()
+        with self._database.quick_write() as connection:
+            row = _BEAT.one(connection, **given)
         if row is None:
             raise RunHeld(f"run {run_id} is no longer driven by this process: another has taken it")
         return bool(row.stop_requested)

@@ -64,10 +64,11 @@ class Origin(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Budget:
-    """Limits of one run; None means no limit. One account for all four."""
+    """Limits of one run; None means no limit. One account for all of them."""
 
     trials: int | None = None
     wall_s: float | None = None
+    train_s: float | None = None  # of the trainings themselves: simulated seconds for a table
     tokens: int | None = None
     dollars: float | None = None
 
@@ -80,6 +81,7 @@ class Spent:
     wall_s: float
     tokens: int
     dollars: float
+    train_s: float | None = None  # None: not counted, for the budget does not limit it
 
 
 @dataclass(frozen=True, kw_only=True)

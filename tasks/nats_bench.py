@@ -11,7 +11,7 @@ import hashlib
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -56,7 +56,10 @@ def read_nats_bench(folder: Path, metric: str) -> Table:
     metric = OFFICIAL.get(metric, metric)
     cells, files = _list(folder)
     params, flops = published_costs(metric, cells)
-    records = {epochs: _Records(metric=metric, epochs=epochs, files=files) for epochs in EPOCHS}
+    read: dict[int, Mapping[int, Answer]] = {}  # one for both schedules: a file holds both
+    records = {
+        epochs: _Records(metric=metric, epochs=epochs, files=files, read=read) for epochs in EPOCHS
+    }
     for each in records.values():
         _ = each.sample
     shape, outputs = SHAPES[metric]
@@ -107,7 +110,11 @@ class _Records:
     metric: str
     epochs: int
     files: list[tuple[Path, str]]
-    _read: dict[int, Answer | None] = field(default_factory=dict)
+    read: dict[int, Mapping[int, Answer]]  # filled as records are asked for
+
+    def lacks(self, row: int) -> bool:
+        """Returns False: nothing is known of a record before it is read."""
+        return False
 
     def at(self, row: int) -> Answer:
         """Returns what is recorded of one cell.
@@ -116,10 +123,9 @@ class _Records:
             ToolError: if the record lacks the schedule or the data set.
             ConfigError: if the file is not one of the format.
         """
-        if row not in self._read:
-            path, name = self.files[row]
-            self._read[row] = _answer(path, name, self.metric, self.epochs)
-        found = self._read[row]
+        if row not in self.read:
+            self.read[row] = _answers(*self.files[row], self.metric)
+        found = self.read[row].get(self.epochs)
         if found is None:
             raise ToolError("nothing is recorded of this architecture at this fidelity")
         return found
@@ -162,29 +168,37 @@ class _Records:
             return None
 
 
-def _answer(path: Path, name: str, metric: str, epochs: int) -> Answer | None:
+def _answers(path: Path, name: str, metric: str) -> dict[int, Answer]:
+    """Returns what a record says of a data set, by schedule."""
     record = read_packed_pickle(path)
     try:
-        schedule = record.get(f"{epochs:02d}")
-        if schedule is None:
-            return None
-        if schedule["arch_str"] != name:
-            raise ConfigError(f"{path} is of {schedule['arch_str']!r}, {META} says {name!r}")
-        valid, test = _SPLITS[metric]
-        trained = _runs(schedule["all_results"], valid[0])
-        runs = [_accuracy(run, valid[1]) for run in trained]
-        tests = [_accuracy(run, test[1]) for run in _runs(schedule["all_results"], test[0])]
-        seconds = [sum(run["train_times"].values()) for run in trained]
-        if not runs:
-            return None
-        return Answer(
-            value=float(np.mean(runs)),
-            test=float(np.mean(tests)) if tests else None,
-            train_s=float(np.mean(seconds)),
-            runs=tuple(runs),
-        )
+        found = {epochs: record.get(f"{epochs:02d}") for epochs in EPOCHS}
+        for schedule in found.values():
+            if schedule is not None and schedule["arch_str"] != name:
+                raise ConfigError(f"{path} is of {schedule['arch_str']!r}, {META} says {name!r}")
+        answers = {
+            epochs: _answer(schedule["all_results"], metric)
+            for epochs, schedule in found.items()
+            if schedule is not None
+        }
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise ConfigError(f"{path} is not a NATS-Bench record: {error!r}") from error
+    return {epochs: answer for epochs, answer in answers.items() if answer is not None}
+
+
+def _answer(results: Mapping[tuple[str, int], Any], metric: str) -> Answer | None:
+    valid, test = _SPLITS[metric]
+    trained = _runs(results, valid[0])
+    if not trained:
+        return None
+    runs = [_accuracy(run, valid[1]) for run in trained]
+    tests = [_accuracy(run, test[1]) for run in _runs(results, test[0])]
+    return Answer(
+        value=float(np.mean(runs)),
+        test=float(np.mean(tests)) if tests else None,
+        train_s=float(np.mean([sum(run["train_times"].values()) for run in trained])),
+        runs=tuple(runs),
+    )
 
 
 def _runs(results: Mapping[tuple[str, int], Any], dataset: str) -> list[Mapping[str, Any]]:

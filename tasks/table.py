@@ -68,6 +68,9 @@ class Records(Protocol):
     @property
     def typical_s(self) -> float: ...
     def at(self, row: int) -> Answer: ...
+    def lacks(self, row: int) -> bool:
+        """Returns whether it is known beforehand that nothing is recorded of an architecture."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -90,13 +93,17 @@ class Recorded:
         """Median seconds of a training."""
         return float(np.median(self.train_s[~np.isnan(self.train_s)]))
 
+    def lacks(self, row: int) -> bool:
+        """Returns whether nothing is recorded of an architecture."""
+        return self.missing is not None and bool(self.missing[row])
+
     def at(self, row: int) -> Answer:
         """Returns what is recorded of one architecture.
 
         Raises:
             ToolError: if nothing is, at this fidelity.
         """
-        if self.missing is not None and self.missing[row]:
+        if self.lacks(row):
             raise ToolError("nothing is recorded of this architecture at this fidelity")
         runs = self.runs[row]
         test = float(self.test[row])
@@ -212,10 +219,15 @@ class TabularTask:
         return (
             f"{self.name}: {measure.name}{unit} on {self.table.dataset} from {self.table.name}, "
             f"{len(self.table.index):,} recorded architectures. Nothing is trained: the score is "
-            f"the recorded validation {measure.name} after {self.fidelity.epochs} epochs "
-            f"({answer}), {better} is better, and seconds are those of the recorded training."
+            f"the recorded validation {measure.name}{self._length()} ({answer}), {better} is "
+            f"better, and seconds are those of the recorded training."
             f"{self.constraints.words()}"
         )
+
+    def _length(self) -> str:
+        """Returns how long was trained, in words; nothing where the table does not tell."""
+        is_told = any(epochs > 1 for epochs in self.table.by_epochs)
+        return f" after {self.fidelity.epochs} epochs" if is_told else ""
 
     def lookup(self, architecture: Architecture, fidelity: Fidelity, seed: int) -> TableRow:
         """Returns what the table records for an architecture at a fidelity.
@@ -242,8 +254,13 @@ class TabularTask:
         )
 
     def has(self, architecture: Architecture) -> bool:
-        """Returns whether the table has a row for the architecture or its class."""
-        return self._known_row(architecture) is not None
+        """Returns whether the task has an answer for the architecture, or for its class."""
+        row = self._known_row(architecture)
+        return row is not None and not self._recorded(self.fidelity.epochs).lacks(row)
+
+    def recorded(self) -> list[Architecture]:
+        """Returns the architectures as written that the task has an answer for."""
+        return [architecture for architecture in self.table.index if self.has(architecture)]
 
     def costs(self, architecture: Architecture) -> Mapping[str, float] | None:
         """Returns params, FLOPs, latency and capped costs, as far as they are recorded.
@@ -323,11 +340,10 @@ class TabularTask:
         value that answers for it (TransNAS-Bench-101: jigsaw and autoencoder).
         """
         sign, values = self.metric.sign, self.raw_rows()[0]
-        rank = top_rank(int((~np.isnan(values)).sum()), share)
-        threshold = np.sort(sign * values[~np.isnan(values)])[-rank]
-        canonical = self.table.space.canonical
-        rows = [self._known_row(canonical(one)) for one in self.table.index]
-        answers = sign * values[[row for row in rows if row is not None]]
+        recorded = sign * values[~np.isnan(values)]
+        rank = top_rank(len(recorded), share)
+        threshold = np.sort(recorded)[-rank]
+        answers = sign * values[self._answering_rows]
         answers = answers[~np.isnan(answers)]
         if answers.max() < threshold:
             threshold = np.sort(answers)[-rank]
@@ -348,6 +364,13 @@ class TabularTask:
     def _known_row(self, architecture: Architecture) -> int | None:
         row = self.table.index.get(architecture)
         return self._smallest_of_class.get(architecture) if row is None else row
+
+    @cached_property
+    def _answering_rows(self) -> NDArray[np.int64]:
+        """The row that answers for the class of each recorded architecture."""
+        canonical = self.table.space.canonical
+        rows = (self._known_row(canonical(one)) for one in self.table.index)
+        return np.array([row for row in rows if row is not None])
 
     @cached_property
     def _smallest_of_class(self) -> dict[Architecture, int]:

@@ -12,7 +12,7 @@ from vitruvius.spaces.pool import Pool
 from vitruvius.spaces.registry import absolute_ref, is_user_object, load_space, parse_ref
 from vitruvius.spaces.space import Architecture, SearchSpace, distinct
 from vitruvius.tasks.latency import LATENCY, with_latency
-from vitruvius.tasks.plain_table import metric_column, plain_table
+from vitruvius.tasks.plain_table import EPOCHS, metric_column, plain_table
 from vitruvius.tasks.readers import find_reader
 from vitruvius.tasks.row_files import RowFile, read_rows
 from vitruvius.tasks.table import Table, TabularTask
@@ -72,7 +72,8 @@ def load_table_task(options: Options, hint: SearchSpace | None) -> TabularTask:
 def load_table_space(ref: str) -> SearchSpace:
     """Returns the space of a table's architectures: `table:PATH[,columns=a;b][,space=REF]`.
 
-    Where the table lacks some of its space, the members are the recorded ones (a `Pool`).
+    Where the table lacks some of its space, the members are the recorded ones (a `Pool`); with
+    `epochs=N` those recorded at N epochs.
 
     Raises:
         ConfigError: one sentence that says what is wrong with the reference or the file.
@@ -82,20 +83,34 @@ def load_table_space(ref: str) -> SearchSpace:
         raise ConfigError("a space of a table needs a path: table:PATH")
     path = Path(options.pop("path")).expanduser().resolve()
     for key in options:
-        if key not in ("columns", "space"):
-            raise ConfigError(f"a space of a table has no option {key!r}; it has columns, space")
+        if key not in ("columns", "space", "epochs"):
+            raise ConfigError(
+                f"a space of a table has no option {key!r}; it has columns, space, epochs"
+            )
     reference = _Reference(options={"path": str(path), **options})
     told = _told_space(options.get("space"), reference)
     reader = find_reader(path)
     if reader is None:
-        written = _read(read_rows(path), options.get("columns"), told, None, reference)
-        return _pool(written.space, written.rows, reference.text)
-    if "columns" in options:
-        raise ConfigError(f"{path} is a table of {reader.name}: its architectures have no columns")
+        file = read_rows(path)
+        written = _read(file, options.get("columns"), told, None, reference)
+        rows = _at(file, written, options["epochs"]) if "epochs" in options else written.rows
+        return _pool(written.space, rows, reference.text)
+    if not {"columns", "epochs"}.isdisjoint(options):
+        raise ConfigError(f"{path} is a table of {reader.name}: its space has the option space")
     table = reader.read(path, reader.metrics[0])
     if told is not None:
         TabularTask(table=table, ref="").check_space(told)
     return _pool(told or table.space, tuple(table.index), reference.text)
+
+
+def _at(file: RowFile, written: Written, epochs: str) -> tuple[Architecture, ...]:
+    lengths = file.whole_numbers(EPOCHS, 1)
+    rows = zip(written.rows, lengths, strict=True)
+    found = tuple(architecture for architecture, length in rows if str(length) == epochs)
+    if not found:
+        known = ", ".join(str(length) for length in sorted(set(lengths)))
+        raise ConfigError(f"{file.path.name} has rows of {known} epochs, not of {epochs!r}")
+    return found
 
 
 def recorded_part(task: TabularTask, space: SearchSpace) -> SearchSpace:
@@ -112,8 +127,11 @@ def recorded_part(task: TabularTask, space: SearchSpace) -> SearchSpace:
     kept: dict[str, str] = {key: given[key] for key in ("path", "columns") if key in given}
     if space.ref:
         kept["space"] = space.ref.replace(",", "|")
+    rows = task.recorded()
+    if len(rows) < len(task.table.index):
+        kept["epochs"] = str(task.fidelity.epochs)
     ref = _Reference(options=kept, is_whole="path" in kept and "space" in kept).text
-    return _pool(space, tuple(task.table.index), ref)
+    return _pool(space, tuple(rows), ref)
 
 
 def _pool(space: SearchSpace, rows: tuple[Architecture, ...], ref: str) -> SearchSpace:

@@ -18,6 +18,7 @@ from vitruvius.tasks.row_files import RowFile, Value, as_number, as_text
 
 PREFIX = "arch."
 WHOLE = "arch"  # one column that writes whole architectures: JSON, or the space's own text
+MAX_NAME = 80  # characters of a slot or a choice
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -214,11 +215,19 @@ def _choice(slot: Slot, value: Value) -> str | None:
 
 def _own_space(file: RowFile, names: Mapping[str, str], ref: str) -> SlotSpace:
     """Returns the space whose slots are the columns, and whose choices are the values seen."""
+    for name in names:
+        if not _is_name(name):
+            raise ConfigError(
+                f"column {names[name]!r:.60} of {file.path.name} must have a printable name of at "
+                f"most {MAX_NAME} characters"
+            )
     seen: dict[str, set[str]] = {}
     for slot, column in names.items():
         for row, value in enumerate(file.columns[column]):
             if value is None:
                 file.refuse(row, f"the architecture column {column} is empty")
+            if not _is_name(as_text(value)):
+                file.refuse(row, f"{column} must be printable text, at most {MAX_NAME} characters")
         seen[slot] = {as_text(value) for value in file.columns[column]}
     texts = [text for values in seen.values() for text in values]
     shared = {text for text in texts if texts.count(text) > 1} if len(texts) < 1000 else set()
@@ -233,6 +242,11 @@ def _own_space(file: RowFile, names: Mapping[str, str], ref: str) -> SlotSpace:
         shares=None if features + len(traits) <= MAX_FEATURES else (),
         ref=ref,
     )
+
+
+def _is_name(text: str) -> bool:
+    """Returns whether a text may stand in prompts and reports as the name of something."""
+    return 0 < len(text) <= MAX_NAME and text.isprintable()
 
 
 def _slot(name: str, values: set[str], shared: set[str]) -> Slot:

@@ -165,8 +165,8 @@ def test_the_example_of_the_page_on_tables_runs(
     run_block(text, tmp_path)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("VITRUVIUS_HOME", str(tmp_path / "home"))
-    ((_, commands),) = blocks(page, "sh")
-    for line in commands.splitlines():
+    lines = [line for _, text in blocks(page, "sh") for line in text.splitlines()]
+    for line in lines:
         with pytest.raises(SystemExit) as ended:
             main(shlex.split(line)[1:])
         assert not ended.value.code, line

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from vitruvius.budget import check_bounded, parse_budget
+from vitruvius.budget import check_bounded, has_end, parse_budget
 from vitruvius.errors import ConfigError
 from vitruvius.events import Ask, Listener
 from vitruvius.handle import SearchRun, ignore
@@ -166,8 +166,7 @@ def _check_budget(settings: Settings, budget: Budget) -> None:
     from vitruvius.agents.models import resolve_model
     from vitruvius.agents.prices import price_of
 
-    is_bounded = budget.trials is not None or budget.wall_s is not None
-    if settings.model == "auto" and is_bounded and budget.dollars is None:
+    if settings.model == "auto" and has_end(budget) and budget.dollars is None:
         check_bounded(budget, spends_tokens=True)
         return  # whichever it is will do: its driver asks the endpoint
     resolved = resolve_model(settings)

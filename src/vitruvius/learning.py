@@ -16,7 +16,8 @@ from vitruvius.memory.ledger import Ledger
 from vitruvius.memory.records import Budget, GivenRow, Run, RunKind, RunStatus
 from vitruvius.memory.sources import MEMORY, NONE
 from vitruvius.settings import Settings, load_settings
-from vitruvius.spaces.registry import absolute_ref, load_space, source_hash
+from vitruvius.spaces.pool import Pool
+from vitruvius.spaces.registry import absolute_ref, is_user_object, load_space, source_hash
 from vitruvius.spaces.space import SearchSpace
 from vitruvius.tasks.registry import load_task
 from vitruvius.tasks.table import Tabular, TabularTask
@@ -82,6 +83,8 @@ def with_metric(source: str, metric: str | None) -> str:
         return source
     if RUN_ID.fullmatch(source):
         raise ConfigError(f"run {source} has one metric: leave --metric out")
+    if is_user_object(source):
+        raise ConfigError(f"{source} is a task of its own, only its name is needed: no --metric")
     if ",metric=" in source:
         raise ConfigError(f"--metric is given twice: {source!r} names it too")
     return f"{source},metric={metric}"
@@ -103,7 +106,8 @@ def learn_on(run: Run, home: Path, on_event: Listener = ignore) -> None:
         raise ConfigError(f"a file that run {run.id} learns from has changed: learn from it again")
     with Ledger.open(home) as ledger:
         parent = ledger.run(run.parent) if run.parent else None
-    space, task = load_space(run.space_ref), load_task(run.task_ref)
+    space = load_space(run.space_ref)
+    task = load_task(run.task_ref, space)
     origin = _Origin(space=space, task=task, run=parent)
     rows = _rows(origin, home, told["rows"], told["best"], run.seed, told.get("up_to"))
     _write(run, home, origin, rows, on_event)
@@ -169,14 +173,14 @@ def _origin(
     given = load_space(absolute_ref(space)) if isinstance(space, str) else space
     if isinstance(source, str) and RUN_ID.fullmatch(source):
         return _run_origin(source, given, home)
-    hint = given or fallback
+    hint = given or (fallback.space if isinstance(fallback, Pool) else fallback)
     task = load_task(_table_ref(source), hint) if isinstance(source, str) else source
     if not isinstance(task, Tabular):
         raise ConfigError(
             f"task {task.name} trains its networks, so it has no rows to learn from; name a "
             "table, a file of rows, or a run that has searched it"
         )
-    found = given or getattr(getattr(task, "table", None), "space", None) or fallback
+    found = given or getattr(getattr(task, "table", None), "space", None) or hint
     if found is None:
         raise ConfigError(f"name the space of {task.name}'s rows with --space")
     if isinstance(task, TabularTask):
@@ -194,7 +198,7 @@ def _run_origin(name: str, space: SearchSpace | None, home: Path) -> _Origin:
     found = space or load_space(run.space_ref)
     if found.id != run.space_id:
         raise ConfigError(f"run {name} is on space {run.space_id}, not {found.id}")
-    return _Origin(space=found, task=load_task(run.task_ref), run=run)
+    return _Origin(space=found, task=load_task(run.task_ref, found), run=run)
 
 
 def _table_ref(source: str) -> str:

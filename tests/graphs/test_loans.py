@@ -8,6 +8,9 @@ import pytest
 from runs.helpers import outcome_of
 
 import vitruvius as vt
+from vitruvius.agents.analyst import Analyst
+from vitruvius.agents.chairs import Proposal
+from vitruvius.agents.view import RunView
 from vitruvius.api import create
 from vitruvius.evals.searches import Searched, run_search
 from vitruvius.evals.synthetic import SLOTS, SyntheticTask, create_space
@@ -17,7 +20,7 @@ from vitruvius.graphs.pruning import EVIDENCE, PROGRAM
 from vitruvius.graphs.schedule import LOAN
 from vitruvius.graphs.session import Policy
 from vitruvius.memory.ledger import Ledger
-from vitruvius.memory.records import CutRecord
+from vitruvius.memory.records import CutRecord, Evidence, Standing
 from vitruvius.spaces.region import Cut, Region
 from vitruvius.spaces.rules import Rule, SlotCondition
 from vitruvius.spaces.slots import SlotSpace
@@ -133,3 +136,31 @@ def cuts_of(run: vt.SearchRun) -> list[CutRecord]:
 
 def _anonymous(cut: CutRecord) -> CutRecord:
     return replace(cut, run_id="")
+
+
+def test_the_word_of_other_runs_falls_to_nothing_where_the_trials_do_not_bear_it_out() -> None:
+    spoken = Evidence(
+        run_id="r", principle=1, version=1, up_to=LOAN, look=1, n_in=3, n_out=3, effect=0.5,
+        low=-1.0, high=2.0, p_value=1.0, doubly_robust=None, points=None, top_loss=0.3,
+        top_loss_high=1.0, kept=0.5, standing=Standing.CANDIDATE,
+    )  # fmt: skip
+    assert loans.trust_left(0.9, spoken, LOAN) == 0.9
+    unspoken = replace(spoken, top_loss=0.4)
+    assert loans.trust_left(0.9, unspoken, LOAN - 1) == 0.9
+    assert loans.trust_left(0.9, unspoken, LOAN) == 0
+    assert loans.trust_left(0.9, replace(spoken, standing=Standing.CONTRADICTED), LOAN) == 0
+    assert loans.trust_left(0.9, None, 3 * LOAN) == 0.9
+
+
+def test_a_wrong_principle_has_no_weight_in_the_view_once_it_is_measured() -> None:
+    trusts: list[tuple[int, float]] = []
+
+    class Watched(Analyst):
+        async def decide(self, view: RunView) -> Proposal:
+            told = [p.trust for p in view.principles if p.version.run_id is None]
+            trusts.append((len(view.trials), sum(told)))
+            return await super().decide(view)
+
+    searched(worst_choice(), 12, chairs=(Watched(), Analyst()))
+    assert {trust for seen, trust in trusts if seen < LOAN} == {1.0}
+    assert {trust for seen, trust in trusts if seen >= LOAN} == {0.0}

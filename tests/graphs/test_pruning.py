@@ -58,6 +58,7 @@ def session(tmp_path: Path) -> Iterator[Any]:
             top_loss=0.0, standing=Standing.SUPPORTED,
         )  # fmt: skip
         made.region = lambda: Session.region(made)  # type: ignore[arg-type]
+        made.last_verified = lambda: Session.last_verified(made)  # type: ignore[arg-type]
         made.edit = lambda edit, step: ledger.apply_edit(
             run.id, "digits", "nb201", step, "analyst", edit, ordinal=0
         )

@@ -76,6 +76,7 @@ def test_the_last_share_of_the_trials_is_kept_for_confirmation() -> None:
     ("budget", "used"),
     [
         (Budget(wall_s=100), spent(wall_s=85.0)),
+        (Budget(train_s=100), replace(spent(), train_s=85.0)),
         (Budget(tokens=10), spent(tokens=10)),
         (Budget(dollars=1.0), spent(dollars=1.0)),
     ],

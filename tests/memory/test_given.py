@@ -45,9 +45,10 @@ def rows_of(*, rows: int | None = None, best: int | None = None, seed: int = 0) 
     return rows_of_table(Rows(), SPACE, rows=rows, best=best, seed=seed)
 
 
-def test_all_rows_are_given_but_those_without_a_value_or_beyond_a_limit() -> None:
+def test_all_rows_are_given_but_those_beyond_a_limit() -> None:
     found = rows_of()
-    assert len({row.architecture for row in found}) == len(found) == 4 * (125 - 2)
+    assert len({row.architecture for row in found}) == len(found) == 4 * (125 - 1)
+    assert [row.status for row in found if row.value is None] == [ResultStatus.DIVERGED] * 4
     assert all(row.params is not None and row.params <= 3 for row in found)
 
 
@@ -59,7 +60,7 @@ def test_the_first_rows_are_a_random_sample_and_then_the_best_of_the_rest() -> N
         found[MAX_TRIALS:],
     )
     assert len(best) == N_BEST
-    assert max(row.value or 0 for row in best) <= min(row.value or 0 for row in others)
+    assert max(row.value or 0 for row in best) <= min(row.value or 9 for row in others)
     assert {row.propensity for row in best} == {None}
     middle = np.median([row.value or 0 for row in found])
     assert abs(np.median([row.value or 0 for row in sample]) - middle) < 0.5
@@ -81,7 +82,7 @@ def test_the_seed_decides() -> None:
 
 def test_the_best_of_some_come_best_first_and_are_no_random_draws() -> None:
     few = rows_of(rows=50, best=10, seed=3)
-    values = sorted(row.value or 0 for row in rows_of(rows=50, seed=3))
+    values = sorted(r.value for r in rows_of(rows=50, seed=3) if r.value is not None)
     assert [row.value for row in few] == values[:10]
     assert {row.propensity for row in few} == {None}
 
@@ -152,7 +153,10 @@ def test_a_result_that_is_there_stays_and_one_under_way_is_closed(
     )
     ledger.open_trials(second.id, None, [waits])
     other = [GivenRow(**{**vars(row), "value": 99.0}) for row in given(3)]
+    assert ledger.settled(first.id) == (2, 2)
+    assert ledger.settled(second.id) == (0, 0)
     ledger.give_trials(third.id, other)
+    assert ledger.settled(second.id) == (1, 1)
     assert [trial.value for trial in ledger.trials(third.id)] == [0.0, 1.0, 99.0]
     assert [trial.reused for trial in ledger.trials(third.id)] == [True, True, True]
     assert ledger.trials(second.id)[0].value == 99.0

@@ -19,8 +19,12 @@ space = SlotSpace(
         for n in range(SLOTS)
     ],
 )
-other_space = SlotSpace(
-    "others", [Slot(name=f"place_{n}", choices=(Choice(name="a"), Choice(name="b"))) for n in "12"]
+cousin_space = SlotSpace(
+    "cousins",
+    [
+        *space.slots[:3],
+        Slot(name="extra", choices=tuple(Choice(name=name) for name in ("no", "yes"))),
+    ],
 )
 
 
@@ -43,7 +47,8 @@ class Column:
 
     def value(self, architecture: Architecture) -> float:
         spec = architecture.spec
-        return float(sum(self._effects[n, int(spec[f"slot_{n}"][2:])] for n in range(SLOTS)))
+        chosen = [spec.get(f"slot_{n}", "op0") for n in range(SLOTS)]
+        return float(sum(self._effects[n, int(op[2:])] for n, op in enumerate(chosen)))
 
     def lookup(self, architecture: Architecture, fidelity: Fidelity, seed: int) -> TableRow:
         if log := os.environ.get("LOOKED_UP"):

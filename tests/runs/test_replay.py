@@ -15,7 +15,9 @@ import vitruvius as vt
 from vitruvius.__main__ import main
 from vitruvius.agents.replay import ReplayDiverged
 from vitruvius.agents.testing import ScriptedServer, fail
+from vitruvius.api import create
 from vitruvius.errors import ConfigError
+from vitruvius.events import Event, EventKind
 from vitruvius.memory.ledger import Ledger
 from vitruvius.memory.records import RunStatus
 from vitruvius.replay import export_recording
@@ -94,6 +96,21 @@ def test_a_run_that_was_stopped_and_resumed_is_replayed_in_one_go(
     run = vt.open(row.id, home=home)
     run.resume(api_key="not-a-real-key-12345")
     again = vt.search(replay=run.id, home=home)
+    assert facts(again) == facts(run)
+
+
+def test_a_replay_that_was_stopped_goes_on_where_it_stood(search: Search, home: Path) -> None:
+    run = record(search, budget="20 trials, 900k tokens")
+    again = create(replay=run.id, home=home)
+    done = []
+
+    def stop_in_the_middle(event: Event) -> None:
+        done.append(event.kind == EventKind.TRIAL_DONE)
+        if sum(done) == 9:
+            again.stop()
+
+    assert again.resume(on_event=stop_in_the_middle) == RunStatus.INTERRUPTED
+    assert vt.open(again.id, home=again.home).resume() == RunStatus.DONE
     assert facts(again) == facts(run)
 
 

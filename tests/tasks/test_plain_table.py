@@ -19,7 +19,8 @@ from vitruvius.spaces.space import Architecture
 from vitruvius.spaces.testing import SearchSpaceContract
 from vitruvius.tasks.registry import load_task
 from vitruvius.tasks.table import TabularTask
-from vitruvius.tasks.task import Fidelity
+from vitruvius.tasks.table_refs import recorded_part
+from vitruvius.tasks.task import Constraints, Fidelity
 from vitruvius.tasks.testing import TabularTaskContract
 
 RESULTS = """\
@@ -85,6 +86,37 @@ def test_rows_of_one_architecture_are_runs_and_fidelities(results: Path) -> None
     noisy = load(f"table:{results},metric=acc,noise=true")
     assert [noisy.lookup(one, TEN, seed).value for seed in range(3)] == [90.0, 92.0, 90.0]
     assert list(task.fidelities.items()) == [(ONE, 10.0), (TEN, 55.0)]
+
+
+def test_runs_are_drawn_in_the_order_of_their_seeds(tmp_path: Path) -> None:
+    (tmp_path / "r.csv").write_text("arch.a,acc,seed\nx,3,7\nx,1,-2\nx,2,0\n")
+    task = load(f"table:{tmp_path / 'r.csv'},noise=true")
+    one = Architecture.of({"a": "x"})
+    assert [task.lookup(one, ONE, seed).value for seed in range(4)] == [1, 2, 3, 1]
+
+
+def test_a_cost_that_is_no_number_breaks_its_limit() -> None:
+    limits = Constraints(caps=(("latency_ms", 3.0),))
+    assert limits.violation(latency_ms=3.0) is None
+    for unknown in (math.nan, None):
+        assert "latency_ms is not known" in (limits.violation(latency_ms=unknown) or "")
+
+
+def test_a_search_sees_what_is_recorded_at_its_fidelity(results: Path, tmp_path: Path) -> None:
+    whole = load_space(f"table:{results}")
+    assert isinstance(whole, Pool)
+    short = load(f"table:{results},metric=acc,epochs=1")
+    seen = recorded_part(short, whole.space)
+    assert seen.members() == (arch("conv", "16", "true"),)
+    assert load_space(seen.ref) == seen
+    full = recorded_part(load(f"table:{results},metric=acc"), whole.space)
+    assert set(full.members() or ()) == set(whole.members())
+    path, written = cells(tmp_path)
+    task = load(f"table:{path}", load_space("nb201:channels=16"))
+    part = recorded_part(task, load_space("nb201:channels=16"))
+    assert part.id == load_space("nb201:channels=16").id
+    assert load_space(part.ref) == part
+    assert {Cell().canonical(one) for one in written} == set(part.members() or ())
 
 
 def test_what_is_not_recorded_at_a_fidelity_is_said(results: Path) -> None:
@@ -271,6 +303,10 @@ HEADER = "arch.a,arch.b,acc,seed,epochs,train_s,params\n"
         (HEADER + "x,y,1,zero,1,5,9\n", "", r"row 1 .*seed must be a number, got 'zero'"),
         (HEADER + "x,y,1,0,1,-5,9\n", "", r"row 1 .*train_s must be seconds from 0, got '-5'"),
         (HEADER + "x,y,1,0,1,5,0.13\n", "", r"row 1 .*params must be a whole number from 0"),
+        ('arch.a,acc\n"x\n# y",1\n', "", r"row 1 of t.csv: arch.a must be printable text"),
+        (f"arch.a,acc\n{'x' * 99},1\n", "", r"row 1 of t.csv: arch.a must be printable text"),
+        ('"arch.\x1b[1m",acc\nx,1\n', "", r"must have a printable name"),
+        ("arch.,acc\nx,1\n", "", r"must have a printable name"),
         ("arch.a,acc\nx,1\n", "columns=b", "has no column 'b'"),
         ("arch.a,acc\nx,1\n", "metric=arch.a", "is an architecture column of t.csv, no metric"),
         ("arch.a,acc\nx,1\n", "space=nb201", r"the space nb201 has the slots edge_0_1, .* are a$"),
@@ -301,7 +337,8 @@ def test_wrong_files_are_refused_in_one_sentence(
     ("ref", "message"),
     [
         ("table", "needs a path"),
-        ("table:{},metric=acc", "no option 'metric'; it has columns, space"),
+        ("table:{},metric=acc", "no option 'metric'; it has columns, space, epochs"),
+        ("table:{},epochs=3", "has rows of 1, 10 epochs, not of '3'"),
         ("table:nowhere.csv", "there is no table at"),
     ],
 )

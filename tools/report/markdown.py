@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from vitruvius.budget import budget_text
-from vitruvius.memory.records import RunKind, Standing
+from vitruvius.memory.records import RunKind, Spent, Standing
 from vitruvius.spaces.rules import words
 from vitruvius.tools.report.account import account, calibrations, failures
 from vitruvius.tools.report.facts import Best, Finalist, Report
@@ -96,10 +96,14 @@ def _head(report: Report) -> Iterator[str]:
         f"Task {task}, space {space}, seed {run.seed}, "
         f"model {code(str(run.settings.get('model', '?')))}. "
         f"Status {run.status}. Budget {escape(budget_text(run.budget))}; spent "
-        f"{plural(spent.trials, 'trial')}, {seconds(spent.wall_s)}, "
+        f"{plural(spent.trials, 'trial')}, {seconds(spent.wall_s)}, {_trained(spent)}"
         f"{plural(spent.tokens, 'token')}, \\${spent.dollars:.2f}. "
         f"Started {run.created:%Y-%m-%d %H:%M} UTC."
     )
+
+
+def _trained(spent: Spent) -> str:
+    return "" if spent.train_s is None else f"{seconds(spent.train_s)} of training, "
 
 
 def _best(report: Report, *, short: bool = False) -> Iterator[str]:

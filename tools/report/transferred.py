@@ -30,7 +30,8 @@ def transferred(report: Report) -> Iterator[str]:
         yield "\n".join(_sources(transfer.sources))
         yield (
             "Trust is what a source's word weighed before the first trial, from 0 to 1; the weight "
-            "is what the trials of this run made of it: 0 is of no use, below 0 misleading."
+            "is what the trials of this run made of it: 1 as trusted, 0 of no use, below 0 "
+            "misleading."
         )
     if transfer.recalled:
         yield "\n".join(_recalled(transfer.recalled))
@@ -56,11 +57,12 @@ def _recalled(recalled: Sequence[RecalledReport]) -> Iterator[str]:
     yield "|---|---|---|---|---|---|"
     for one in recalled:
         version, evidence, there = one.version, one.evidence, one.adoption.source_effect
+        imported = " (imported)" if version.edit == "import" else ""
         here = "-"
         if evidence is not None:
             here = f"{evidence.effect:+.2f} ({evidence.low:+.2f} to {evidence.high:+.2f})"
         yield (
-            f"| {version.name}: {code(words(version.rule))} | {one.adoption.trust:.2f} "
+            f"| {version.name}{imported}: {code(words(version.rule))} | {one.adoption.trust:.2f} "
             f"| {'-' if there is None else f'{there:+.2f}'} | {here} | {_became(one)} "
             f"| {', '.join(map(_cut, one.cuts)) or 'none'} |"
         )

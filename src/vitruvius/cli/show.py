@@ -74,6 +74,7 @@ def show(
     It may be asked while the run is being driven. Test figures appear in the report only.
     """
     from vitruvius.cli.payloads import best_data, cut_data, run_data, trial_data, version_data
+    from vitruvius.memory.records import RunKind
     from vitruvius.tools.report import summary
 
     with opened(home) as ledger:
@@ -96,9 +97,10 @@ def show(
             }
         )
         return
+    counted = "rows" if run.kind == RunKind.LEARN else "trials"
     print(
         f"run {run.id} is {run.status}: {run.task_ref or run.task_name} on "
-        f"{run.space_ref or run.space_name}, {spent.trials} trials, {spent.wall_s:.0f} s, "
+        f"{run.space_ref or run.space_name}, {spent.trials} {counted}, {spent.wall_s:.0f} s, "
         f"{spent.tokens} tokens, ${spent.dollars:.2f}\n"
     )
     if made is not None:
