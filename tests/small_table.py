@@ -21,7 +21,8 @@ def write_tables(folder: Path) -> None:
         lines = [",".join((*SLOTS, "accuracy", "accuracy_test", "flops", "latency_ms"))]
         for row, score in zip(grid, scores, strict=True):
             cells = [CHOICES[choice] for choice in row]
-            lines.append(",".join((*cells, f"{score:.6f}", f"{score - 0.1:.6f}", str(row.sum()), str(1 + row[0]))))
+            told = [f"{score:.6f}", f"{score - 0.1:.6f}", str(row.sum()), str(1 + row[0])]
+            lines.append(",".join([*cells, *told]))
         (folder / f"{name}.csv").write_text("\n".join(lines) + "\n")
 
 
