@@ -198,6 +198,7 @@ def _lapt_transnas() -> Protocol:
             if target != "jigsaw"
         ),
         arms=("transfer", "lapt transnas", *CONTROLS, "cold", "random", "evolution"),
+        seeds=100,
         reading="rank",
     )
 
@@ -223,6 +224,7 @@ def _between_spaces() -> Protocol:
         about="NAS-Bench-201 on CIFAR-10, whole, as the source of the five TransNAS tasks",
         cases=tuple(_pair(nb201("c10"), target, 30, "whole") for target in TRANSNAS),
         arms=("transfer", "cold", "replay", "gp-transfer", "frequency-3 evolution", "random"),
+        seeds=100,
         reading="rank",
     )
 
@@ -237,7 +239,7 @@ def _constraints() -> Protocol:
             for cap in (30, 60, 90)
         ),
         arms=("cold", "random", "evolution", "gp-ei", "flops"),
-        seeds=100,
+        seeds=50,
     )
 
 
