@@ -37,8 +37,9 @@ from vitruvius.memory.records import CutRecord, Standing
 from vitruvius.spaces.cell import Cell
 from vitruvius.spaces.rules import RangeCondition, Rule, SlotCondition, holds
 from vitruvius.spaces.space import Architecture, BoolArray, Feature, FloatArray
+from vitruvius.tasks.recorded import Recorded
 from vitruvius.tasks.registry import load_task
-from vitruvius.tasks.table import Recorded, TabularTask
+from vitruvius.tasks.table import TabularTask
 
 # A few classes hold much of the sampler's mass, so most coins have a real effect, up to 0.2. These
 # salts of 400 give coins whose true effect is below 0.02 on all three datasets.

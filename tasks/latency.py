@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from vitruvius.errors import ConfigError
+from vitruvius.tasks.recorded import Column, Table
 from vitruvius.tasks.row_files import RowFile, as_number, read_rows
-from vitruvius.tasks.table import Column, Table
 from vitruvius.tasks.written_architectures import read_architectures
 
 LATENCY = "latency_ms"

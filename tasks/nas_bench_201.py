@@ -14,7 +14,7 @@ from vitruvius.errors import ConfigError
 from vitruvius.spaces.cell import SLOTS, Cell
 from vitruvius.spaces.cell_classes import OPERATIONS
 from vitruvius.spaces.space import Architecture
-from vitruvius.tasks.table import Column, Recorded, Table
+from vitruvius.tasks.recorded import Column, Recorded, Table
 from vitruvius.tasks.task import Metric
 
 METRICS = {

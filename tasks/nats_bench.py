@@ -23,8 +23,8 @@ from vitruvius.spaces.cell import Cell, from_string
 from vitruvius.spaces.space import Architecture
 from vitruvius.tasks.nas_bench_201 import METRICS, SHAPES
 from vitruvius.tasks.published_costs import published_costs
+from vitruvius.tasks.recorded import Answer, Column, Table
 from vitruvius.tasks.safe_pickle import read_packed_pickle
-from vitruvius.tasks.table import Answer, Column, Table
 from vitruvius.tasks.task import Metric
 
 META = "meta.pickle.pbz2"

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from vitruvius.errors import ConfigError
 from vitruvius.spaces.space import Architecture
+from vitruvius.tasks.recorded import Column, Recorded, Table
 from vitruvius.tasks.row_files import RowFile
-from vitruvius.tasks.table import Column, Recorded, Table
 from vitruvius.tasks.task import Metric
 from vitruvius.tasks.written_architectures import Written
 

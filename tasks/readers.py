@@ -8,8 +8,8 @@ from pathlib import Path
 
 from vitruvius.errors import ConfigError
 from vitruvius.tasks import nas_bench_201, nats_bench, transnas
+from vitruvius.tasks.recorded import Table
 from vitruvius.tasks.row_files import is_parquet
-from vitruvius.tasks.table import Table
 
 
 @dataclass(frozen=True, kw_only=True)

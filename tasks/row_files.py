@@ -11,7 +11,7 @@ from typing import NoReturn
 import numpy as np
 
 from vitruvius.errors import ConfigError
-from vitruvius.tasks.table import Column
+from vitruvius.tasks.recorded import Column
 
 Value = str | int | float | bool | None  # None: an empty cell
 DELIMITERS = ",;\t"

@@ -14,8 +14,9 @@ from vitruvius.spaces.space import Architecture, SearchSpace, distinct
 from vitruvius.tasks.latency import LATENCY, with_latency
 from vitruvius.tasks.plain_table import EPOCHS, metric_column, plain_table
 from vitruvius.tasks.readers import find_reader
+from vitruvius.tasks.recorded import Table
 from vitruvius.tasks.row_files import RowFile, read_rows
-from vitruvius.tasks.table import Table, TabularTask
+from vitruvius.tasks.table import TabularTask
 from vitruvius.tasks.task import Constraints, Metric
 from vitruvius.tasks.written_architectures import Written, read_architectures
 

@@ -13,7 +13,7 @@ from vitruvius.errors import ConfigError, ToolError
 from vitruvius.spaces.space import Architecture
 from vitruvius.spaces.transnas import TransNas, from_code, to_code
 from vitruvius.spaces.transnas_size import backbone_sizes
-from vitruvius.tasks.table import Column, Recorded, Table
+from vitruvius.tasks.recorded import Column, Recorded, Table
 from vitruvius.tasks.task import Metric
 
 
