@@ -8,14 +8,22 @@ from vitruvius.memory.surrogate import Posterior
 from vitruvius.spaces.space import FloatArray
 
 OPTIMISM = 3.0  # posterior standard deviations above the mean; 2.5 to 4 measure alike
+GUIDED_OPTIMISM = 2.0  # where other runs are listened to
+EAGER_OPTIMISM = 0.5  # before any uniform trial of a run that listens
 
 
-def bounds(posterior: Posterior) -> FloatArray:
+def bounds(posterior: Posterior, optimism: float = OPTIMISM) -> FloatArray:
     """Returns the optimistic score of each candidate [M]."""
-    return posterior.mean + OPTIMISM * posterior.sd
+    return posterior.mean + optimism * posterior.sd
 
 
-def pick(posterior: Posterior, penalty: FloatArray, count: int, noise: float) -> list[int]:
+def pick(
+    posterior: Posterior,
+    penalty: FloatArray,
+    count: int,
+    noise: float,
+    optimism: float = OPTIMISM,
+) -> list[int]:
     """Returns up to `count` rows of highest optimistic score less penalty.
 
     Within a batch the mean stays and the deviations shrink as if the earlier picks had been
@@ -26,12 +34,13 @@ def pick(posterior: Posterior, penalty: FloatArray, count: int, noise: float) ->
         penalty: subtracted from their scores [M]; infinite where one may not be picked.
         count: at least 1.
         noise: variance of a trial's score around the process.
+        optimism: posterior standard deviations above the mean.
     """
     variance = posterior.sd**2
     rows: list[int] = []
     known: list[FloatArray] = []
     while True:
-        score = posterior.mean + OPTIMISM * np.sqrt(variance) - penalty
+        score = posterior.mean + optimism * np.sqrt(variance) - penalty
         score[rows] = -np.inf
         rows.append(int(np.argmax(score)))
         if len(rows) == min(count, int(np.isfinite(penalty).sum())):

@@ -7,20 +7,25 @@ import asyncio
 import numpy as np
 from scipy.special import ndtr
 
-from vitruvius.agents.acquisition import bounds, pick
+from vitruvius.agents.acquisition import EAGER_OPTIMISM, GUIDED_OPTIMISM, OPTIMISM, bounds, pick
 from vitruvius.agents.candidates import random_untried, untried
 from vitruvius.agents.chairs import Proposal, Rewrite
 from vitruvius.agents.rewriting import propose_edits
 from vitruvius.agents.view import RunView
+from vitruvius.memory.costs import cost_hints, keeps_limits
+from vitruvius.memory.hints import Prior
 from vitruvius.memory.ranking import Lesson, learn
-from vitruvius.memory.records import ResultStatus, Standing
+from vitruvius.memory.records import Origin, ResultStatus, Standing
 from vitruvius.memory.rules_prior import rules_prior
-from vitruvius.memory.surrogate import Mean, Surrogate
+from vitruvius.memory.surrogate import Surrogate
+from vitruvius.memory.transfer import fit_hinted, source_prior
+from vitruvius.memory.transfer import learned_weights as weights_of
 from vitruvius.spaces.space import Architecture, FloatArray
 from vitruvius.tools.decisions import Train
 
 AUTHOR = "analyst"
 MIN_RESULTS = 4  # before so many, a draw of the region is as good as any model
+DRAWS_PER_PICK = 30  # where a task has limits
 FAILURE_COST = 4.0  # score that a certain failure would cost
 PRIOR_TEST = 8  # trials from which the prior of earlier runs must explain better than none
 
@@ -48,24 +53,47 @@ def choose(view: RunView) -> Proposal:
     """Returns the analyst's decision; a pure function of the view."""
     rng = np.random.default_rng(view.seed)
     lesson = learn(view.trials, view.task.metric)
-    if len(lesson.trials) < MIN_RESULTS:
-        picks = random_untried(view, view.k, rng)
+    heard = _heard(view)
+    guided = heard is not None and heard.is_guide
+    if not guided and len(lesson.trials) < MIN_RESULTS:
+        picks = _drawn(view, rng)
         return _proposal(picks, f"a draw of the region: {len(lesson.trials)} results so far")
-    features = view.space.featurise([trial.architecture for trial in lesson.trials])
-    model = _model(view, lesson, features)
+    model = _model(view, lesson) if heard is None else fit_hinted(view.space, lesson, heard)
     failures = _failure_model(view)
+    optimism = _optimism(view) if guided else OPTIMISM
 
-    candidates = untried(view, lesson, lambda there: bounds(model.at(there)), rng)
+    candidates = untried(view, lesson, lambda there: bounds(model.at(there), optimism), rng)
     posterior = model.at(candidates.features, candidates.plain)
-    penalty = np.where(candidates.free, _risk(failures, candidates.features), np.inf)
-    rows = pick(posterior, penalty, view.k, model.noise_sd**2)
+    allowed = candidates.free & keeps_limits(view.space, view.task, candidates.architectures)
+    free = allowed if allowed.any() else candidates.free
+    penalty = np.where(free, _risk(failures, candidates.features), np.inf)
+    rows = pick(posterior, penalty, view.k, model.noise_sd**2, optimism)
     first = rows[0]
     reason = (
-        f"highest optimistic score among {candidates.free.sum():,} untried: the model of "
+        f"highest optimistic score among {free.sum():,} untried: the model of "
         f"{len(lesson.trials)} trials expects it above {ndtr(posterior.mean[first]):.0%} of them, "
         f"give or take {posterior.sd[first]:.1f} standard deviations"
     )
     return _proposal([candidates.architectures[row] for row in rows], reason)
+
+
+def _drawn(view: RunView, rng: np.random.Generator) -> list[Architecture]:
+    """Returns draws of the region, of those not known to break a limit if there are any."""
+    if not view.task.constraints.limits:
+        return random_untried(view, view.k, rng)
+    drawn = random_untried(view, DRAWS_PER_PICK * view.k, rng)
+    kept = keeps_limits(view.space, view.task, drawn)
+    allowed = [architecture for architecture, ok in zip(drawn, kept, strict=True) if ok]
+    return (allowed or drawn)[: view.k]
+
+
+def _optimism(view: RunView) -> float:
+    """Returns how optimistic to be with sources: hardly, until uniform trials can tell on them.
+
+    Trials that were all chosen for one reason have scores only among each other, and say little.
+    """
+    told = any(trial.origin == Origin.EXPLORE for trial in view.trials)
+    return GUIDED_OPTIMISM if told else EAGER_OPTIMISM
 
 
 def _proposal(picks: list[Architecture], reason: str) -> Proposal:
@@ -73,8 +101,9 @@ def _proposal(picks: list[Architecture], reason: str) -> Proposal:
     return Proposal(decision=decision, author=AUTHOR)
 
 
-def _model(view: RunView, lesson: Lesson, features: FloatArray) -> Surrogate:
+def _model(view: RunView, lesson: Lesson) -> Surrogate:
     """Returns the model, with the word of earlier runs as its prior mean while that helps."""
+    features = view.space.featurise([trial.architecture for trial in lesson.trials])
     plain = Surrogate.fit(view.space, features, lesson.scores)
     prior = _prior(view)
     if prior is None:
@@ -84,7 +113,18 @@ def _model(view: RunView, lesson: Lesson, features: FloatArray) -> Surrogate:
     return told if is_early or told.log_evidence > plain.log_evidence else plain
 
 
-def _prior(view: RunView) -> Mean | None:
+def _heard(view: RunView) -> Prior | None:
+    """Returns what sources and costs say; principles of the sources say nothing beyond it."""
+    costs = cost_hints(view.space, view.task) if view.uses_costs else ()
+    return source_prior(view.space, view.sources, costs)
+
+
+def learned_weights(view: RunView) -> dict[str, float]:
+    """Returns what the run's trials make of each source: see `memory.transfer.learned_weights`."""
+    return weights_of(view.space, view.sources, learn(view.trials, view.task.metric))
+
+
+def _prior(view: RunView) -> Prior | None:
     told = [
         (p.version.rule, p.trust * p.source_effect)
         for p in view.principles
@@ -92,7 +132,7 @@ def _prior(view: RunView) -> Mean | None:
         and p.trust > 0
         and p.standing not in (Standing.CONTRADICTED, Standing.RETIRED)
     ]
-    return rules_prior(view.space, told) if told else None
+    return Prior.certain(rules_prior(view.space, told)) if told else None
 
 
 def _failure_model(view: RunView) -> Surrogate | None:

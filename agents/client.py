@@ -6,7 +6,7 @@ import asyncio
 import json
 import time
 from asyncio import sleep
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -14,6 +14,7 @@ from vitruvius.agents.endpoint import Endpoint, create_model
 from vitruvius.agents.prices import Price
 from vitruvius.agents.tokens import TokenCounter
 from vitruvius.agents.transport import (
+    FAILURES,
     BadReply,
     TransportFailed,
     classified,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from langchain_core.messages import AIMessage
     from langchain_core.runnables import Runnable
 
+SCHEMA = "schema: "
 Chair = Literal["architect", "theorist", "probe"]
 
 
@@ -44,13 +46,18 @@ class Question:
 
     @property
     def text(self) -> str:
-        """Everything that is sent, for the ledger and for counting."""
+        """Everything that is sent, for the ledger."""
         parts = [self.system, self.user]
         if self.tools:
             parts.append(f"tools: {json.dumps(self.tools)}")
         if self.schema is not None:
-            parts.append(f"schema: {json.dumps(self.schema)}")
+            parts.append(f"{SCHEMA}{json.dumps(self.schema)}")
         return "\n\n".join(parts)
+
+    @property
+    def said(self) -> str:
+        """What is counted as tokens: a schema becomes a grammar at the server, not a prompt."""
+        return spoken(self.text)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,23 +127,32 @@ class ModelClient:
         for attempt in range(1, attempts + 1):
             started = time.monotonic()
             try:
-                message = await self._send(question, streaming)
-            except expected() as error:
-                kind = classified(error, self.endpoint)
-                log.append(self._call(question, None, time.monotonic() - started, kind))
-                self._was_down = isinstance(kind, TransportFailed)
-                if not isinstance(kind, TransportFailed) or attempt == attempts:
-                    raise kind from error
-                await sleep(retry_after(error, wait_s))
+                reply = await self._attempt(question, streaming)
+            except FAILURES as error:
+                log.append(self._call(question, None, time.monotonic() - started, error))
+                self._was_down = isinstance(error, TransportFailed)
+                if not self._was_down or attempt == attempts:
+                    raise
+                await self._wait(retry_after(error.__cause__, wait_s))
                 wait_s *= 2
             else:
                 self._was_down = False
-                reply = self._reply(question, message)
                 log.append(self._call(question, reply, time.monotonic() - started, None))
                 if reply.has_usage:
-                    self.counter.learn(len(question.text), reply.tokens_in)
+                    self.counter.learn(len(question.said), reply.tokens_in)
                 return reply
         raise AssertionError("unreachable: the last attempt returns or raises")
+
+    async def _attempt(self, question: Question, streaming: bool) -> Reply:
+        """Returns the reply to one request; raises one of `FAILURES`."""
+        try:
+            message = await self._send(question, streaming)
+        except expected() as error:
+            raise classified(error, self.endpoint) from error
+        return self._reply(question, message)
+
+    async def _wait(self, seconds: float) -> None:
+        await sleep(seconds)
 
     async def _send(self, question: Question, streaming: bool) -> AIMessage:
         runnable = self._bound(question, streaming)
@@ -185,7 +201,7 @@ class ModelClient:
             calls=calls,
             finish=message.response_metadata.get("finish_reason"),
             refusal=str(refusal) if refusal else None,
-            tokens_in=usage["input_tokens"] if usage else count(question.text),
+            tokens_in=usage["input_tokens"] if usage else count(question.said),
             tokens_out=usage["output_tokens"] if usage else count(shown),
             has_usage=usage is not None,
         )
@@ -194,7 +210,7 @@ class ModelClient:
         self, question: Question, reply: Reply | None, wall_s: float, error: Exception | None
     ) -> ModelCall:
         # A reply that the server itself could not read was generated all the same.
-        spent_unseen = self.counter.count(question.text) if isinstance(error, BadReply) else 0
+        spent_unseen = self.counter.count(question.said) if isinstance(error, BadReply) else 0
         tokens_in = reply.tokens_in if reply else spent_unseen
         tokens_out = reply.tokens_out if reply else 0
         redact = self.endpoint.redact
@@ -210,7 +226,28 @@ class ModelClient:
             dollars=self.dollars(tokens_in, tokens_out),
             wall_s=wall_s,
             error=redact(str(error)) if error else None,
+            answer=_parts(reply, error, redact),
         )
+
+
+def spoken(text: str) -> str:
+    """Returns the text of a question without its schema, which becomes a grammar, not tokens."""
+    head, _, _ = text.partition(f"\n\n{SCHEMA}")
+    return head
+
+
+def _parts(
+    reply: Reply | None, error: Exception | None, redact: Callable[[str], str]
+) -> dict[str, Any]:
+    """Returns what a replay needs to have the same reply, or the same failure, again."""
+    if reply is None:
+        return {"failed": type(error).__name__}
+    return {
+        "text": redact(reply.text),
+        "calls": [[call.name, redact(call.arguments)] for call in reply.calls],
+        "finish": reply.finish,
+        "refusal": redact(reply.refusal) if reply.refusal else None,
+    }
 
 
 def native_calls(message: AIMessage) -> tuple[NativeCall, ...]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vitruvius.spaces.reference import reference_features
 from vitruvius.spaces.rules import (
@@ -31,6 +32,11 @@ class Hypotheses:
 
     conditions: tuple[tuple[Condition, ...], ...]
     met: BoolArray
+
+    @cached_property
+    def columns(self) -> NDArray[np.float32]:
+        """`met` as numbers, to be multiplied [H, M]."""
+        return self.met.astype(np.float32)
 
 
 @lru_cache(maxsize=8)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from vitruvius.agents.architect import ModelArchitect
@@ -10,8 +11,10 @@ from vitruvius.agents.client import ModelClient
 from vitruvius.agents.endpoint import ModelSettings
 from vitruvius.agents.models import Resolved, resolve_model
 from vitruvius.agents.prices import price_of
+from vitruvius.agents.replay import ReplayClient
 from vitruvius.agents.theorist import ModelTheorist
 from vitruvius.agents.voice import Voice
+from vitruvius.memory.records import ModelCall
 
 
 class BothChairs(Architect, Theorist, Protocol):
@@ -40,4 +43,21 @@ def create_chairs(
         return analyst, analyst
     client = ModelClient(endpoint, price=price_of(endpoint.model, settings.home))
     voice = Voice(client, prompt_tokens=settings.prompt_tokens)
+    return ModelArchitect(voice, analyst), ModelTheorist(voice, analyst)
+
+
+def replayed_chairs(
+    calls: Sequence[ModelCall], analyst: BothChairs, *, prompt_tokens: int, already: int
+) -> tuple[Architect, Theorist]:
+    """Returns the chairs of a replay: a run's stored replies, or the analyst where it had none.
+
+    Args:
+        calls: of the recorded run, in order.
+        analyst: takes each step that it took then.
+        prompt_tokens: as then.
+        already: how many of the calls the replay has booked, before it was interrupted.
+    """
+    if not calls:
+        return analyst, analyst
+    voice = Voice(ReplayClient(calls, already=already), prompt_tokens=prompt_tokens)
     return ModelArchitect(voice, analyst), ModelTheorist(voice, analyst)

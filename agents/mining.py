@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vitruvius.agents.hypotheses import Hypotheses
 from vitruvius.memory.contrasts import TOP_BOUND, best_of_draws
@@ -39,6 +41,12 @@ class Finding:
         """Share of the space that violates the rule."""
         return float(1 - self.kept.mean())
 
+    @cached_property
+    def unit(self) -> FloatArray:
+        """The split centred and of unit length [M]; zero for a trivial one."""
+        split = self.kept - self.kept.mean()
+        return np.asarray(split / max(float(np.sqrt((split**2).sum())), 1e-12))
+
 
 class Miner:
     """Judges rules by one posterior."""
@@ -49,6 +57,8 @@ class Miner:
         self._best = best_of_draws(population)
         mean = population.mean - population.mean.mean()
         self._mean = mean / max(float(np.sqrt(mean @ mean)), 1e-12)  # of unit length
+        few = population.draws[:DRAWS] - population.mean
+        self._values = np.vstack([population.mean[None], few]).astype(np.float32)  # [1 + draws, M]
 
     def judge(self, rules: Sequence[Rule]) -> list[Finding]:
         """Returns what the posterior says of rules, in their order."""
@@ -56,7 +66,7 @@ class Miner:
             return []
         reference = reference_features(self.space)
         kept = np.array([holds(rule, self.space, reference) for rule in rules])
-        effects, deviations = self._contrasts(kept)
+        effects, deviations = self._contrasts(kept.astype(np.float32))
         return self._findings(rules, kept, effects, deviations)
 
     def screen(self, known: Hypotheses) -> list[Finding]:
@@ -64,7 +74,7 @@ class Miner:
 
         A rule is `avoid` where the side that meets the conditions is the worse.
         """
-        effects, deviations = self._contrasts(known.met)
+        effects, deviations = self._contrasts(known.columns)
         clear = np.flatnonzero(np.abs(effects) > CLEAR * deviations)
         good = effects[clear] > 0
         rules = [
@@ -90,14 +100,11 @@ class Miner:
         gains = (splits @ left) ** 2 / np.maximum(length, 1e-12)
         return np.where(length > SLIVER, gains, 0.0)
 
-    def _contrasts(self, met: BoolArray) -> tuple[FloatArray, FloatArray]:
-        """Returns mean and deviation of the effect of meeting conditions [H]."""
-        population, columns = self.population, met.astype(np.float32)
-        few = (population.draws[:DRAWS] - population.mean).astype(np.float32)
-        values = np.vstack([population.mean.astype(np.float32)[None], few])  # [1 + draws, M]
-        inner = (values @ columns.T).astype(np.float64)
-        count = met.sum(axis=1)
-        outer = values.sum(axis=1, keepdims=True) - inner
+    def _contrasts(self, met: NDArray[np.float32]) -> tuple[FloatArray, FloatArray]:
+        """Returns mean and deviation of the effect of meeting conditions [H]; `met` is 0 or 1."""
+        inner = (self._values @ met.T).astype(np.float64)
+        count = met.sum(axis=1, dtype=np.float64)
+        outer = self._values.sum(axis=1, keepdims=True) - inner
         contrasts = inner / np.maximum(count, 1) - outer / np.maximum(met.shape[1] - count, 1)
         return contrasts[0], contrasts[1:].std(axis=0)
 
@@ -108,10 +115,8 @@ class Miner:
         effects: FloatArray,
         deviations: FloatArray,
     ) -> list[Finding]:
-        losses = np.array([(~split)[self._best].mean(axis=1) for split in kept])  # [H, draws]
-        highs = losses
-        if len(losses):
-            highs = np.maximum(losses.mean(axis=1), np.quantile(losses, TOP_BOUND, axis=1))
+        losses = (~kept)[:, self._best].mean(axis=2)  # [H, draws]
+        highs = np.maximum(losses.mean(axis=1), np.quantile(losses, TOP_BOUND, axis=1))
         rows = zip(rules, kept, effects, deviations, highs, strict=True)
         return [
             Finding(
@@ -135,9 +140,7 @@ def overlaps(findings: Sequence[Finding], others: Sequence[Finding]) -> FloatArr
 
 def unit_splits(findings: Sequence[Finding], like: FloatArray) -> FloatArray:
     """Returns centred splits of unit length [H, M], M as in `like`; zero for trivial ones."""
-    splits = np.array([f.kept for f in findings], dtype=np.float64).reshape(-1, len(like))
-    splits -= splits.mean(axis=1, keepdims=True)
-    return np.asarray(splits / np.maximum(np.sqrt((splits**2).sum(axis=1, keepdims=True)), 1e-12))
+    return np.array([finding.unit for finding in findings]).reshape(-1, len(like))
 
 
 def subject_of(rule: Rule) -> tuple[str, ...]:

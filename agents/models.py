@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 
-from vitruvius.agents.endpoint import Endpoint, ModelSettings, find_address
+from vitruvius.agents.endpoint import DUMMY_KEY, Endpoint, ModelSettings, find_address
+from vitruvius.agents.local import REPLY_TOKENS, check_local, is_file_of_model, served
 from vitruvius.agents.probe import Capabilities, probe
 from vitruvius.agents.transport import TransportFailed, classified
 from vitruvius.errors import ConfigError
 
-__all__ = ["Capabilities", "Resolved", "probe", "resolve_model", "served_models"]
+__all__ = ["Capabilities", "Resolved", "at_hand", "probe", "resolve_model", "served_models"]
 
 # Taken by `auto` at OpenAI's own endpoint, where many models are served.
 OPENAI_CHOICE = "gpt-5-mini"
@@ -18,29 +21,62 @@ OPENAI_CHOICE = "gpt-5-mini"
 
 @dataclass(frozen=True, kw_only=True)
 class Resolved:
-    """Which model takes the chairs. `endpoint` None: the analyst. `words` say it to people."""
+    """Which model takes the chairs. `words` say it to people.
+
+    `endpoint` None: the analyst, or a model file (`file`), which `at_hand` serves.
+    """
 
     endpoint: Endpoint | None
     words: str
+    file: Path | None = None
 
     @property
     def model(self) -> str | None:
         """The model's name; None for the analyst."""
+        if self.file is not None:
+            return self.file.stem
         return self.endpoint.model if self.endpoint else None
 
 
+@contextmanager
+def at_hand(resolved: Resolved, settings: ModelSettings) -> Iterator[Resolved]:
+    """Yields the choice with its endpoint up: a model file is served until the block ends.
+
+    Raises:
+        ConfigError: the file cannot be served here.
+    """
+    if resolved.file is None:
+        yield resolved
+        return
+    with served(resolved.file, context=settings.prompt_tokens + REPLY_TOKENS) as url:
+        endpoint = Endpoint(
+            model=resolved.file.stem,
+            base_url=url,
+            api_key=DUMMY_KEY,
+            timeout_s=settings.model_timeout_s,
+            max_tokens=REPLY_TOKENS,
+        )
+        yield replace(resolved, endpoint=endpoint)
+
+
 def resolve_model(settings: ModelSettings) -> Resolved:
-    """Returns the endpoint that the settings stand for, or the analyst.
+    """Returns the endpoint or model file that the settings stand for, or the analyst.
 
     `auto` takes the configured endpoint if one is configured and answers, else the analyst; it
     asks the endpoint what it serves (at most 10 s).
 
     Raises:
-        ConfigError: a model is named but no endpoint is configured, or the URL is not one.
+        ConfigError: a model is named but no endpoint is configured, the URL is not one, or a
+            model file cannot be served here.
     """
     name = settings.model
     if name == "analyst":
         return _analyst("as asked")
+    if is_file_of_model(name):
+        file = Path(name)
+        check_local(file)
+        words = f"{file.stem}, served here from {file}, takes both chairs."
+        return Resolved(endpoint=None, file=file, words=words)
     address = find_address(settings)
     if address is None and name == "auto":
         return _analyst("no model endpoint is configured (OPENAI_BASE_URL, OPENAI_API_KEY)")

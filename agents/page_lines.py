@@ -8,10 +8,14 @@ from collections.abc import Sequence
 from itertools import chain, zip_longest
 
 from vitruvius.agents.quoting import fenced, quoted
+from vitruvius.agents.trouble import needs_repair, progress_of
 from vitruvius.agents.view import PrincipleView, RunView
 from vitruvius.memory.records import Decision, Evidence, Origin, Standing, Trial
 from vitruvius.spaces.rules import words
 from vitruvius.spaces.space import Architecture
+from vitruvius.tasks.task import amount
+
+MOST_AGAINST = 3  # trials shown in full against one principle
 
 
 def task_text(view: RunView) -> str:
@@ -24,10 +28,7 @@ def task_text(view: RunView) -> str:
         f"Score: {metric.name}{unit} on the validation split, {better}; each training is "
         f"{view.task.fidelity.epochs} epochs.",
     ]
-    if limits.params is not None:
-        parts.append(f"At most {limits.params:,} parameters.")
-    if limits.flops is not None:
-        parts.append(f"At most {limits.flops:,} multiply-adds.")
+    parts += [f"At most {amount(name, limit)}." for name, limit in limits.limits.items()]
     return "\n".join(parts)
 
 
@@ -36,6 +37,7 @@ def budget_text(view: RunView) -> str:
     pairs = (
         ("trials", view.budget.trials, view.spent.trials),
         ("seconds", view.budget.wall_s, view.spent.wall_s),
+        ("seconds of training", view.budget.train_s, view.spent.train_s or 0.0),
         ("tokens", view.budget.tokens, view.spent.tokens),
         ("dollars", view.budget.dollars, view.spent.dollars),
     )
@@ -66,6 +68,17 @@ def cuts_text(view: RunView) -> str:
     ]
     head = f"{view.region.fraction():.1%} of the space is left. Architectures to train lie inside."
     return "\n".join((head, fenced(lines)))
+
+
+def progress_text(view: RunView) -> str:
+    """Returns the best score so far, how long ago it was, and what calls for a repair."""
+    progress = progress_of(view)
+    if progress.best is None:
+        return "No score yet."
+    unit = f" {view.task.metric.unit}".rstrip()
+    text = f"Best: {progress.best.name} with {progress.value:.4g}{unit}; results since then: "
+    text += f"{progress.since}."
+    return "\n".join((text, *(f"To mend: {reason}." for reason in needs_repair(view))))
 
 
 def by_interest(view: RunView) -> list[Trial]:
@@ -132,7 +145,7 @@ def principle_line(view: RunView, known: PrincipleView) -> str:
     version = known.version
     foreign = ""
     if version.run_id != view.run_id:
-        foreign = f" from {'an import' if version.run_id is None else 'another run'}"
+        foreign = f" from {'an import' if version.run_id is None else f'run {version.run_id}'}"
         foreign += f" on {quoted(version.task_name, 60)}, trust {known.trust:.2f}"
         if known.source_effect is not None:
             foreign += f", effect there {known.source_effect:+.2f}"
@@ -155,6 +168,29 @@ def _measured(evidence: Evidence) -> str:
         against = ", ".join(f"T{number}" for number in evidence.contradicting[:5])
         text += f"; contradicted by {against}"
     return text
+
+
+def contradiction_lines(view: RunView) -> list[str]:
+    """Returns, for each principle that is held or doubted, the trials that speak against it.
+
+    The trial that says most of each principle comes first, then each one's second, and so on.
+    """
+    trials = {trial.number: trial for trial in view.trials}
+    columns = [
+        [
+            f"against {known.version.name} ({words(known.version.rule)}): "
+            + _trial_line(trials[number], _scores_of(trials[number]))
+            for number in known.evidence.contradicting[:MOST_AGAINST]
+            if number in trials
+        ]
+        for known in by_standing(view)
+        if known.evidence is not None and known.standing != Standing.RETIRED
+    ]
+    return [line for row in zip_longest(*columns) for line in row if line is not None]
+
+
+def _scores_of(trial: Trial) -> list[float]:
+    return [] if trial.value is None else [trial.value]
 
 
 def proxy_lines(view: RunView) -> list[str]:

@@ -11,15 +11,18 @@ from string import Template
 from vitruvius.agents.page_lines import (
     budget_text,
     by_standing,
+    contradiction_lines,
     cuts_text,
     decision_line,
     noise_text,
     principle_line,
+    progress_text,
     proxy_lines,
     task_text,
     trial_lines,
 )
 from vitruvius.agents.quoting import fenced
+from vitruvius.agents.source_lines import source_lines
 from vitruvius.agents.view import RunView
 
 Count = Callable[[str], int]
@@ -52,9 +55,9 @@ class Page:
 def render(view: RunView, ask: str, *, count: Count, budget: int) -> Page:
     """Returns the page of a view in at most `budget` tokens, as `count` counts them.
 
-    Task, space, budget, noise and region are always there. The other sections give up their least
-    telling lines first: trials in the middle of the ranking and old ones, principles that are
-    not supported, old decisions, weak proxies. Best and worst trials stay longest.
+    Task, space, budget, noise, region and progress are always there. The other sections give up
+    their least telling lines first: trials in the middle of the ranking and old ones, principles
+    that are not supported, old decisions, weak proxies. Best and worst trials stay longest.
     """
     fixed = {
         "task": task_text(view),
@@ -62,16 +65,20 @@ def render(view: RunView, ask: str, *, count: Count, budget: int) -> Page:
         "budget": budget_text(view),
         "noise": noise_text(view),
         "cuts": cuts_text(view),
+        "progress": progress_text(view),
         "ask": ask,
     }
     sections = {
         "trials": trial_lines(view),
         "principles": [principle_line(view, known) for known in by_standing(view)],
+        "contradictions": contradiction_lines(view),
+        "sources": source_lines(view),
         "proxies": proxy_lines(view),
         "decisions": [decision_line(decision) for decision in reversed(view.decisions)],
     }
-    frame = template("page").substitute(fixed, **dict.fromkeys(sections, ""))
-    kept = _fill(sections, count, budget - count(frame) - 80)
+    around = {name: _body(name, (), len(lines)) for name, lines in sections.items()}
+    frame = template("page").substitute(fixed, **around)
+    kept = _fill(sections, count, budget - count(frame))
     left_out = {name: len(lines) - kept[name] for name, lines in sections.items()}
     bodies = {
         name: _body(name, lines[: kept[name]], left_out[name]) for name, lines in sections.items()
@@ -81,8 +88,15 @@ def render(view: RunView, ask: str, *, count: Count, budget: int) -> Page:
 
 
 def _fill(sections: dict[str, list[str]], count: Count, room: int) -> dict[str, int]:
-    """Returns how many lines of each section fit, taken in turns: four trials, then one each."""
-    shares = {"trials": 4, "principles": 2, "proxies": 1, "decisions": 1}
+    """Returns how many lines of each section fit, taken in turns by their shares."""
+    shares = {
+        "trials": 4,
+        "principles": 2,
+        "contradictions": 1,
+        "sources": 1,
+        "proxies": 1,
+        "decisions": 1,
+    }
     waiting = {name: iter(lines) for name, lines in sections.items()}
     kept = dict.fromkeys(sections, 0)
     while waiting:
@@ -101,6 +115,8 @@ def _fill(sections: dict[str, list[str]], count: Count, room: int) -> dict[str, 
 _EMPTY = {
     "trials": "None yet.",
     "principles": "None yet.",
+    "contradictions": "None.",
+    "sources": "None: nothing was learned elsewhere.",
     "proxies": "Nothing to compare yet.",
     "decisions": "None yet.",
 }
@@ -108,6 +124,9 @@ _HEADS = {
     "trials": "Best and worst first. Each line: trial, score, architecture.",
     "principles": "Effect: how much better architectures are that satisfy the rule, in standard "
     "deviations of rank, with a 95 % interval.",
+    "contradictions": "Trials that a principle gets wrong, the most telling first.",
+    "sources": "Other runs that this one may learn from. Trust: the weight of their word before "
+    "this run has measured it.",
     "proxies": "Rank correlation with this run's trained scores, with a 95 % interval. One that "
     "does no better than params is of no use.",
     "decisions": "Latest first.",

@@ -43,7 +43,8 @@ class _Held:
 def propose_edits(view: RunView) -> list[Edit]:
     """Returns edits that the run's trials suggest; a pure function of the view.
 
-    Principles of other runs are left alone: what they say elsewhere is not this run's to end.
+    Of principles of other runs only those are given up that this run's trials contradict: what they
+    say elsewhere is not this run's to end.
     """
     lesson = learn(view.trials, view.task.metric)
     live = [p for p in view.principles if p.standing != Standing.RETIRED]
@@ -80,7 +81,8 @@ def _retire(run_id: str, held: Sequence[_Held], miner: Miner) -> list[Edit]:
     kept: list[_Held] = []
     for _, each in reversed(_ranked(held, miner)):
         reason = _why_retire(each, kept)
-        if reason is None or each.view.version.run_id != run_id:
+        is_own = each.view.version.run_id == run_id
+        if reason is None or not (is_own or each.view.standing == Standing.CONTRADICTED):
             kept.append(each)
         else:
             edits.append(Retire(principle=each.name, rationale=reason))

@@ -12,6 +12,7 @@ from vitruvius.agents.ground import ground_of
 from vitruvius.agents.reader import UnreadableReply, json_values, without_thinking
 from vitruvius.agents.render import template
 from vitruvius.agents.schemas import MAX_EDITS, edit_schemas, edits_union
+from vitruvius.agents.trouble import needs_repair
 from vitruvius.agents.view import RunView
 from vitruvius.agents.voice import Form, PartlyGood, Voice, calls_of
 from vitruvius.memory.edits import Edit
@@ -56,13 +57,22 @@ def _form(view: RunView, ground: Ground) -> Form:
     union = edits_union(ground)
     return Form(
         chair="theorist",
-        ask=template("ask_theorist").substitute(step=view.step, edits=MAX_EDITS),
+        ask=_ask(view),
         tools={REWRITE: ("Propose edits of the principles; an empty list is allowed.", union)},
         calls=edit_schemas(ground),
         key="edit",
         schema=union,
         sketch='{"edits": [{"edit": "...", ...}, ...]}',
     )
+
+
+def _ask(view: RunView) -> str:
+    """Returns what is wanted; a repair first, where results stall or contradict."""
+    ask = template("ask_theorist").substitute(step=view.step, edits=MAX_EDITS)
+    reasons = needs_repair(view)
+    if not reasons:
+        return ask
+    return f"{ask}\n{template('ask_repair').substitute(reasons='; '.join(reasons))}"
 
 
 def _read(reply: Reply, ground: Ground) -> tuple[Edit, ...]:

@@ -24,6 +24,9 @@ class RequestRefused(VitruviusError):
     """The server does not take a request of this form."""
 
 
+FAILURES = (ConfigError, TransportFailed, BadReply, ContextFull, RequestRefused)
+
+
 def expected() -> tuple[type[Exception], ...]:
     """Returns the exceptions by which a call can fail.
 
@@ -85,7 +88,7 @@ def _root(error: BaseException, endpoint: Endpoint) -> str:
     return endpoint.redact(str(error) or type(error).__name__)[:200]
 
 
-def retry_after(error: Exception, otherwise_s: float) -> float:
+def retry_after(error: BaseException | None, otherwise_s: float) -> float:
     """Returns the seconds to wait: what the server asks for, at most `MAX_WAIT_S`."""
     response = getattr(error, "response", None)
     asked = response.headers.get("retry-after") if response is not None else None

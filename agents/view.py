@@ -19,6 +19,7 @@ from vitruvius.memory.records import (
     Standing,
     Trial,
 )
+from vitruvius.memory.sources import Source
 from vitruvius.spaces.region import Cut, Region
 from vitruvius.spaces.space import Architecture, FloatArray, SearchSpace
 from vitruvius.tasks.task import Task
@@ -55,6 +56,8 @@ class RunView:
     spent: Spent
     k: int  # most architectures in one decision to train
     proxies: Sequence[str]  # names that the proxy tool knows for this space and task
+    sources: Sequence[Source] = ()  # other runs whose trials may guide this one
+    uses_costs: bool = False  # whether costs known before training may guide the model
 
     @cached_property
     def evaluated(self) -> frozenset[Architecture]:

@@ -127,7 +127,7 @@ class Voice:
             try:
                 return await self.client.ask(question, talk.calls, streaming=streaming)
             except ContextFull:
-                sent = self.client.counter.count(question.text)
+                sent = self.client.counter.count(question.said)
                 if min(sent, self.prompt_tokens) // 2 < LEAST_PAGE:
                     raise
                 self.prompt_tokens = min(sent, self.prompt_tokens) // 2
@@ -173,7 +173,7 @@ class Voice:
             _Stop: if that is less than `LEAST_REPLY` tokens.
         """
         client = self.client
-        prompt = client.counter.count(question.text)
+        prompt = client.counter.count(question.said)
         room = float(client.endpoint.max_tokens)
         if view.budget.tokens is not None:
             used = view.spent.tokens + sum(call.tokens_in + call.tokens_out for call in calls)

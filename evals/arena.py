@@ -13,6 +13,8 @@ from vitruvius.agents.view import PrincipleView, RunView
 from vitruvius.evals.oracle import Oracle
 from vitruvius.graphs.schedule import forced_origins
 from vitruvius.memory.records import Budget, Origin, ResultStatus, Spent, Trial
+from vitruvius.memory.sources import Source
+from vitruvius.memory.transfer import has_guide
 from vitruvius.spaces.region import Region
 from vitruvius.spaces.space import Architecture, SearchSpace
 from vitruvius.tasks.task import Task
@@ -31,6 +33,8 @@ class Arena:
     region: Region
     trials: list[Trial] = field(default_factory=list)
     principles: Sequence[PrincipleView] = ()
+    sources: Sequence[Source] = ()
+    uses_costs: bool = False
 
     def step(self) -> None:
         """Asks one architecture: a uniform draw where that is due, else the analyst's choice.
@@ -39,7 +43,14 @@ class Arena:
             Spent: of the oracle's queries.
         """
         made = Counter(trial.origin for trial in self.trials)
-        forced = forced_origins(made, explore=SHARE, control=0.0, repeats_due=0, room=1)
+        forced = forced_origins(
+            made,
+            explore=SHARE,
+            control=0.0,
+            repeats_due=0,
+            room=1,
+            guided=has_guide(self.space, self.sources),
+        )
         if forced:
             self._try(self._draw(), Origin.EXPLORE)
         else:
@@ -63,10 +74,12 @@ class Arena:
             decisions=(),
             calibrations=(),
             noise=None,
-            budget=Budget(trials=self.oracle.queries),
+            budget=Budget(trials=int(self.oracle.queries)),
             spent=Spent(trials=step, wall_s=0.0, tokens=0, dollars=0.0),
             k=1,
             proxies=(),
+            sources=self.sources,
+            uses_costs=self.uses_costs,
         )
 
     def _draw(self) -> Architecture:
@@ -77,7 +90,8 @@ class Arena:
         return architecture
 
     def _try(self, architecture: Architecture, origin: Origin) -> None:
-        number = len(self.trials) + 1
+        number, value = len(self.trials) + 1, self.oracle.ask(architecture)
+        broken = value == -np.inf  # breaks a limit of the task
         self.trials.append(
             Trial(
                 run_id="arena",
@@ -90,18 +104,11 @@ class Arena:
                 origin=origin,
                 propensity=1.0 if origin == Origin.EXPLORE else None,
                 reused=False,
-                status=ResultStatus.DONE,
-                value=self.oracle.ask(architecture),
+                status=ResultStatus.INFEASIBLE if broken else ResultStatus.DONE,
+                value=None if broken else value,
                 train_s=0.0,
                 params=None,
                 flops=None,
                 message=None,
             )
         )
-
-
-def analyst_search(space: SearchSpace, oracle: Oracle, seed: int) -> None:
-    """Lets the analyst ask until the oracle is spent."""
-    arena = Arena(space, oracle.truth.task, oracle, seed, Region(space))
-    while True:
-        arena.step()

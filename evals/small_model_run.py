@@ -26,7 +26,7 @@ from vitruvius.agents.endpoint import DUMMY_KEY, Endpoint
 from vitruvius.agents.theorist import ModelTheorist
 from vitruvius.agents.view import PrincipleView, RunView
 from vitruvius.agents.voice import Voice
-from vitruvius.evals.small_model import MODELS, served
+from vitruvius.evals.small_model import MODELS, served_by_name
 from vitruvius.memory.edits import Edit, Retire
 from vitruvius.memory.records import (
     Budget,
@@ -273,7 +273,7 @@ def main() -> None:
     given.out.unlink(missing_ok=True)
     with ExitStack() as stack:
         url = given.url or stack.enter_context(
-            served(
+            served_by_name(
                 given.model,
                 template=template if template.is_file() else None,
                 threads=given.threads,

@@ -1,9 +1,10 @@
 """Whether the evidence is honest: `python -m vitruvius.evals.verification --table PATH`.
 
-Runs the analyst with principles and cuts on NAS-Bench-201, where the truth is known, with three
+Runs the analyst through the real graph on NAS-Bench-201, where the truth is known, with three
 rules planted that mean nothing (hashes of the architecture as features), and compares what was
 claimed with the truth: coverage of the intervals, signs of the supported, null rules ever
-supported, share of the best 1 % that the cuts kept.
+supported, share of the best 1 % that the cuts kept after each verification. With `--start` the
+run has something to recall, right or misleading; the same must hold.
 """
 
 from __future__ import annotations
@@ -14,23 +15,29 @@ import itertools
 import json
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 from scipy.special import ndtri
 
+from vitruvius.agents.analyst import Analyst
+from vitruvius.agents.chairs import Rewrite
 from vitruvius.agents.rewriting import propose_edits
-from vitruvius.evals.arena import Arena
-from vitruvius.evals.book import Book
-from vitruvius.evals.oracle import Oracle, Truth
-from vitruvius.memory.records import Standing
+from vitruvius.agents.view import RunView
+from vitruvius.evals.oracle import Truth
+from vitruvius.evals.searches import run_search
+from vitruvius.evals.wrong_cuts import wrong_rule
+from vitruvius.graphs.pruning import EVIDENCE
+from vitruvius.memory.edits import Add, Edit, Merge
+from vitruvius.memory.ledger import Ledger
+from vitruvius.memory.records import CutRecord, Standing
 from vitruvius.spaces.cell import Cell
-from vitruvius.spaces.region import Region
-from vitruvius.spaces.rules import RangeCondition, Rule, holds
-from vitruvius.spaces.space import Architecture, Feature, FloatArray
+from vitruvius.spaces.rules import RangeCondition, Rule, SlotCondition, holds
+from vitruvius.spaces.space import Architecture, BoolArray, Feature, FloatArray
+from vitruvius.tasks.recorded import Recorded
 from vitruvius.tasks.registry import load_task
 from vitruvius.tasks.table import TabularTask
 
@@ -38,8 +45,17 @@ from vitruvius.tasks.table import TabularTask
 # salts of 400 give coins whose true effect is below 0.02 on all three datasets.
 SALTS = (106, 132, 225)
 NULLS = len(SALTS)
-REFLECT_EVERY = 8
+COINS = tuple(
+    Rule(stance="require", all=(RangeCondition(feature=f"coin_{i}", at_least=1),))
+    for i in range(NULLS)
+)
+METRICS = ("c10", "c100", "in16")
 PLANTER = "null"
+SOURCE_SEEDS = 100_000  # offset: a source's seed is never that of a run that learns from it
+
+# What a run starts with: nothing; provisional cuts that remove, or keep, all of the best; what a
+# run on another dataset knows, or one on the same with its scores turned round.
+Start = Literal["cold", "wrong", "right", "recalled", "inverted"]
 
 
 class PlantedCell(Cell):
@@ -92,6 +108,7 @@ class Verified:
     claims: list[Claim]
     retained: list[float]
     kept: list[float]  # share of the space
+    flaps: int = 0  # cuts that came back after evidence had undone them
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -154,50 +171,121 @@ def _every_draw(space: Cell) -> list[Architecture]:
     return [space.canonical(Architecture.of(spec)) for spec in specs]
 
 
-def verify(table: str, metric: str, seed: int, queries: int) -> Verified:
+class Planting:
+    """The analyst as theorist, who must hold rules that mean nothing and may not drop them."""
+
+    def __init__(self) -> None:
+        self._is_planted = False
+
+    async def rewrite(self, view: RunView) -> Rewrite:
+        """Returns the analyst's edits, less those of planted principles; the coins before all."""
+        planted = {f"P{p.version.principle}" for p in view.principles if is_planted(p.version.rule)}
+        edits = [edit for edit in propose_edits(view) if not planted & set(_touched(edit))]
+        if not self._is_planted:
+            self._is_planted = True
+            edits = [
+                Add(statement="a coin", rule=rule, rationale="a coin") for rule in COINS
+            ] + edits
+        return Rewrite(edits=edits, author="analyst")
+
+
+def is_planted(rule: Rule) -> bool:
+    """Returns whether a rule is about a coin."""
+    return any(not isinstance(c, SlotCondition) and "coin_" in c.feature for c in rule.all)
+
+
+def _touched(edit: Edit) -> tuple[str, ...]:
+    if isinstance(edit, Merge):
+        return edit.principles
+    return () if isinstance(edit, Add) else (edit.principle,)
+
+
+def verify(table: str, metric: str, seed: int, queries: int, start: Start = "cold") -> Verified:
     """Returns one run's claims beside the truth; a pure function of its arguments."""
     field = field_of(table, metric)
     space, task = field.truth.space, field.truth.task
-    arena = Arena(space, task, Oracle(field.truth, queries), seed, Region(space))
-    book = Book(space, task.metric, "arena")
-    for i in range(NULLS):
-        rule = Rule(stance="require", all=(RangeCondition(feature=f"coin_{i}", at_least=1),))
-        book.write(rule, "a coin", PLANTER)
-    nulls = dict(book.live)
-    claims: list[Claim] = []
-    retained: list[float] = []
-    kept: list[float] = []
-    while len(arena.trials) < queries:
-        arena.step()
-        if len(arena.trials) % REFLECT_EVERY:
-            continue
-        book.apply(propose_edits(arena.view()), "analyst")
-        book.live.update(nulls)  # planted rules stay, whatever the theorist thinks of them
-        before = len(book.history)
-        book.verify(arena.trials)
-        arena.principles = book.views()
-        arena.region = book.region()
-        inside = arena.region.mask(field.features)
-        retained.append(float(field.top[inside].sum()))
-        kept.append(float(field.weights[inside].sum()))
-        for version, evidence in book.history[before:]:
-            claims.append(
-                Claim(
-                    metric=metric,
-                    seed=seed,
-                    trials=len(arena.trials),
-                    author=version.author,
-                    rule=version.rule.key,
-                    principle=version.principle,
-                    version=version.version,
-                    standing=evidence.standing.value,
-                    effect=evidence.effect,
-                    low=evidence.low,
-                    high=evidence.high,
-                    truth=field.effect(version.rule),
-                )
-            )
-    return Verified(claims=claims, retained=retained, kept=kept)
+    with Ledger.in_memory() as ledger:
+        cuts = _begin(ledger, field, start, seed, queries)
+        chairs = (Analyst(), Planting())
+        found = run_search(
+            space, task, queries=queries, seed=seed, chairs=chairs, cuts=cuts, ledger=ledger
+        )
+        names = {(e.principle, e.version): f"P{e.principle}.{e.version}" for e in found.evidence}
+        versions = {key: ledger.version(name) for key, name in names.items()}
+        looks = [mark.data for mark in ledger.marks(found.run.id, "verified")]
+    claims = [
+        Claim(
+            metric=metric,
+            seed=seed,
+            trials=evidence.up_to,
+            author=PLANTER if is_planted(version.rule) else version.author,
+            rule=version.rule.key,
+            principle=version.principle,
+            version=version.version,
+            standing=evidence.standing.value,
+            effect=evidence.effect,
+            low=evidence.low,
+            high=evidence.high,
+            truth=field.effect(version.rule),
+        )
+        for evidence in found.evidence
+        for version in (versions[evidence.principle, evidence.version],)
+    ]
+    inside = [_inside(field, found.cuts, int(look["step"])) for look in looks]
+    return Verified(
+        claims=claims,
+        retained=[float(field.top[mask].sum()) for mask in inside],
+        kept=[float(field.weights[mask].sum()) for mask in inside],
+        flaps=flaps(found.cuts),
+    )
+
+
+def _begin(ledger: Ledger, field: Field, start: Start, seed: int, queries: int) -> list[Rule]:
+    """Fills the memory that a run starts with; returns rules that it is to be cut by at once."""
+    space, task = field.truth.space, field.truth.task
+    if start in ("wrong", "right"):
+        wrong = wrong_rule(field.truth, seed)
+        stance = "require" if wrong.stance == "avoid" else "avoid"
+        return [wrong if start == "wrong" else wrong.model_copy(update={"stance": stance})]
+    if start != "cold":
+        source = _inverted(task) if start == "inverted" else _neighbour(task)
+        run_search(space, source, queries=queries, seed=seed + SOURCE_SEEDS, ledger=ledger)
+    return []
+
+
+def _inverted(task: TabularTask) -> TabularTask:
+    """Returns a task on which the worst architectures are the best."""
+    columns = {
+        epochs: replace(recorded, value=-recorded.value)
+        for epochs, recorded in task.table.by_epochs.items()
+        if isinstance(recorded, Recorded)
+    }
+    return TabularTask(table=replace(task.table, task="inverted", by_epochs=columns), ref="")
+
+
+def _neighbour(task: TabularTask) -> TabularTask:
+    """Returns the task of another dataset of the same table."""
+    metric = METRICS[METRICS.index(task.name) - 1]
+    other = load_task(task.ref.replace(f"metric={task.name}", f"metric={metric}"))
+    assert isinstance(other, TabularTask)
+    return other
+
+
+def _inside(field: Field, cuts: Sequence[CutRecord], step: int) -> BoolArray:
+    """Returns which members the cuts in force from a step on leave."""
+    mask = np.ones(len(field.weights), dtype=np.bool_)
+    for cut in cuts:
+        if cut.made_step <= step and (cut.undone_step is None or cut.undone_step > step):
+            mask &= holds(cut.rule, field.truth.space, field.features)
+    return mask
+
+
+def flaps(cuts: Sequence[CutRecord]) -> int:
+    """Returns how many cuts came back after evidence had undone them."""
+    undone = [cut for cut in cuts if cut.undone_by == EVIDENCE]
+    return sum(
+        any(c.rule.key == cut.rule.key and c.number > cut.number for c in cuts) for cut in undone
+    )
 
 
 def summarise(runs: Sequence[Verified]) -> dict[str, Any]:
@@ -230,6 +318,7 @@ def summarise(runs: Sequence[Verified]) -> dict[str, Any]:
         "retained_at_end": float(final.mean()),
         "runs_below_95_at_end": float((final < 0.95).mean()),
         "kept_at_end": float(np.mean([run.kept[-1] for run in runs])),
+        "flaps_per_run": float(np.mean([run.flaps for run in runs])),
     }
 
 
@@ -240,12 +329,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--seeds", type=int, default=17, help="runs per metric")
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--queries", type=int, default=100)
-    parser.add_argument("--metrics", nargs="+", default=["c10", "c100", "in16"])
+    parser.add_argument("--metrics", nargs="+", default=list(METRICS), choices=METRICS)
+    parser.add_argument("--start", default="cold", choices=get_args(Start), help="what is told")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--out", type=Path, default=Path("verification"), help="folder to write")
     given = parser.parse_args(arguments)
     seeds = range(given.first_seed, given.first_seed + given.seeds)
-    jobs = [(given.table, m, s, given.queries) for m in given.metrics for s in seeds]
+    jobs = [(given.table, m, s, given.queries, given.start) for m in given.metrics for s in seeds]
     with ProcessPoolExecutor(max_workers=given.processes) as pool:
         runs = list(pool.map(verify, *zip(*jobs, strict=True)))
     given.out.mkdir(parents=True, exist_ok=True)

@@ -17,6 +17,7 @@ from vitruvius.memory.records import (
     ResultStatus,
     Trial,
 )
+from vitruvius.tasks.table import Tabular
 from vitruvius.tools.evaluation import Failed, FailureKind, Outcome, Request
 from vitruvius.tools.evaluator import adopt
 
@@ -33,16 +34,14 @@ async def carry_out(session: Session, decision: Decision) -> None:
             return  # stopped: the decision stays open for the resume
     else:
         outcome = await session.call(_other, session, decision)
-    await session.call(
-        session.ledger.close_decision, decision.id, DecisionStatus.CARRIED_OUT, outcome
-    )
+    await session.call(session.close_decision, decision, DecisionStatus.CARRIED_OUT, outcome)
 
 
 def refuse(session: Session, decision: Decision, reason: str) -> None:
     """Closes a decision that the person refused; stops the run where none is ever approved."""
     ledger, run_id = session.ledger, session.run.id
     outcome = f"the person refused: {reason or 'no reason given'}"
-    ledger.close_decision(decision.id, DecisionStatus.REFUSED, outcome)
+    session.close_decision(decision, DecisionStatus.REFUSED, outcome)
     latest = ledger.decisions(run_id, last=MAX_REFUSED)
     if len(latest) == MAX_REFUSED and all(d.status == DecisionStatus.REFUSED for d in latest):
         session.tell(EventKind.WARNING, f"the last {MAX_REFUSED} decisions were refused: stopping")
@@ -62,22 +61,17 @@ async def _train(session: Session, decision: Decision) -> str | None:
     ]
     trials = await session.call(session.ledger.open_trials, session.run.id, decision.id, news)
     session.has_new_trials()
-    await asyncio.gather(*(finish(session, trial) for trial in trials))
+    closed = await asyncio.gather(*(finish(session, trial) for trial in trials))
     if session.stopping.is_set():
         return None
-    return await session.call(_sum_up, session, trials)
-
-
-def _sum_up(session: Session, trials: list[Trial]) -> str:
-    """Returns what the trials gave, in words; keeps the weights of the best."""
-    _thin_weights(session)
-    closed = session.ledger.trials(session.run.id, after=trials[0].number - 1)
-    numbers = {trial.number for trial in trials}
-    return "; ".join(_words(session, trial) for trial in closed if trial.number in numbers)
+    await session.call(_thin_weights, session)
+    return "; ".join(_words(session, trial) for trial in closed if trial is not None)
 
 
 def _thin_weights(session: Session) -> None:
     """Deletes the weights of this run's trainings whose architecture is not among the best."""
+    if isinstance(session.task, Tabular):
+        return  # nothing was trained
     paths = list((session.run_dir / "weights").glob("*.pt"))
     digest = session.digest()
     best = set(digest.leaders(KEPT_WEIGHTS)) if paths else set()
@@ -92,14 +86,16 @@ def _words(session: Session, trial: Trial) -> str:
     return f"{trial.name} {trial.value:.4g} {session.task.metric.unit}".rstrip()
 
 
-async def finish(session: Session, trial: Trial) -> None:
-    """Brings one trial's result to an end: adopts it, waits for it, or evaluates it."""
+async def finish(session: Session, trial: Trial) -> Trial | None:
+    """Brings one trial's result to an end: adopts it, waits for it, or evaluates it.
+
+    Returns the closed trial; None where the run was stopped first.
+    """
     ledger, result_id = session.ledger, trial.result_id
     if trial.status == ResultStatus.CANCELLED:
         await session.call(ledger.reopen_result, result_id)
     elif not trial.status.is_open:
-        await session.call(_tell_done, session, trial.number)
-        return
+        return await session.call(_tell_done, session, trial.number)
     request = Request(
         result_id=result_id,
         architecture=trial.architecture,
@@ -113,7 +109,7 @@ async def finish(session: Session, trial: Trial) -> None:
             case "ours":
                 outcome = await _train_once(session, trial, request)
                 if isinstance(outcome, Failed) and outcome.kind == FailureKind.CANCELLED:
-                    return
+                    return None
                 if not (isinstance(outcome, Failed) and outcome.retriable):
                     break
                 if not await session.call(ledger.reopen_result, result_id):
@@ -121,8 +117,8 @@ async def finish(session: Session, trial: Trial) -> None:
             case "another's":
                 await asyncio.sleep(POLL_S)
     else:
-        return
-    await session.call(_tell_done, session, trial.number)
+        return None
+    return await session.call(_tell_done, session, trial.number)
 
 
 def _take_up(
@@ -155,7 +151,7 @@ def _now(session: Session, number: int) -> Trial:
     return session.ledger.trials(session.run.id, after=number - 1)[0]
 
 
-def _tell_done(session: Session, number: int) -> None:
+def _tell_done(session: Session, number: int) -> Trial:
     trial = _now(session, number)
     session.tell(
         EventKind.TRIAL_DONE,
@@ -167,6 +163,7 @@ def _tell_done(session: Session, number: int) -> None:
         train_s=trial.train_s,
         spent=session.ledger.spent(session.run.id),
     )
+    return trial
 
 
 async def _train_once(session: Session, trial: Trial, request: Request) -> Outcome:

@@ -8,28 +8,21 @@ from typing import Any
 from vitruvius.events import EventKind
 from vitruvius.graphs import acting, schedule
 from vitruvius.graphs.session import Session
-from vitruvius.memory.records import DecisionStatus, Origin
+from vitruvius.memory.records import Origin
 
 FRESH_SEEDS = 1000  # offset: seeds of a confirmation are never those of the search
 
 
 async def confirm_finalists(session: Session) -> None:
     """Trains the best of the search again on fresh seeds, once; an open one is taken up."""
-    decision = await session.call(session.ledger.open_decision, session.run.id)
+    decision = await session.call(session.open_decision)
     if decision is None:
         plan = await session.call(_plan, session)
         if not plan:
             return
         step = await session.call(session.steps)
         call: dict[str, Any] = {"tool": "train", "reason": "confirmation", "trials": plan}
-        decision = await session.call(
-            session.ledger.add_decision,
-            session.run.id,
-            step,
-            "confirmation",
-            call,
-            DecisionStatus.ACCEPTED,
-        )
+        decision = await session.call(session.accept, step, "confirmation", call)
         session.tell(
             EventKind.CONFIRM,
             f"confirming the best on fresh seeds: {len(plan)} trainings",
@@ -56,15 +49,20 @@ def _plan(session: Session) -> list[dict[str, Any]]:
 
 
 def _room(session: Session) -> float:
-    """Returns how many trainings fit what is left of trials and wall time."""
+    """Returns how many trainings fit what is left of trials and times."""
     budget, spent = session.run.budget, session.spent()
+    if session.recorded is not None and session.recorded.confirmations is not None:
+        return session.recorded.confirmations
     room = math.inf if budget.trials is None else float(budget.trials - spent.trials)
-    if budget.wall_s is not None:
-        costs = [t.train_s for t in session.digest().search if t.train_s and not t.reused]
-        each = sum(costs) / len(costs) if costs else 0.0
-        left = max(0.0, budget.wall_s - spent.wall_s)
+    costs = [t.train_s for t in session.digest().search if t.train_s and not t.reused]
+    each = sum(costs) / len(costs) if costs else 0.0
+    for limit, used, at_once in (
+        (budget.wall_s, spent.wall_s, session.evaluator.slots),
+        (budget.train_s, spent.train_s or 0.0, 1),
+    ):
+        left = math.inf if limit is None else max(0.0, limit - used)
         if each > 0:
-            room = min(room, left / each * session.evaluator.slots)
+            room = min(room, left / each * at_once)
         elif left == 0:
             room = 0
     return room

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from vitruvius.agents.chairs import Proposal
 from vitruvius.agents.view import RunView
 from vitruvius.errors import ToolError
 from vitruvius.events import EventKind
-from vitruvius.graphs import schedule
+from vitruvius.graphs import pruning, schedule
 from vitruvius.graphs.session import Session
-from vitruvius.memory.records import Decision, DecisionStatus, Origin
+from vitruvius.memory.records import Decision, Origin
+from vitruvius.memory.transfer import has_guide
 from vitruvius.spaces.space import Architecture
 from vitruvius.tools.decisions import Train
 
@@ -19,7 +21,6 @@ REDRAWS = 50  # tries for a uniform draw that the run has not seen
 
 async def decide(session: Session) -> Decision | None:
     """Returns the stored decision of this step; None when there is nothing left to decide."""
-    ledger, run_id = session.ledger, session.run.id
     step, room, forced, view = await session.call(_prepare, session)
     if room == 0:
         return None
@@ -38,9 +39,7 @@ async def decide(session: Session) -> Decision | None:
                 ]
         elif not forced:
             return None
-    decision = await session.call(
-        ledger.add_decision, run_id, step, author, call, DecisionStatus.ACCEPTED
-    )
+    decision = await session.call(session.accept, step, author, call)
     session.tell(
         EventKind.DECISION,
         _words(decision),
@@ -61,12 +60,19 @@ def _prepare(session: Session) -> tuple[int, int, list[dict[str, Any]], RunView 
 
 
 async def _propose(session: Session, view: RunView) -> Proposal | None:
-    """Returns the architect's proposal, or None where the region has nothing untried."""
-    try:
-        return await session.architect.decide(view)
-    except ToolError as error:
-        session.tell(EventKind.WARNING, str(error))
-        return None
+    """Returns the architect's proposal, or None where the space has nothing untried.
+
+    A region with nothing untried is widened: a cut saves trials, it does not end a run.
+    """
+    while True:
+        try:
+            return await session.architect.decide(view)
+        except ToolError as error:
+            session.tell(EventKind.WARNING, str(error))
+        if not await session.call(pruning.widen_region, session, view.step):
+            return None
+        region = await session.call(session.region)
+        view = replace(view, region=region, cuts=region.cuts)
 
 
 def _book(session: Session, proposal: Proposal | None, step: int) -> None:
@@ -96,6 +102,7 @@ def _forced(session: Session, room: int, step: int) -> list[dict[str, Any]]:
         if incumbent is not None
         else 0,
         room=room,
+        guided=has_guide(session.space, session.sources),
     )
     rng = session.rng("uniform", step)
     drawn: set[Architecture] = set()

@@ -17,11 +17,12 @@ from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 from langgraph.types import Command
 
 from vitruvius.agents.analyst import Analyst
-from vitruvius.agents.llm import create_chairs
-from vitruvius.agents.models import resolve_model
+from vitruvius.agents.llm import create_chairs, replayed_chairs
+from vitruvius.agents.models import Resolved, at_hand, resolve_model
 from vitruvius.errors import ConfigError, VitruviusError
 from vitruvius.events import Ask, Event, EventKind, Listener
 from vitruvius.graphs.log import logged
+from vitruvius.graphs.replaying import check_same, recorded_run
 from vitruvius.graphs.search import create_search_graph
 from vitruvius.graphs.session import Policy, Session
 from vitruvius.memory.index import PrincipleIndex
@@ -57,6 +58,7 @@ async def drive(job: Job) -> RunStatus:
 
     Raises:
         RunHeld: another live process drives it.
+        ReplayDiverged: it is a replay, and did not end as it was recorded.
         VitruviusError: the run cannot go on; what was finished is kept and it can be resumed.
     """
     key = job.settings.api_key
@@ -81,6 +83,8 @@ async def drive(job: Job) -> RunStatus:
                 data={"run": job.run.id, "status": status, "report": str(path)},
             )
         )
+        if status == RunStatus.DONE:
+            await asyncio.to_thread(check_same, job.home, ledger, job.run.id)
         return status
     finally:
         await asyncio.to_thread(ledger.close)
@@ -89,26 +93,38 @@ async def drive(job: Job) -> RunStatus:
 @contextlib.asynccontextmanager
 async def _session(job: Job, ledger: Ledger, driver: str) -> AsyncIterator[Session]:
     """Opens the engines of a run and closes them, whatever happens."""
-    log = contextlib.ExitStack()
-    session = await asyncio.to_thread(_open, job, ledger, driver, log)
-    heartbeat = asyncio.create_task(_heartbeat(session))
+    engines = contextlib.ExitStack()  # those that block when they end: log, a model's server
     try:
-        yield session
+        session = await asyncio.to_thread(_open, job, ledger, driver, engines)
+        heartbeat = asyncio.create_task(_heartbeat(session))
+        try:
+            yield session
+        finally:
+            heartbeat.cancel()
+            await session.evaluator.aclose()
+            await asyncio.to_thread(session.index.close)
+            with contextlib.suppress(asyncio.CancelledError):
+                await heartbeat
     finally:
-        heartbeat.cancel()
-        await session.evaluator.aclose()
-        await asyncio.to_thread(session.index.close)
-        await asyncio.to_thread(log.close)
-        with contextlib.suppress(asyncio.CancelledError):
-            await heartbeat
+        await asyncio.to_thread(engines.close)
 
 
-def _open(job: Job, ledger: Ledger, driver: str, log: contextlib.ExitStack) -> Session:
+def _open(job: Job, ledger: Ledger, driver: str, engines: contextlib.ExitStack) -> Session:
     run_dir = job.home / "runs" / job.run.id
     settings = job.settings
     analyst = Analyst()
-    resolved = resolve_model(settings)
-    architect, theorist = create_chairs(settings, analyst, resolved)
+    recorded = recorded_run(job.home, job.run.id)
+    if recorded is None:
+        resolved = engines.enter_context(at_hand(resolve_model(settings), settings))
+        architect, theorist = create_chairs(settings, analyst, resolved)
+    else:
+        resolved = Resolved(endpoint=None, words="A replay: what was said then is said again.")
+        architect, theorist = replayed_chairs(
+            recorded.calls,
+            analyst,
+            prompt_tokens=settings.prompt_tokens,
+            already=len(ledger.calls(job.run.id)),
+        )
     evaluator = create_evaluator(
         job.task,
         job.space,
@@ -133,13 +149,15 @@ def _open(job: Job, ledger: Ledger, driver: str, log: contextlib.ExitStack) -> S
             reflect_every=settings.reflect_every,
             cut_loss=settings.cut_loss,
             trust_to_cut=settings.trust_to_cut,
+            principles_from=settings.principles_from,
         ),
         driver=driver,
         batch=evaluator.slots if architect is analyst else max(evaluator.slots, MODEL_BATCH),
         shows_proxies=architect is not analyst,
         asks=job.ask is not None,
-        listener=log.enter_context(logged(run_dir, job.listener)),
+        listener=engines.enter_context(logged(run_dir, job.listener)),
         stopping=job.stopping,
+        recorded=recorded,
     )
     session.tell(
         EventKind.STARTED,

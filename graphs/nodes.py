@@ -10,7 +10,7 @@ from typing import Any, Literal
 from langgraph.runtime import Runtime
 from langgraph.types import Command, interrupt
 
-from vitruvius.graphs import acting, confirming, deciding, pruning, recalling, reflecting
+from vitruvius.graphs import acting, confirming, crediting, deciding, pruning, recalling, reflecting
 from vitruvius.graphs.schedule import next_node
 from vitruvius.graphs.session import Session
 from vitruvius.graphs.state import SearchState
@@ -53,7 +53,7 @@ async def architect(
 ) -> Command[Literal["approve", "act", "confirm"]]:
     """Stores one decision before it is carried out; takes up an open one first."""
     session = runtime.context
-    decision = await session.call(session.ledger.open_decision, session.run.id)
+    decision = await session.call(session.open_decision)
     if decision is None:
         decision = await deciding.decide(session)
     if decision is None:
@@ -65,7 +65,7 @@ async def architect(
 async def approve(state: SearchState, runtime: Runtime[Session]) -> Command[Literal["act"]]:
     """Asks the person where the run is set to. Has no effects: an answer re-enters it."""
     session = runtime.context
-    decision = await session.call(session.ledger.open_decision, session.run.id)
+    decision = await session.call(session.open_decision)
     if decision is None or decision.call["tool"] not in ("train", "prune"):
         return Command(goto="act")
     answer: Any = interrupt({"decision": decision.id, "call": dict(decision.call)})
@@ -77,7 +77,7 @@ async def act(
 ) -> Command[Literal["architect", "verify", "reflect", "confirm", "report"]]:
     """Carries the open decision out; a second entry finds what the first one did."""
     session = runtime.context
-    decision = await session.call(session.ledger.open_decision, session.run.id)
+    decision = await session.call(session.open_decision)
     if decision is not None:
         answer = state.get("answer")
         if answer is not None and not answer.get("approved", False):
@@ -119,6 +119,7 @@ async def report(state: SearchState, runtime: Runtime[Session]) -> Command[Liter
     """Writes the report; every number comes from the ledger."""
     session = runtime.context
     status = RunStatus.INTERRUPTED if session.stopping.is_set() else RunStatus.DONE
+    await session.call(crediting.note_weights, session)
     await session.call(
         write_report,
         session.ledger,

@@ -7,26 +7,30 @@ from collections.abc import Mapping
 from vitruvius.agents.view import PrincipleView
 from vitruvius.errors import ToolError
 from vitruvius.events import EventKind
+from vitruvius.graphs.loans import loan_problem
 from vitruvius.graphs.session import Session
 from vitruvius.memory.effects import licenses_cut
 from vitruvius.memory.records import PERSON, CutRecord, Decision, Standing
 from vitruvius.spaces.region import Cut
-from vitruvius.spaces.rules import words
+from vitruvius.spaces.rules import Rule, words
 
 MAX_CUTS = 6
+HEADROOM = 0.6  # of the limit that cuts may use up when made; the rest is for later looks
 EVIDENCE = "evidence"  # who undoes a cut that has lost its licence
+PROGRAM = "program"  # who undoes one to go on
 USELESS_CUT = 0.98  # a cut that keeps more than this share saves nothing
 
 
 def prune_by_evidence(session: Session) -> None:
     """Brings the region in line with the last verification; doing so twice changes nothing.
 
-    The bounds of all cuts in force add up to at most the limit that one cut has.
+    The bounds of all cuts in force add up to at most the limit that one cut has. A cut is made
+    where they use up no more than `HEADROOM` of it, lest the next look undo it.
     """
     principles = {view.version.name: view for view in session.principles()}
-    step = session.steps()
+    step, room = session.steps(), HEADROOM * session.policy.cut_loss
     loss = _undo_unlicensed(session, principles, step)
-    undone_by_hand = {
+    stays_away = {
         cut.rule.key
         for cut in session.ledger.cuts(session.run.id)
         if cut.undone_by not in (None, EVIDENCE)
@@ -34,35 +38,58 @@ def prune_by_evidence(session: Session) -> None:
     candidates = [
         view
         for view in principles.values()
-        if view.version.rule.key not in undone_by_hand and _licence_problem(session, view) is None
+        if view.version.rule.key not in stays_away and _licence_problem(session, view) is None
     ]
     for view in sorted(candidates, key=_removed, reverse=True):
-        fits = loss + _loss(view) <= session.policy.cut_loss
+        fits = loss + _loss(view) <= room
         if fits and len(_in_force(session)) < MAX_CUTS:
             made = _try_cut(session, view, _reason(view), step)
             loss += _loss(view) if made is not None else 0.0
 
 
 def _undo_unlicensed(session: Session, principles: Mapping[str, PrincipleView], step: int) -> float:
-    """Undoes what has lost its licence; returns the summed bounds of what stays."""
+    """Undoes what has lost its licence or loan; returns the summed bounds of what is licensed."""
     loss = 0.0
     for cut in _in_force(session):
         view = principles.get(cut.principle)
-        problem = _lost_licence(session, cut, view)
+        problem = _licence_problem(session, view)
         if problem is None and loss + _loss(view) > session.policy.cut_loss:
             problem = f"together the cuts could remove {loss + _loss(view):.1%} of the best 1 %"
         if problem is None:
             loss += _loss(view)
             continue
-        session.ledger.undo_cut(session.run.id, cut.number, step, EVIDENCE, problem)
-        session.tell(
-            EventKind.CUT,
-            f"cut {cut.number} undone: {problem}",
-            cut=cut.number,
-            principle=cut.principle,
-            undone=True,
-        )
+        if cut.provisional and view is not None:
+            problem = loan_problem(view, session.last_verified())
+        if problem is not None:
+            _undo(session, cut, step, EVIDENCE, problem)
     return loss
+
+
+def _undo(session: Session, cut: CutRecord, step: int, by: str, problem: str) -> None:
+    session.ledger.undo_cut(session.run.id, cut.number, step, by, problem)
+    session.tell(
+        EventKind.CUT,
+        f"cut {cut.number} undone: {problem}",
+        cut=cut.number,
+        principle=cut.principle,
+        undone=True,
+    )
+
+
+def widen_region(session: Session, step: int) -> bool:
+    """Undoes the cut that most of the best may lie behind; returns False where there is none.
+
+    For a region with nothing untried left: the run goes on outside. The cut stays away.
+    """
+    principles = {view.version.name: view for view in session.principles()}
+    cuts = _in_force(session)
+    if not cuts:
+        return False
+    doubtful = max(
+        cuts, key=lambda c: (c.provisional, _loss(principles.get(c.principle)), c.number)
+    )
+    _undo(session, doubtful, step, PROGRAM, "nothing untried is left in the region")
+    return True
 
 
 def _reason(view: PrincipleView) -> str:
@@ -96,8 +123,7 @@ def prune_by_decision(session: Session, decision: Decision) -> str:
     if view is None:
         raise ToolError(f"this run has no principle {name}")
     problem = _licence_problem(session, view)
-    if problem is None and view.version.rule.key in _undone_by_person(session):
-        problem = "the person undid this cut"
+    problem = problem or _undone_for_good(session, view.version.rule)
     if problem is not None:
         raise ToolError(f"{name} may not cut: {problem}")
     made = _try_cut(session, view, reason, step)
@@ -106,9 +132,12 @@ def prune_by_decision(session: Session, decision: Decision) -> str:
     return f"cut {made.number} by {view.version.name}: {words(made.rule)}"
 
 
-def _undone_by_person(session: Session) -> set[str]:
-    cuts = session.ledger.cuts(session.run.id)
-    return {cut.rule.key for cut in cuts if cut.undone_by == PERSON}
+def _undone_for_good(session: Session, rule: Rule) -> str | None:
+    """Returns why no chair may cut by this rule again, or None."""
+    undone = {c.undone_by for c in session.ledger.cuts(session.run.id) if c.rule.key == rule.key}
+    if PERSON in undone:
+        return "the person undid this cut"
+    return "it left nothing untried and was undone" if PROGRAM in undone else None
 
 
 def _in_force(session: Session) -> list[CutRecord]:
@@ -119,8 +148,10 @@ def _removed(view: PrincipleView) -> float:
     return 1.0 - view.evidence.kept if view.evidence else 0.0
 
 
-def _licence_problem(session: Session, view: PrincipleView) -> str | None:
+def _licence_problem(session: Session, view: PrincipleView | None) -> str | None:
     """Returns why a version may not cut now, or None."""
+    if view is None:
+        return "its principle is rewritten or retired"
     evidence = view.evidence
     if evidence is None:
         return "it is not measured in this run yet"
@@ -132,16 +163,6 @@ def _licence_problem(session: Session, view: PrincipleView) -> str | None:
             f"(must be below {session.policy.cut_loss:.1%})"
         )
     return None
-
-
-def _lost_licence(session: Session, cut: CutRecord, view: PrincipleView | None) -> str | None:
-    if view is None:
-        return f"{cut.principle} is rewritten or retired"
-    if cut.provisional and view.evidence is None:
-        return None
-    if cut.provisional and view.standing == Standing.CANDIDATE:
-        return None  # neither borne out nor contradicted so far
-    return _licence_problem(session, view)
 
 
 def _try_cut(

@@ -2,77 +2,247 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
 from vitruvius.events import EventKind
 from vitruvius.graphs.pruning import cut_provisionally
 from vitruvius.graphs.session import Session
+from vitruvius.graphs.source_runs import (
+    LEAST_TRUST,
+    Choice,
+    Chosen,
+    Refusal,
+    choose_sources,
+    mark_of,
+    sources_of,
+)
 from vitruvius.memory.effects import licenses_cut
-from vitruvius.memory.records import Evidence, PrincipleVersion, Standing
+from vitruvius.memory.records import Adoption, Evidence, PrincipleVersion
+from vitruvius.memory.sources import MEMORY, Source
+from vitruvius.memory.space_matching import are_alike, carry_rule
+from vitruvius.memory.transfer import refusal
+from vitruvius.memory.trust import Word, word_of
+from vitruvius.spaces.rules import Rule
 
 MAX_RECALLED = 8
 SEARCHED = 24
-SAME_TASK = 1.0
-OTHER_TASK = 0.6  # how much of a source's evidence holds on another task of the same space
-LEAST_TRUST = 0.05
+MARK = "recalled"
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Found:
+    """A version that may be recalled; `rule` is set where it comes from another space."""
+
+    version: PrincipleVersion
+    similarity: float
+    word: Word
+    trust: float
+    rule: Rule | None = None
 
 
 def recall_principles(session: Session) -> None:
-    """Adopts what earlier runs know of this space, once; cuts provisionally where trusted."""
-    ledger, run_id = session.ledger, session.run.id
-    if ledger.marks(run_id, "recalled"):
+    """Takes in what other runs know, once; a resume finds the same principles and sources."""
+    marks = session.ledger.marks(session.run.id, MARK)
+    if marks:
+        found = sources_of(session, marks[0].data.get("sources", ()))
+        session.sources = (*session.sources, *found)
         return
-    features = {feature.name for feature in session.space.features}
-    query = f"{session.task.name} {session.space.name} {session.task.describe()}"
-    found = session.index.search(query, session.space.name, features, SEARCHED)
-    versions = {version.name: version for version in ledger.all_current()}
-    trusted = []
-    for name, similarity in found:
-        version = versions.get(name)
-        if version is None or version.space_name != session.space.name:
-            continue
-        evidence = _best_evidence(session, version)
-        trust = source_trust(evidence) * (
-            SAME_TASK if version.task_name == session.task.name else OTHER_TASK
-        )
-        if trust >= LEAST_TRUST or version.edit == "import":  # imported: to be measured
-            trusted.append((trust, similarity, version, evidence))
-    trusted.sort(key=lambda row: (-row[0], row[2].principle))
-    for trust, similarity, version, evidence in trusted[:MAX_RECALLED]:
-        ledger.adopt(
-            run_id,
-            version.name,
-            trust=trust,
-            source_effect=evidence.effect if evidence else None,
-            similarity=similarity,
-        )
-        session.has_new_principles()
+    choice = choose_sources(session)
+    trusted, not_carried = _found(session, choice)
+    kept = trusted[:MAX_RECALLED]
+    adopted = {_adopt(session, choice, one): one.word.evidence for one in kept if one.rule is None}
+    for one in kept:
+        if one.rule is not None:
+            _carry(session, choice, one, one.rule)
+    _cut_provisionally(session, {n: e for n, e in adopted.items() if e is not None})
+    chosen, sources, silent = _with_a_say(session, choice.chosen)
+    refused = [*choice.refused, *not_carried, *silent]
+    for what in refused:
+        session.tell(EventKind.REFUSED, f"{what.what} is not used: {what.why}", source=what.what)
+    session.sources = (*session.sources, *sources)
+    for source in sources:
         session.tell(
             EventKind.RECALLED,
-            f"{version.name} (trust {trust:.2f}): {version.statement}",
-            principles=[version.name],
+            f"run {source.run_id} on {source.task_name} guides the model "
+            f"(trust {source.trust:.2f}, {len(source.trials):,} trials)",
+            source=source.run_id,
+            trust=source.trust,
         )
-    _cut_provisionally(session, {v.name: e for _, _, v, e in trusted if e is not None})
-    ledger.mark(run_id, "recalled", 0, {"adopted": len(trusted[:MAX_RECALLED])})
+    session.ledger.mark(session.run.id, MARK, 0, {"adopted": len(kept), **mark_of(chosen, refused)})
 
 
-def source_trust(evidence: Evidence | None) -> float:
-    """Returns a source's word in [0, 1]: how far its interval lies from zero effect."""
-    if evidence is None or evidence.standing != Standing.SUPPORTED or evidence.effect == 0:
-        return 0.0
-    nearest = evidence.low if evidence.effect > 0 else -evidence.high
-    return float(min(1.0, max(0.0, nearest / abs(evidence.effect)) + 0.5))
+def _with_a_say(
+    session: Session, chosen: Sequence[Chosen]
+) -> tuple[list[Chosen], list[Source], list[Refusal]]:
+    """Returns the runs whose rows say something here, as sources, and why others do not."""
+    told = mark_of(chosen, ())["sources"]
+    with_a_say, sources, silent = [], [], []
+    for one, source in zip(chosen, sources_of(session, told), strict=True):
+        reason = refusal(session.space, source)
+        if reason is None:
+            with_a_say.append(one)
+            sources.append(source)
+        else:
+            silent.append(Refusal(what=f"rows of run {one.run.id}", why=reason))
+    return with_a_say, sources, silent
 
 
-def _best_evidence(session: Session, version: PrincipleVersion) -> Evidence | None:
-    """Returns the evidence on most trials that other runs hold of a version."""
-    rows = [
-        evidence
-        for evidence in session.ledger.evidence_of(version.principle)
-        if evidence.version == version.version and evidence.run_id != session.run.id
+def _found(session: Session, choice: Choice) -> tuple[list[_Found], list[Refusal]]:
+    """Returns what may be recalled, most trusted first, and what cannot travel to this space."""
+    found = {one.version.rule.key: one for one in reversed(_of_this_space(session, choice))}
+    refused = []
+    for source in choice.chosen:
+        if are_alike(source.space, session.space):
+            continue
+        for one in _of_another_space(session, choice, source):
+            if isinstance(one, Refusal):
+                refused.append(one)
+            elif one.rule is not None:
+                found.setdefault(one.rule.key, one)
+    ranked = sorted(
+        found.values(),
+        key=lambda one: (-round(one.trust, 3), -one.similarity, one.version.principle),
+    )
+    return ranked, refused
+
+
+def _of_this_space(session: Session, choice: Choice) -> list[_Found]:
+    """Returns versions of this family of spaces that are trusted, or imported to be measured."""
+    features = {feature.name for feature in session.space.features}
+    query = f"{session.task.name} {session.space.name} {session.task.describe()}"
+    versions: dict[str, PrincipleVersion] = {}
+    similarities: dict[str, float] = {}
+    names = session.policy.principles_from
+    if MEMORY in names:
+        everything = {version.name: version for version in session.ledger.all_current()}
+        for name, similarity in session.index.search(query, session.space.name, features, SEARCHED):
+            version = _by_a_speaker(session, choice, everything.get(name))
+            if version is not None:
+                versions[version.name], similarities[version.name] = version, similarity
+    for run_id in names:
+        if run_id in choice.speakers:
+            mine = session.ledger.current(run_id)
+            for name, similarity in session.index.rank(mine, query, session.space.name, features):
+                versions[name] = next(v for v in mine if v.name == name)
+                similarities[name] = similarity
+    found = []
+    for version in _newest(versions.values()):
+        word = _word(session, choice, version)
+        is_told = version.edit == "import" and word.evidence is None
+        if version.space_name == session.space.name and (word.trust >= LEAST_TRUST or is_told):
+            found.append(
+                _Found(
+                    version=version,
+                    similarity=similarities[version.name],
+                    word=word,
+                    trust=word.trust,
+                )
+            )
+    return sorted(found, key=lambda one: -one.trust)
+
+
+def _by_a_speaker(
+    session: Session, choice: Choice, version: PrincipleVersion | None
+) -> PrincipleVersion | None:
+    """Returns the version, or the one before it that a run which may speak wrote."""
+    if version is None or version.run_id is None or version.run_id in choice.speakers:
+        return version
+    before = [
+        v
+        for v in session.ledger.versions(version.principle)
+        if v.run_id is None or v.run_id in choice.speakers
     ]
-    return max(rows, key=lambda evidence: evidence.n_in + evidence.n_out, default=None)
+    return before[-1] if before and before[-1].edit != "retire" else None
+
+
+def _newest(versions: Iterable[PrincipleVersion]) -> list[PrincipleVersion]:
+    newest: dict[int, PrincipleVersion] = {}
+    for version in sorted(versions, key=lambda version: version.version):
+        newest[version.principle] = version
+    return list(newest.values())
+
+
+def _word(session: Session, choice: Choice, version: PrincipleVersion) -> Word:
+    """Returns what the speakers measured of the version, or of an equal one before it."""
+    equal = {
+        v.version
+        for v in session.ledger.versions(version.principle)
+        if v.rule.key == version.rule.key
+    }
+    evidence = session.ledger.evidence_of(version.principle)
+    return word_of(
+        [one for one in evidence if one.version in equal], choice.speakers, session.task.name
+    )
+
+
+def _of_another_space(session: Session, choice: Choice, source: Chosen) -> list[_Found | Refusal]:
+    """Returns the trusted principles of a run in another space, carried or refused."""
+    found: list[_Found | Refusal] = []
+    for version in session.ledger.current(source.run.id):
+        word = _word(session, choice, version)
+        trust = word.trust * source.share
+        if trust < LEAST_TRUST or version.space_name != source.space.name:
+            continue
+        rule = carry_rule(version.rule, source.space, session.space)
+        if isinstance(rule, str):
+            found.append(Refusal(what=version.name, why=rule))
+            continue
+        found.append(
+            _Found(version=version, similarity=source.share, word=word, trust=trust, rule=rule)
+        )
+    return found
+
+
+def _adopt(session: Session, choice: Choice, one: _Found) -> str:
+    session.ledger.adopt(
+        session.run.id,
+        one.version.name,
+        trust=one.trust,
+        source_effect=one.word.effect,
+        similarity=one.similarity,
+    )
+    _tell(session, choice, one, one.version)
+    return one.version.name
+
+
+def _carry(session: Session, choice: Choice, one: _Found, rule: Rule) -> None:
+    adoption = Adoption(
+        run_id=session.run.id,
+        version=one.version.name,
+        trust=one.trust,
+        source_effect=one.word.effect,
+        similarity=one.similarity,
+    )
+    version = session.ledger.carry(
+        one.version,
+        rule,
+        adoption,
+        space_name=session.space.name,
+        task_name=session.task.name,
+    )
+    session.index.add([version])
+    _tell(session, choice, one, version)
+
+
+def _tell(session: Session, choice: Choice, one: _Found, version: PrincipleVersion) -> None:
+    session.has_new_principles()
+    evidence = one.word.evidence
+    source = choice.speakers[evidence.run_id] if evidence else None
+    where = f", from run {source.id} on {source.task_name}" if source else ", not measured yet"
+    imported = ", imported" if one.word.is_imported or version.edit == "import" else ""
+    session.tell(
+        EventKind.RECALLED,
+        f"{version.name} (trust {one.trust:.2f}{where}{imported}): {version.statement}",
+        principles=[version.name],
+    )
 
 
 def _cut_provisionally(session: Session, sources: dict[str, Evidence]) -> None:
+    """Cuts by what is trusted enough and loses little of the best there.
+
+    A rule from another space never cuts: what it loses there says nothing of this space.
+    """
     for view in session.principles():
         source = sources.get(view.version.name)
         if source is None or view.trust < session.policy.trust_to_cut:

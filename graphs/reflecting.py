@@ -9,7 +9,9 @@ from vitruvius.events import EventKind
 from vitruvius.graphs.session import Session
 from vitruvius.memory.edits import Edit
 from vitruvius.memory.effects import measure
+from vitruvius.memory.ranking import learn
 from vitruvius.memory.records import DecisionStatus
+from vitruvius.memory.transfer import learned_weights
 
 _EDIT: TypeAdapter[Edit] = TypeAdapter(Edit)
 
@@ -108,7 +110,16 @@ def verify_principles(session: Session) -> None:
     )
     ledger.add_evidence(evidence)
     session.has_new_principles()
-    ledger.mark(run_id, "verified", number, {"closed": len(trials), "step": session.steps()})
+    found = {
+        "closed": len(trials),
+        "step": session.steps(),
+        "since_best": session.digest().since_best,
+    }
+    if session.sources:
+        lesson = learn(trials, session.task.metric)
+        weights = learned_weights(session.space, session.sources, lesson)
+        ledger.mark(run_id, "transferred", number, {"weights": weights})
+    ledger.mark(run_id, "verified", number, found)
     for row in evidence:
         before = next(v for v in views if v.version.name == f"P{row.principle}.{row.version}")
         if before.standing != row.standing:

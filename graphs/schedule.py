@@ -12,9 +12,11 @@ from vitruvius.memory.records import Budget, Origin, Spent
 CONFIRM_SHARE = 0.15
 FINALISTS = 3
 INITIAL_DRAWS = 4
+GUIDED_DRAWS = (4, 6)  # enough to find out whether a source misleads
 MAX_IDLE = 6  # decisions without a training before a reflection
 MAX_REPEATS = 5
 STALL = 12  # results without a better one
+LOAN = 6  # results for which a provisional cut stands on the word of other runs alone
 SEEDS_EACH = 3  # fresh seeds of a finalist where the budget names neither trials nor time
 MOST_CONFIRMED = 30  # ten seeds each tell finalists apart; more is better spent on the search
 
@@ -30,6 +32,7 @@ class Progress:
     since_best: int  # results since the best one
     has_open_decision: bool
     is_search_over: bool
+    has_loan: bool  # a provisional cut is in force
 
 
 def next_node(
@@ -43,9 +46,10 @@ def next_node(
     new = progress.closed - progress.reflected_at
     if progress.is_search_over:
         return "reflect" if new > 0 else "confirm"
+    loan_over = progress.has_loan and progress.reflected_at < LOAN <= progress.closed
     stalled_at = progress.closed - progress.since_best + STALL
     stalled = progress.reflected_at < stalled_at <= progress.closed and 2 * new >= reflect_every
-    if new >= reflect_every or stalled or progress.idle >= MAX_IDLE:
+    if new >= reflect_every or stalled or loan_over or progress.idle >= MAX_IDLE:
         return "reflect"
     return "architect"
 
@@ -60,10 +64,13 @@ def confirm_reserve(budget: Budget, is_noisy: bool) -> int:
 def search_trials_left(budget: Budget, spent: Spent, is_noisy: bool) -> float:
     """Returns how many more trials the search may open; infinity without a limit on trials.
 
-    Zero once any other limit is used up, wall time less the share for confirmation.
+    Zero once any other limit is used up, times less the share for confirmation. The training that
+    uses up a limit on seconds of training is still finished.
     """
     share = 1.0 - CONFIRM_SHARE if is_noisy else 1.0
     if budget.wall_s is not None and spent.wall_s >= share * budget.wall_s:
+        return 0
+    if budget.train_s is not None and (spent.train_s or 0.0) >= share * budget.train_s:
         return 0
     if budget.tokens is not None and spent.tokens >= budget.tokens:
         return 0
@@ -75,19 +82,38 @@ def search_trials_left(budget: Budget, spent: Spent, is_noisy: bool) -> float:
 
 
 def forced_origins(
-    origins: Mapping[Origin, int], *, explore: float, control: float, repeats_due: int, room: int
+    origins: Mapping[Origin, int],
+    *,
+    explore: float,
+    control: float,
+    repeats_due: int,
+    room: int,
+    guided: bool = False,
 ) -> list[Origin]:
     """Returns the trials that the next decision must hold whatever the architect wants.
 
     The first design is `INITIAL_DRAWS` uniform draws; then a uniform draw whenever their share
     has fallen below `explore`, a control whenever its own has, and the repeats that are due.
+    Where other runs are listened to, their word comes first: uniform draws are trials number
+    `GUIDED_DRAWS`, and then pay the share at its end instead of in advance.
+
+    Args:
+        origins: of the trials made so far, with their numbers.
+        explore: share of uniform draws.
+        control: share of the random-search arm.
+        repeats_due: of the incumbent.
+        room: most trials in the decision.
+        guided: whether other runs' trials have a say in this one.
     """
     n_uniform, n_control = origins.get(Origin.EXPLORE, 0), origins.get(Origin.CONTROL, 0)
-    if n_uniform < INITIAL_DRAWS:
+    if n_uniform < INITIAL_DRAWS and not guided:
         return [Origin.EXPLORE] * min(room, INITIAL_DRAWS - n_uniform)
     total = sum(origins.values()) + room
+    share = explore * total
+    if guided:
+        share = max(math.floor(share), sum(explore > 0 and total >= n for n in GUIDED_DRAWS))
     forced = [Origin.CONTROL] * _owed(n_control, control * total)
-    forced += [Origin.EXPLORE] * _owed(n_uniform, explore * total)
+    forced += [Origin.EXPLORE] * _owed(n_uniform, share)
     forced += [Origin.REPEAT] * repeats_due
     return forced[:room]
 

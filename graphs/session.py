@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,6 +17,8 @@ from vitruvius.agents.view import PrincipleView, RunView
 from vitruvius.events import Event, EventKind, Listener
 from vitruvius.graphs import schedule
 from vitruvius.graphs.digest import Digest
+from vitruvius.graphs.loans import trust_left
+from vitruvius.graphs.replaying import Recorded
 from vitruvius.memory.calibration import calibrate
 from vitruvius.memory.index import PrincipleIndex
 from vitruvius.memory.ledger import Ledger
@@ -33,6 +35,7 @@ from vitruvius.memory.records import (
     Trial,
 )
 from vitruvius.memory.regions import region_of
+from vitruvius.memory.sources import MEMORY, Source
 from vitruvius.spaces.region import Region
 from vitruvius.spaces.space import SearchSpace
 from vitruvius.tasks.task import Task
@@ -53,6 +56,7 @@ class Policy:
     reflect_every: int = 8
     cut_loss: float = 0.05
     trust_to_cut: float = 0.5
+    principles_from: Sequence[str] = (MEMORY,)
 
 
 @dataclass(kw_only=True)
@@ -74,7 +78,10 @@ class Session:
     shows_proxies: bool  # whether the architect reads how the proxies are calibrated
     asks: bool  # whether costly decisions wait for an answer
     listener: Listener
+    recorded: Recorded | None = None  # what this run replays
+    sources: Sequence[Source] = ()  # other runs whose trials may guide this one
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    _open: Decision | None = None  # as read last; only this process writes decisions of its run
     _digest: Digest | None = None
     _is_digest_old: bool = True
     _principles: list[PrincipleView] | None = None
@@ -128,6 +135,23 @@ class Session:
         """Returns the space less the cuts in force."""
         return region_of(self.space, self.ledger.cuts(self.run.id))
 
+    def open_decision(self) -> Decision | None:
+        """Returns the decision that waits to be carried out, from the ledger at first."""
+        if self._open is None:
+            self._open = self.ledger.open_decision(self.run.id)
+        return self._open
+
+    def accept(self, step: int, author: str, call: Mapping[str, Any]) -> Decision:
+        """Stores a decision that is to be carried out next, and returns it."""
+        status = DecisionStatus.ACCEPTED
+        self._open = self.ledger.add_decision(self.run.id, step, author, call, status)
+        return self._open
+
+    def close_decision(self, decision: Decision, status: DecisionStatus, outcome: str) -> None:
+        """Records what became of the open decision."""
+        self.ledger.close_decision(decision.id, status, outcome)
+        self._open = None
+
     def steps(self) -> int:
         """Returns how many decisions were accepted so far: the number of the next step."""
         return self.ledger.accepted_decisions(self.run.id)
@@ -138,7 +162,12 @@ class Session:
 
     def search_left(self, spent: Spent) -> float:
         """Returns how many more trials the search may open."""
-        return schedule.search_trials_left(self.run.budget, spent, self.task.is_noisy)
+        budget = self.run.budget
+        if self.recorded is not None and self.recorded.search_steps is not None:
+            if self.steps() >= self.recorded.search_steps:
+                return 0
+            budget = replace(budget, wall_s=None)  # where the clock stopped it then, is known
+        return schedule.search_trials_left(budget, spent, self.task.is_noisy)
 
     def is_exhausted(self) -> bool:
         """Returns whether every member of a listed space has been tried."""
@@ -149,27 +178,24 @@ class Session:
 
     def progress(self) -> schedule.Progress:
         """Returns where the run stands, from its rows alone."""
-        ledger, run_id = self.ledger, self.run.id
         digest = self.digest()
-        verified = ledger.marks(run_id, "verified", last=1)
-        step = int(verified[-1].data["step"]) if verified else -1
-        idle = [
-            decision
-            for decision in ledger.decisions(run_id, last=schedule.MAX_IDLE)
-            if decision.status == DecisionStatus.CARRIED_OUT
-            and decision.step >= step
-            and decision.call.get("tool") != "train"
-        ]
+        course = self.ledger.course(self.run.id, schedule.MAX_IDLE)
         return schedule.Progress(
             closed=len(digest.search),
-            reflected_at=int(verified[-1].data["closed"]) if verified else 0,
-            verify_due=ledger.count_marks(run_id, "reflected")
-            > ledger.count_marks(run_id, "verified"),
-            idle=len(idle),
+            reflected_at=course.verified_closed,
+            verify_due=course.reflections > course.verifications,
+            idle=course.idle,
             since_best=digest.since_best,
-            has_open_decision=ledger.open_decision(run_id) is not None,
+            has_open_decision=course.has_open_decision,
             is_search_over=self.search_left(self.spent()) < 1 or self.is_exhausted(),
+            has_loan=course.verified_closed < schedule.LOAN
+            and any(cut.in_force and cut.provisional for cut in self.ledger.cuts(self.run.id)),
         )
+
+    def last_verified(self) -> Mapping[str, int]:
+        """Returns what the last verification noted: results that it saw, and the like."""
+        marks = self.ledger.marks(self.run.id, "verified", last=1)
+        return marks[-1].data if marks else {}
 
     def view(self, step: int, purpose: str, k: int, spent: Spent) -> RunView:
         """Returns what a chair may see at this step."""
@@ -192,6 +218,7 @@ class Session:
             spent=spent,
             k=k,
             proxies=proxies_for(self.space, self.task),
+            sources=self.sources,
         )
 
     def principles(self) -> list[PrincipleView]:
@@ -204,6 +231,7 @@ class Session:
         ledger, run_id = self.ledger, self.run.id
         latest = ledger.latest_evidence(run_id)
         adopted = {adoption.version: adoption for adoption in ledger.adopted(run_id)}
+        closed = self.last_verified().get("closed", 0) if adopted else 0
         views = []
         for version in ledger.current(run_id):
             evidence = latest.get((version.principle, version.version))
@@ -212,7 +240,7 @@ class Session:
                 PrincipleView(
                     version=version,
                     standing=evidence.standing if evidence else Standing.CANDIDATE,
-                    trust=source.trust if source else 0.0,
+                    trust=trust_left(source.trust, evidence, closed) if source else 0.0,
                     source_effect=source.source_effect if source else None,
                     evidence=evidence,
                 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -79,6 +80,11 @@ def contrast(
     )
 
 
+@lru_cache(maxsize=4)
+def _best_of_all(population: Population) -> IntArray:
+    return _best(population, np.arange(population.draws.shape[1]))
+
+
 def best_of_draws(population: Population, inside: BoolArray | None = None) -> IntArray:
     """Returns which of the reference sample are the best 1 % in each stretched draw: [draws, best].
 
@@ -86,9 +92,10 @@ def best_of_draws(population: Population, inside: BoolArray | None = None) -> In
         population: the model of the run at the reference sample.
         inside: the part of the sample that counts [M]; None: all of it.
     """
-    places = np.arange(population.draws.shape[1])
-    if inside is not None:
-        places = np.flatnonzero(inside)
+    return _best_of_all(population) if inside is None else _best(population, np.flatnonzero(inside))
+
+
+def _best(population: Population, places: IntArray) -> IntArray:
     draws = population.stretched()[:, places]
     count = max(1, round(TOP * len(places)))
     return np.asarray(places[np.argpartition(-draws, count - 1, axis=1)[:, :count]])
@@ -98,11 +105,10 @@ def _doubly_robust(
     population: Population, here: BoolArray, effect: float
 ) -> tuple[float | None, float]:
     """Returns the effect plus what the uniform trials' residuals add, and its standard error."""
-    uniform = np.array([is_uniform(trial) for trial in population.trials])
+    uniform, weights = _drawn(population)
     sides = [uniform & here, uniform & ~here]
     if not all(side.any() for side in sides):
         return None, math.inf
-    weights = np.array([1 / (trial.propensity or 1) for trial in population.trials])
     inner, outer = (
         float(np.average(population.residuals[side], weights=weights[side])) for side in sides
     )
@@ -111,8 +117,24 @@ def _doubly_robust(
     return effect + inner - outer, error
 
 
+@lru_cache(maxsize=4)
+def _drawn(population: Population) -> tuple[BoolArray, FloatArray]:
+    """Returns which trials the sampler drew [N], and the weights of those that it did [N]."""
+    uniform = np.array([is_uniform(trial) for trial in population.trials])
+    return uniform, np.array([1 / (trial.propensity or 1) for trial in population.trials])
+
+
 def _points(population: Population, there: BoolArray, metric: Metric) -> float | None:
-    """Returns the difference in the metric's unit: scores are read as the trials' values."""
+    """Returns the difference in the metric's unit."""
+    predicted = _in_unit(population, metric)
+    if predicted is None:
+        return None
+    return float(predicted[there].mean() - predicted[~there].mean())
+
+
+@lru_cache(maxsize=4)
+def _in_unit(population: Population, metric: Metric) -> FloatArray | None:
+    """Returns the model's mean at the reference sample, scores read as the trials' values [M]."""
     rated = [
         (score, trial.value)
         for score, trial in zip(population.scores, population.trials, strict=True)
@@ -121,8 +143,7 @@ def _points(population: Population, there: BoolArray, metric: Metric) -> float |
     if len(rated) < 2:
         return None
     scores, values = np.array(sorted(rated, key=lambda row: (row[0], metric.sign * row[1]))).T
-    predicted: FloatArray = np.interp(population.mean, scores, values)
-    return float(predicted[there].mean() - predicted[~there].mean())
+    return np.asarray(np.interp(population.mean, scores, values))
 
 
 def witnesses(population: Population, here: BoolArray) -> tuple[tuple[int, ...], tuple[int, ...]]:

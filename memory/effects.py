@@ -60,7 +60,7 @@ def measure(
     population = describe_population(space, lesson)
     reference = reference_features(space)
     features = space.featurise([trial.architecture for trial in lesson.trials])
-    inside = region.mask(reference) if region is not None else np.ones(len(reference), np.bool_)
+    inside = region.mask(reference) if region is not None else None
     satisfied = [holds(version.rule, space, features) for version in versions]
     top = best_of_draws(population, inside)
     contrasts = [
@@ -127,6 +127,20 @@ def licenses_cut(evidence: Evidence, limit: float = 0.05) -> bool:
         limit: highest share of the best 1 % that the cut may remove, at the upper 90 % bound.
     """
     return evidence.standing == Standing.SUPPORTED and evidence.top_loss_high < limit
+
+
+def lift(evidence: Evidence) -> float:
+    """Returns how far the run's trials have moved the odds that the best satisfy the rule.
+
+    1: the model expects them there as often as the space's own sampler would put them there.
+
+    Args:
+        evidence: of the rule.
+    """
+    if evidence.kept in (0.0, 1.0):
+        return 1.0
+    odds = (1 - evidence.top_loss) / max(evidence.top_loss, 1e-6)
+    return odds * (1 - evidence.kept) / evidence.kept
 
 
 def _look(before: Evidence | None, up_to: int) -> int:

@@ -1,58 +1,43 @@
-"""Principles as a file that another home can take in. What it says is data, never trusted."""
+"""Principles out to a file and in from one. What a file says is data, never trusted."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Annotated, Any, Literal
+from collections.abc import Iterable, Sequence
+from typing import Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
+from sqlalchemy import Connection, insert
 
 from vitruvius.errors import ToolError
+from vitruvius.memory import schema
+from vitruvius.memory.exchange_format import (
+    ExportedEvidence,
+    ExportedPrinciple,
+    ExportedVersion,
+    PrincipleFile,
+)
+from vitruvius.memory.ledger_evidence import EvidenceRows
+from vitruvius.memory.ledger_runs import RunRows, insert_run
 from vitruvius.memory.principles import PrincipleRows
-from vitruvius.memory.records import PrincipleVersion
+from vitruvius.memory.records import Budget, Evidence, PrincipleVersion, Run, RunKind, RunStatus
 from vitruvius.memory.version_rows import (
     current_of_all,
     holders,
     split_name,
     write_version,
 )
-from vitruvius.spaces.rules import Rule
 
-# one line, so that no text can pass for more than one line of a prompt or a report
-_OneLine = AfterValidator(lambda text: " ".join(text.split()))
-Name = Annotated[str, Field(min_length=1, max_length=200), _OneLine]
-Text = Annotated[str, Field(min_length=3, max_length=600), _OneLine]
+_SUMS = tuple(name for name in ExportedEvidence.model_fields if name not in ("run", "task"))
 
 
-class _Data(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class ExportedPrinciple(_Data):
-    """One principle as it stood, without its evidence: that belongs to the runs that have it."""
-
-    name: Name  # in the home it came from
-    statement: Text
-    rule: Rule
-    space: Name
-    task: Name
-    author: Name
-    rationale: Text
-
-
-class PrincipleFile(_Data):
-    """The file format."""
-
-    format: Literal["vitruvius-principles"] = "vitruvius-principles"
-    version: Literal[1] = 1
-    principles: Annotated[tuple[ExportedPrinciple, ...], Field(max_length=10_000)]
-
-
-class ExchangeRows(PrincipleRows):
+class ExchangeRows(PrincipleRows, EvidenceRows, RunRows):
     """Principles in and out."""
 
     def export_principles(self, ids: Iterable[int | str] | None = None) -> dict[str, Any]:
         """Returns current principles, all or those named, as JSON-able data.
+
+        With each go its earlier versions and what every run last measured of them; the trials
+        stay where they are.
 
         Raises:
             ToolError: names the first id that is unknown or retired.
@@ -62,13 +47,18 @@ class ExchangeRows(PrincipleRows):
         for number in numbers:
             if number not in current:
                 raise ToolError(f"there is no principle P{number}, or it was retired")
-        file = PrincipleFile(principles=tuple(_exported(current[number]) for number in numbers))
+        runs = {run.id: run for run in self.runs()}
+        file = PrincipleFile(
+            principles=tuple(self._exported(current[number], runs) for number in numbers)
+        )
         return file.model_dump(mode="json", exclude_none=True)
 
     def import_principles(self, data: Any) -> list[PrincipleVersion]:
-        """Takes in exported principles, all or none; returns the new ones.
+        """Takes in exported principles, all or none; returns the new ones, as they stand.
 
-        A rule that a principle of the same space holds already is passed over.
+        A rule that a principle of the same space holds already is passed over. Evidence goes to
+        runs of kind `import`, one for each run of the other home: it has no trials here, and
+        whoever recalls the principle trusts it the less for that.
 
         Raises:
             ToolError: names the first part of the data that does not fit the format.
@@ -80,38 +70,123 @@ class ExchangeRows(PrincipleRows):
             place = ".".join(map(str, first["loc"])) or "the file"
             raise ToolError(f"not a file of principles: {place}: {first['msg']}") from error
         with self._database.write() as connection:
+            stands: dict[tuple[str, str, str], str] = {}
             made = []
             for one in file.principles:
                 held = current_of_all(connection, holders(connection, one.rule, one.space))
                 if any(r.edit != "retire" and r.rule_key == one.rule.key for r in held.values()):
                     continue
-                made.append(
-                    write_version(
-                        connection,
-                        principle=None,
-                        edit_key=None,
-                        run_id=None,
-                        step=0,
-                        edit="import",
-                        parents=(),
-                        statement=self._without_keys(one.statement),
-                        rule=one.rule,
-                        space_name=one.space,
-                        task_name=one.task,
-                        author=one.author,
-                        rationale=self._without_keys(one.rationale),
-                    )
-                )
+                version = None
+                for step in (*one.history, one):
+                    version = self._import(connection, step, one.space, version)
+                    _import_evidence(connection, step, one.space, version, stands)
+                assert version is not None
+                made.append(version)
         return made
 
+    def _exported(self, version: PrincipleVersion, runs: dict[str, Run]) -> ExportedPrinciple:
+        evidence = self.evidence_of(version.principle)
+        history = [
+            _exported_version(one, evidence, runs)
+            for one in self.versions(version.principle)
+            if one.version < version.version and one.edit != "retire"
+        ]
+        now = _exported_version(version, evidence, runs)
+        return ExportedPrinciple(
+            **{name: getattr(now, name) for name in ExportedVersion.model_fields},
+            space=version.space_name,
+            history=tuple(history),
+        )
 
-def _exported(version: PrincipleVersion) -> ExportedPrinciple:
-    return ExportedPrinciple(
+    def _import(
+        self,
+        connection: Connection,
+        one: ExportedVersion,
+        space_name: str,
+        before: PrincipleVersion | None,
+    ) -> PrincipleVersion:
+        return write_version(
+            connection,
+            principle=before.principle if before else None,
+            edit_key=None,
+            run_id=None,
+            step=0,
+            edit="import",
+            parents=(before.name,) if before else (),
+            statement=self._without_keys(one.statement),
+            rule=one.rule,
+            space_name=space_name,
+            task_name=one.task,
+            author=one.author,
+            rationale=self._without_keys(one.rationale),
+        )
+
+
+def _exported_version(
+    version: PrincipleVersion, evidence: Sequence[Evidence], runs: dict[str, Run]
+) -> ExportedVersion:
+    last = {one.run_id: one for one in evidence if one.version == version.version}
+    return ExportedVersion(
         name=version.name,
         statement=version.statement,
         rule=version.rule,
-        space=version.space_name,
         task=version.task_name,
         author=version.author,
         rationale=version.rationale,
+        evidence=tuple(
+            ExportedEvidence(
+                run=_first_name(runs[name]),
+                task=runs[name].task_name,
+                **{field: getattr(one, field) for field in _SUMS},
+            )
+            for name, one in sorted(last.items())
+        ),
     )
+
+
+def _first_name(run: Run) -> str:
+    """Returns the run's name, or that in the home where it was driven."""
+    return str(run.settings.get("import", run.id))
+
+
+def _import_evidence(
+    connection: Connection,
+    one: ExportedVersion,
+    space_name: str,
+    version: PrincipleVersion,
+    stands: dict[tuple[str, str, str], str],
+) -> None:
+    """Writes evidence under the runs that stand for those of the other home."""
+    for evidence in one.evidence:
+        key = evidence.run, evidence.task, space_name
+        if key not in stands:
+            stands[key] = _stand_in(connection, *key)
+        connection.execute(
+            insert(schema.evidence).values(
+                run_id=stands[key],
+                principle=version.principle,
+                version=version.version,
+                supporting=[],
+                contradicting=[],
+                **{field: getattr(evidence, field) for field in _SUMS},
+            )
+        )
+
+
+def _stand_in(connection: Connection, name: str, task_name: str, space_name: str) -> str:
+    run = insert_run(
+        connection,
+        space_ref="",
+        space_id=space_name,
+        space_name=space_name,
+        task_ref="",
+        task_id=task_name,
+        task_name=task_name,
+        seed=0,
+        budget=Budget(),
+        settings={"import": name},
+        sources={},
+        kind=RunKind.IMPORT,
+        status=RunStatus.DONE,
+    )
+    return run.id

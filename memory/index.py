@@ -69,16 +69,29 @@ class PrincipleIndex:
             return _candidates(store, query, space_name, set(current), max(_CANDIDATES, 10 * n))
 
         names = self._with_store(near)
-        vectors = self._ledger.vectors(names)
+        found = current.keys() if names is None else current.keys() & names
+        return self.rank([current[name] for name in found], text, space_name, features)[:n]
+
+    def rank(
+        self,
+        versions: Sequence[PrincipleVersion],
+        text: str,
+        space_name: str,
+        features: AbstractSet[str],
+    ) -> list[tuple[str, float]]:
+        """Returns the given versions with their similarity, as `search` does for all of them."""
+        query = embed([text])[0]
+        known = {version.name: version for version in versions}
+        vectors = self._ledger.vectors(known)
         ranked = []
-        for name in vectors.keys() & current.keys():
-            version = current[name]
+        for name, vector in vectors.items():
+            version = known[name]
             scope = 1.0 if version.space_name == space_name else OTHER_SPACE
-            cosine = max(0.0, float(vectors[name] @ query))
+            cosine = max(0.0, float(vector @ query))
             similarity = scope * overlap(version.rule, features) * (0.5 + 0.5 * min(1.0, cosine))
             if similarity > 0.0:
                 ranked.append((name, round(similarity, 6)))
-        return sorted(ranked, key=lambda pair: (-pair[1], current[pair[0]].principle))[:n]
+        return sorted(ranked, key=lambda pair: (-pair[1], known[pair[0]].principle))
 
     def missing(self) -> list[str]:
         """Returns the versions that the index lacks, or holds though the ledger does not.

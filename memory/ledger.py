@@ -8,10 +8,10 @@ from typing import Self
 
 from vitruvius.memory.database import Database
 from vitruvius.memory.exchange import ExchangeRows
+from vitruvius.memory.ledger_carried import CarriedRows
 from vitruvius.memory.ledger_cuts import CutRows
-from vitruvius.memory.ledger_evidence import EvidenceRows
+from vitruvius.memory.ledger_given import GivenRows
 from vitruvius.memory.ledger_results import ResultRows
-from vitruvius.memory.ledger_runs import RunRows
 from vitruvius.memory.ledger_steps import StepRows
 from vitruvius.memory.ledger_trials import TrialRows
 from vitruvius.memory.opening import create_tables, prepare_file
@@ -19,7 +19,7 @@ from vitruvius.memory.opening import create_tables, prepare_file
 FILE = "ledger.db"
 
 
-class Ledger(RunRows, TrialRows, ResultRows, StepRows, CutRows, ExchangeRows, EvidenceRows):
+class Ledger(ExchangeRows, TrialRows, GivenRows, ResultRows, StepRows, CutRows, CarriedRows):
     """Facts in SQL. Synchronous, and safe to call from many threads and processes.
 
     Every write is one short transaction: when a method returns, what it wrote is kept; when it
@@ -27,15 +27,16 @@ class Ledger(RunRows, TrialRows, ResultRows, StepRows, CutRows, ExchangeRows, Ev
     """
 
     @classmethod
-    def open(cls, home: Path, *, secrets: Sequence[str] = ()) -> Ledger:
+    def open(cls, home: Path, *, secrets: Sequence[str] = (), file: str = FILE) -> Ledger:
         """Returns the ledger of a home folder; makes or upgrades it where needed.
 
-        `secrets` are texts, such as an API key, that must never be stored.
+        `secrets` are texts, such as an API key, that must never be stored. `file` is another
+        ledger in the folder: a recording.
 
         Raises:
             ConfigError: where the home cannot be written, or its ledger is damaged or newer.
         """
-        path = home / FILE
+        path = home / file
         prepare_file(path)
         return cls(Database(path), secrets=tuple(secrets))
 

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Row, Select, insert, select, update
+from sqlalchemy import Select, bindparam, insert, select, update
 
 from vitruvius.errors import ToolError
 from vitruvius.memory import schema
 from vitruvius.memory.ledger_part import LedgerPart
+from vitruvius.memory.prepared import Prepared
 from vitruvius.memory.records import CutRecord
 from vitruvius.spaces.rules import Rule
 
 _cuts = schema.cuts.c
 _SELECT: Select[Any] = select(*(column for column in _cuts if column.name != "rule_key"))
+_OF_RUN = Prepared(_SELECT.where(_cuts.run_id == bindparam("run")).order_by(_cuts.number))
 
 
 class CutRows(LedgerPart):
@@ -53,11 +56,11 @@ class CutRows(LedgerPart):
             number = len(cuts) + 1
             for cut in cuts:
                 if cut.rule_key == rule.key and cut.made_step == step:
-                    return _cut(connection.execute(_of(run_id, cut.number)).one())
+                    return _cut(connection.execute(_of(run_id, cut.number)).one()._asdict())
                 if cut.rule_key == rule.key and cut.undone_step is None:
                     raise ToolError(f"cut {cut.number} already keeps to this rule; no new cut made")
             connection.execute(insert(schema.cuts).values(number=number, rule_key=rule.key, **row))
-            return _cut(connection.execute(_of(run_id, number)).one())
+            return _cut(connection.execute(_of(run_id, number)).one()._asdict())
 
     def undo_cut(self, run_id: str, number: int, step: int, by: str, reason: str) -> CutRecord:
         """Undoes a cut and returns it; again at the same step changes nothing.
@@ -81,18 +84,18 @@ class CutRows(LedgerPart):
                     .where(_cuts.run_id == run_id, _cuts.number == number)
                     .values(undone_step=step, undone_by=by, undone_reason=reason)
                 )
-            return _cut(connection.execute(_of(run_id, number)).one())
+            return _cut(connection.execute(_of(run_id, number)).one()._asdict())
 
     def cuts(self, run_id: str) -> list[CutRecord]:
         """Returns all cuts of a run in order, those undone included."""
-        query = _SELECT.where(_cuts.run_id == run_id).order_by(_cuts.number)
-        with self._database.read() as connection:
-            return [_cut(row) for row in connection.execute(query)]
+        with self._database.quick_read() as connection:
+            rows = _OF_RUN.all(connection, run=run_id)
+        return [_cut(row._asdict()) for row in rows]
 
 
 def _of(run_id: str, number: int) -> Select[Any]:
     return _SELECT.where(_cuts.run_id == run_id, _cuts.number == number)
 
 
-def _cut(row: Row[Any]) -> CutRecord:
-    return CutRecord(**{**row._mapping, "rule": Rule.model_validate(row.rule)})
+def _cut(row: Mapping[str, Any]) -> CutRecord:
+    return CutRecord(**{**row, "rule": Rule.model_validate(row["rule"])})

@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import Row, func, select
+from sqlalchemy import and_, bindparam, func, select
 from sqlalchemy.dialects.sqlite import insert
 
 from vitruvius.memory import schema
 from vitruvius.memory.ledger_part import LedgerPart
+from vitruvius.memory.prepared import Prepared
 from vitruvius.memory.records import Evidence, Standing
 from vitruvius.memory.version_rows import split_name
 
 _evidence = schema.evidence.c
 _ORDER = (_evidence.up_to, _evidence.principle, _evidence.version)
+_KEYS = (_evidence.run_id, _evidence.principle, _evidence.version)
+_last = (
+    select(*_KEYS, func.max(_evidence.up_to).label("up_to"))
+    .where(_evidence.run_id == bindparam("run"))
+    .group_by(*_KEYS)
+    .subquery()
+)
+_same = and_(*(_evidence[name] == _last.c[name] for name in _last.c.keys()))  # noqa: SIM118
+_LATEST = Prepared(select(schema.evidence).join(_last, onclause=_same))
 
 
 class EvidenceRows(LedgerPart):
@@ -33,21 +43,13 @@ class EvidenceRows(LedgerPart):
         """Returns all measurements of a run, in order of time."""
         query = select(schema.evidence).where(_evidence.run_id == run_id).order_by(*_ORDER)
         with self._database.read() as connection:
-            return [_of(row) for row in connection.execute(query)]
+            return [_of(row._asdict()) for row in connection.execute(query)]
 
     def latest_evidence(self, run_id: str) -> dict[tuple[int, int], Evidence]:
         """Returns the last measurement of each (principle, version) in a run."""
-        keys = (_evidence.run_id, _evidence.principle, _evidence.version)
-        last = (
-            select(*keys, func.max(_evidence.up_to).label("up_to"))
-            .where(_evidence.run_id == run_id)
-            .group_by(*keys)
-            .subquery()
-        )
-        same = [_evidence[name] == last.c[name] for name in last.c.keys()]  # noqa: SIM118
-        query = select(schema.evidence).join(last, onclause=same[0] & same[1] & same[2] & same[3])
-        with self._database.read() as connection:
-            return {(row.principle, row.version): _of(row) for row in connection.execute(query)}
+        with self._database.quick_read() as connection:
+            rows = _LATEST.all(connection, run=run_id)
+        return {(row.principle, row.version): _of(row._asdict()) for row in rows}
 
     def evidence_of(self, principle: int | str) -> list[Evidence]:
         """Returns all measurements of a principle's versions over all runs."""
@@ -55,12 +57,12 @@ class EvidenceRows(LedgerPart):
         query = select(schema.evidence).where(_evidence.principle == number)
         with self._database.read() as connection:
             rows = connection.execute(query.order_by(_evidence.run_id, *_ORDER))
-            return [_of(row) for row in rows]
+            return [_of(row._asdict()) for row in rows]
 
 
-def _of(row: Row[Any]) -> Evidence:
-    fields = dict(row._mapping)
-    fields["standing"] = Standing(row.standing)
-    fields["supporting"] = tuple(row.supporting)
-    fields["contradicting"] = tuple(row.contradicting)
+def _of(row: Mapping[str, Any]) -> Evidence:
+    fields = dict(row)
+    fields["standing"] = Standing(fields["standing"])
+    fields["supporting"] = tuple(fields["supporting"])
+    fields["contradicting"] = tuple(fields["contradicting"])
     return Evidence(**fields)

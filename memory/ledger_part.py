@@ -17,4 +17,4 @@ class LedgerPart:
 
     def _without_keys(self, data: Any) -> Any:
         """Returns JSON-able data in whose texts keys are blanked out."""
-        return redact_texts(data, self._secrets)
+        return None if data is None else redact_texts(data, self._secrets)

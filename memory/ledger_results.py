@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+import sqlite3
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, select, update
+from sqlalchemy import bindparam, or_, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from vitruvius.errors import VitruviusError
@@ -15,6 +16,7 @@ from vitruvius.memory import schema
 from vitruvius.memory.lease import is_live
 from vitruvius.memory.ledger_part import LedgerPart
 from vitruvius.memory.ledger_trials import note_trained
+from vitruvius.memory.prepared import Prepared
 from vitruvius.memory.records import ResultStatus, Score
 from vitruvius.spaces.space import Architecture
 
@@ -40,27 +42,12 @@ class ResultRows(LedgerPart):
         driver is dead goes to the caller; `started_by` named the run that has its files.
         """
         at = schema.now()
-        with self._database.write() as connection:
+        with self._database.quick_write() as connection:
             row = _row(connection, result_id)
             if row.status not in _OPEN or _is_taken(connection, row, at):
                 return False
-            run_id = connection.scalar(
-                select(_trials.run_id)
-                .join_from(schema.trials, schema.runs)
-                .where(_trials.result_id == result_id, _runs.driver == driver)
-                .limit(1)
-            )
-            connection.execute(
-                update(schema.results)
-                .where(_results.id == result_id)
-                .values(
-                    status=ResultStatus.RUNNING,
-                    driver=driver,
-                    run_id=run_id,
-                    started=at,
-                    attempts=_results.attempts + 1,
-                )
-            )
+            run_id = _RUN_OF.scalar(connection, result=result_id, by=driver)
+            _START.run(connection, result=result_id, driver=driver, run_id=run_id, started=at)
             if run_id is not None:
                 note_trained(connection, result_id, run_id)
             return True
@@ -90,23 +77,21 @@ class ResultRows(LedgerPart):
             raise ValueError(f"a result is closed with a final status, not {status!r}")
         if (status in _MEASURED) != (value is not None and math.isfinite(value)):
             raise ValueError(f"a result that ends as {status!r} cannot have the value {value!r}")
-        with self._database.write() as connection:
-            closed = connection.execute(
-                update(schema.results)
-                .where(_results.id == result_id, _results.status.in_(_OPEN))
-                .values(
-                    status=ResultStatus(status),
-                    value=value,
-                    test=test,
-                    train_s=train_s,
-                    curve=list(curve),
-                    params=params,
-                    flops=flops,
-                    peak_mib=peak_mib,
-                    weights=None if weights is None else str(weights),
-                    message=self._without_keys(message),
-                    closed=schema.now(),
-                )
+        with self._database.quick_write() as connection:
+            closed = _CLOSE.run(
+                connection,
+                result=result_id,
+                status=ResultStatus(status),
+                value=value,
+                test=test,
+                train_s=train_s,
+                curve=list(curve),
+                params=params,
+                flops=flops,
+                peak_mib=peak_mib,
+                weights=None if weights is None else str(weights),
+                message=self._without_keys(message),
+                closed=schema.now(),
             )
             if closed.rowcount == 0:
                 _row(connection, result_id)
@@ -118,7 +103,7 @@ class ResultRows(LedgerPart):
         Right for a cancelled one, for one whose driver is dead (or is the given `driver`), and,
         once, for one that failed. A measured result is never opened again.
         """
-        with self._database.write() as connection:
+        with self._database.quick_write() as connection:
             row = _row(connection, result_id)
             if row.status == ResultStatus.FAILED:
                 may = row.attempts < MAX_ATTEMPTS
@@ -127,23 +112,12 @@ class ResultRows(LedgerPart):
             else:
                 may = row.status in (ResultStatus.CANCELLED, ResultStatus.PENDING)
             if may and row.status != ResultStatus.PENDING:
-                connection.execute(
-                    update(schema.results)
-                    .where(_results.id == result_id)
-                    .values(
-                        status=ResultStatus.PENDING,
-                        value=None,
-                        test=None,
-                        curve=[],
-                        message=None,
-                        closed=None,
-                    )
-                )
+                _REOPEN.run(connection, result=result_id)
             return bool(may)
 
     def started_by(self, result_id: int) -> str | None:
         """Returns the run that last started this result: its folder may hold the outcome."""
-        with self._database.read() as connection:
+        with self._database.quick_read() as connection:
             run_id: str | None = _row(connection, result_id).run_id
             return run_id
 
@@ -198,23 +172,53 @@ class ResultRows(LedgerPart):
         return [found[key] for key in wanted if key in found]
 
 
-def _row(connection: Connection, result_id: int) -> Row[Any]:
-    query: Select[Any] = select(
+_of_result = _results.id == bindparam("result")
+_STATE = Prepared(
+    select(
         _results.status, _results.driver, _results.run_id, _results.started, _results.attempts
-    ).where(_results.id == result_id)
-    row = connection.execute(query).one_or_none()
+    ).where(_of_result)
+)
+_RUN_OF = Prepared(
+    select(_trials.run_id)
+    .join_from(schema.trials, schema.runs)
+    .where(_trials.result_id == bindparam("result"), _runs.driver == bindparam("by"))
+    .limit(1)
+)
+_START = Prepared(
+    update(schema.results)
+    .where(_of_result)
+    .values(status=ResultStatus.RUNNING, attempts=_results.attempts + 1),
+    ["driver", "run_id", "started"],
+)
+_CLOSE = Prepared(
+    update(schema.results).where(_of_result, or_(*(_results.status == open for open in _OPEN))),
+    [
+        "status", "value", "test", "train_s", "curve", "params", "flops", "peak_mib", "weights",
+        "message", "closed",
+    ],
+)  # fmt: skip
+_REOPEN = Prepared(
+    update(schema.results)
+    .where(_of_result)
+    .values(status=ResultStatus.PENDING, value=None, test=None, curve=[], message=None, closed=None)
+)
+_LEASE = Prepared(
+    select(_runs.driver, _runs.host, _runs.pid, _runs.heartbeat).where(_runs.id == bindparam("run"))
+)
+
+
+def _row(connection: sqlite3.Connection, result_id: int) -> Any:
+    row = _STATE.one(connection, result=result_id)
     if row is None:
         raise VitruviusError(f"the ledger has no result {result_id}")
     return row
 
 
-def _is_taken(connection: Connection, row: Row[Any], at: datetime) -> bool:
+def _is_taken(connection: sqlite3.Connection, row: Any, at: datetime) -> bool:
     """Returns whether a live driver trains the result."""
     if row.status != ResultStatus.RUNNING:
         return False
     if row.run_id is None:  # started outside a claimed run: nobody renews this lease
         return is_live(None, None, row.started, at)
-    run = connection.execute(
-        select(_runs.driver, _runs.host, _runs.pid, _runs.heartbeat).where(_runs.id == row.run_id)
-    ).one()
-    return run.driver == row.driver and is_live(run.host, run.pid, run.heartbeat, at)
+    run = _LEASE.one(connection, run=row.run_id)
+    return bool(run.driver == row.driver) and is_live(run.host, run.pid, run.heartbeat, at)

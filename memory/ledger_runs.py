@@ -9,17 +9,25 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, insert, select, update
+from sqlalchemy import Connection, Row, Select, bindparam, insert, select, update
 
 from vitruvius.errors import ConfigError, RunHeld
 from vitruvius.memory import schema
 from vitruvius.memory.lease import is_live, this_host
 from vitruvius.memory.ledger_part import LedgerPart
-from vitruvius.memory.records import Budget, ResultStatus, Run, RunStatus
+from vitruvius.memory.prepared import Prepared
+from vitruvius.memory.records import Budget, ResultStatus, Run, RunKind, RunStatus
 from vitruvius.memory.redaction import redact_settings
 
 _ID_TRIES = 50
 _RUN_COLUMNS = [column for column in schema.runs.c if column.name != "wall_s"]
+_BEAT = Prepared(
+    update(schema.runs)
+    .where(schema.runs.c.id == bindparam("run"), schema.runs.c.driver == bindparam("by"))
+    .values(wall_s=schema.runs.c.wall_s + bindparam("elapsed"))
+    .returning(schema.runs.c.stop_requested),
+    ["heartbeat"],
+)
 
 
 class RunRows(LedgerPart):
@@ -39,32 +47,27 @@ class RunRows(LedgerPart):
         settings: Mapping[str, Any],
         sources: Mapping[str, str],
         parent: str | None = None,
+        kind: RunKind = RunKind.SEARCH,
+        metric: Mapping[str, str] | None = None,
     ) -> Run:
         """Returns a new pending run. Keys among the settings are blanked out."""
-        created = schema.now()
         with self._database.write() as connection:
-            run_id = _free_id(connection, f"{created:%y%m%d}")
-            connection.execute(
-                insert(schema.runs).values(
-                    id=run_id,
-                    status=RunStatus.PENDING,
-                    created=created,
-                    space_ref=space_ref,
-                    space_id=space_id,
-                    space_name=space_name,
-                    task_ref=task_ref,
-                    task_id=task_id,
-                    task_name=task_name,
-                    seed=seed,
-                    budget=asdict(budget),
-                    settings=redact_settings(settings, self._secrets),
-                    sources=dict(sources),
-                    parent=parent,
-                    stop_requested=False,
-                    wall_s=0.0,
-                )
+            return insert_run(
+                connection,
+                space_ref=space_ref,
+                space_id=space_id,
+                space_name=space_name,
+                task_ref=task_ref,
+                task_id=task_id,
+                task_name=task_name,
+                seed=seed,
+                budget=budget,
+                settings=redact_settings(settings, self._secrets),
+                sources=dict(sources),
+                parent=parent,
+                kind=kind,
+                metric=None if metric is None else dict(metric),
             )
-            return _run(connection.execute(_of(run_id)).one())
 
     def run(self, run_id: str) -> Run:
         """Returns a run.
@@ -130,14 +133,9 @@ class RunRows(LedgerPart):
         Raises:
             RunHeld: where the run was taken from this driver.
         """
-        query = (
-            update(schema.runs)
-            .where(schema.runs.c.id == run_id, schema.runs.c.driver == driver)
-            .values(heartbeat=schema.now(), wall_s=schema.runs.c.wall_s + wall_s)
-            .returning(schema.runs.c.stop_requested)
-        )
-        with self._database.write() as connection:
-            row = connection.execute(query).one_or_none()
+        given = {"run": run_id, "by": driver, "heartbeat": schema.now(), "elapsed": wall_s}
+        with self._database.quick_write() as connection:
+            row = _BEAT.one(connection, **given)
         if row is None:
             raise RunHeld(f"run {run_id} is no longer driven by this process: another has taken it")
         return bool(row.stop_requested)
@@ -173,6 +171,27 @@ class RunRows(LedgerPart):
             self.run(run_id)
 
 
+def insert_run(
+    connection: Connection, *, budget: Budget, status: RunStatus = RunStatus.PENDING, **fields: Any
+) -> Run:
+    """Writes a run under a free id and returns it; `fields` are the row's other columns."""
+    created = schema.now()
+    run_id = _free_id(connection, f"{created:%y%m%d}")
+    connection.execute(
+        insert(schema.runs).values(
+            id=run_id,
+            status=status,
+            created=created,
+            finished=created if status == RunStatus.DONE else None,
+            budget=asdict(budget),
+            stop_requested=False,
+            wall_s=0.0,
+            **fields,
+        )
+    )
+    return _run(connection.execute(_of(run_id)).one())
+
+
 def _of(run_id: str) -> Select[Any]:
     return select(*_RUN_COLUMNS).where(schema.runs.c.id == run_id)
 
@@ -202,4 +221,5 @@ def _run(row: Row[Any]) -> Run:
     fields = dict(row._mapping)
     fields["status"] = RunStatus(row.status)
     fields["budget"] = Budget(**row.budget)
+    fields["kind"] = RunKind(row.kind)
     return Run(**fields)

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import (
     BindParameter,
-    Row,
+    ScalarSelect,
     Select,
     bindparam,
     func,
@@ -22,8 +22,10 @@ from sqlalchemy.dialects.sqlite import insert as insert_or
 from vitruvius.errors import ConfigError, VitruviusError
 from vitruvius.memory import schema
 from vitruvius.memory.ledger_part import LedgerPart
+from vitruvius.memory.prepared import Prepared
 from vitruvius.memory.records import (
     BREAKS_A_TRIAL,
+    Course,
     Decision,
     DecisionStatus,
     Mark,
@@ -37,6 +39,7 @@ _trials, _results, _runs = schema.trials.c, schema.results.c, schema.runs.c
 _RUN: BindParameter[str] = bindparam("run")
 _OF_RUN = {
     "wall_s": select(_runs.wall_s).where(_runs.id == _RUN),
+    "budget": select(_runs.budget).where(_runs.id == _RUN),
     # numbers are dense, so the last one counts them
     "opened": select(func.max(_trials.number)).where(_trials.run_id == _RUN),
     # The concatenation keeps SQLite from reading all trials of the run at every step: it goes
@@ -50,7 +53,14 @@ _OF_RUN = {
     "tokens": select(func.sum(_calls.tokens_in + _calls.tokens_out)).where(_calls.run_id == _RUN),
     "dollars": select(func.sum(_calls.dollars)).where(_calls.run_id == _RUN),
 }
-_ACCOUNT = select(*(query.scalar_subquery().label(name) for name, query in _OF_RUN.items()))
+_ACCOUNT = Prepared(
+    select(*(query.scalar_subquery().label(name) for name, query in _OF_RUN.items()))
+)
+_TRAINED = Prepared(
+    select(func.sum(_results.train_s))
+    .join_from(schema.results, schema.trials)
+    .where(_trials.run_id == _RUN, _trials.reused.is_(False))
+)
 _SELECT: Select[Any] = select(
     _decisions.id,
     _decisions.run_id,
@@ -59,6 +69,69 @@ _SELECT: Select[Any] = select(
     _decisions.call,
     _decisions.status,
     _decisions.outcome,
+).where(_decisions.run_id == _RUN)
+_open = _SELECT.where(_decisions.was_accepted, _decisions.status == DecisionStatus.ACCEPTED)
+_OPEN = Prepared(_open.order_by(_decisions.id).limit(1))
+_LAST = Prepared(_SELECT.order_by(_decisions.id.desc()).limit(bindparam("last")))
+_ACCEPTED = Prepared(select(func.count()).where(_decisions.run_id == _RUN, _decisions.was_accepted))
+_ADD = Prepared(
+    insert(schema.decisions),
+    ["run_id", "step", "author", "call", "was_accepted", "status", "outcome"],
+)
+_CLOSE = Prepared(
+    update(schema.decisions).where(
+        _decisions.id == bindparam("decision"), _decisions.status == DecisionStatus.ACCEPTED
+    ),
+    ["status", "outcome"],
+)
+_FIND = Prepared(select(_decisions.id).where(_decisions.id == bindparam("decision")))
+_MARK = Prepared(
+    insert_or(schema.marks).on_conflict_do_nothing(), ["run_id", "name", "step", "data"]
+)
+_OF_NAME = (_marks.run_id == _RUN, _marks.name == bindparam("of_name"))
+_MARKS = Prepared(
+    select(_marks.step, _marks.data)
+    .where(*_OF_NAME)
+    .order_by(_marks.step.desc())
+    .limit(bindparam("last"))
+)
+_COUNT_MARKS = Prepared(select(func.count()).where(*_OF_NAME))
+_ALL = -1  # SQLite's limit that is none
+
+
+def _of_journal(name: str) -> Select[Any]:
+    return select(_marks.data).where(_marks.run_id == _RUN, _marks.name == name)
+
+
+def _counted(query: Select[Any]) -> ScalarSelect[Any]:
+    return select(func.count()).select_from(query.subquery()).scalar_subquery()
+
+
+_verified = _of_journal("verified").order_by(_marks.step.desc()).limit(1).subquery()
+_latest = (
+    select(_decisions.step, _decisions.call, _decisions.status)
+    .where(_decisions.run_id == _RUN)
+    .order_by(_decisions.id.desc())
+    .limit(bindparam("last"))
+    .subquery()
+)
+_since = func.coalesce(select(_verified.c.data["step"].as_integer()).scalar_subquery(), -1)
+_COURSE = Prepared(
+    select(
+        _counted(_of_journal("reflected")).label("reflections"),
+        _counted(_of_journal("verified")).label("verifications"),
+        func.coalesce(select(_verified.c.data["closed"].as_integer()).scalar_subquery(), 0).label(
+            "verified_closed"
+        ),
+        _counted(
+            select(_latest.c.step).where(
+                _latest.c.status == DecisionStatus.CARRIED_OUT,
+                _latest.c.step >= _since,
+                _latest.c.call["tool"].as_string().is_distinct_from("train"),
+            )
+        ).label("idle"),
+        _open.with_only_columns(_decisions.id).exists().label("has_open_decision"),
+    )
 )
 
 
@@ -83,52 +156,43 @@ class StepRows(LedgerPart):
             "status": DecisionStatus(status),
             "outcome": outcome,
         }
-        with self._database.write() as connection:
-            made = connection.execute(
-                insert(schema.decisions).values(
-                    **row, was_accepted=status == DecisionStatus.ACCEPTED
-                )
-            ).inserted_primary_key
-        assert made is not None
-        return Decision(id=made[0], **row)
+        with self._database.quick_write() as connection:
+            is_accepted = status == DecisionStatus.ACCEPTED
+            number = _ADD.run(connection, **row, was_accepted=is_accepted).lastrowid
+        assert number is not None
+        return Decision(id=number, **row)
 
     def open_decision(self, run_id: str) -> Decision | None:
         """Returns the decision that was accepted and is not carried out yet, if any."""
-        query = _SELECT.where(
-            _decisions.run_id == run_id,
-            _decisions.was_accepted,
-            _decisions.status == DecisionStatus.ACCEPTED,
-        )
-        with self._database.read() as connection:
-            row = connection.execute(query.order_by(_decisions.id).limit(1)).one_or_none()
+        with self._database.quick_read() as connection:
+            row = _OPEN.one(connection, run=run_id)
         return None if row is None else _decision(row)
 
     def close_decision(self, decision_id: int, status: DecisionStatus, outcome: str | None) -> None:
         """Records what became of an accepted decision; a closed one stays as it is."""
-        query = (
-            update(schema.decisions)
-            .where(_decisions.id == decision_id, _decisions.status == DecisionStatus.ACCEPTED)
-            .values(status=DecisionStatus(status), outcome=outcome)
-        )
-        with self._database.write() as connection:
-            if connection.execute(query).rowcount:
+        row = {"decision": decision_id, "status": DecisionStatus(status), "outcome": outcome}
+        with self._database.quick_write() as connection:
+            if _CLOSE.run(connection, **row).rowcount:
                 return
-            if connection.scalar(select(_decisions.id).where(_decisions.id == decision_id)):
+            if _FIND.one(connection, decision=decision_id):
                 return
         raise VitruviusError(f"the ledger has no decision {decision_id}")
 
     def decisions(self, run_id: str, last: int | None = None) -> list[Decision]:
         """Returns the run's decisions in order, those turned down included; the `last` few."""
-        query = _SELECT.where(_decisions.run_id == run_id).order_by(_decisions.id.desc())
-        with self._database.read() as connection:
-            rows = connection.execute(query if last is None else query.limit(last)).all()
+        with self._database.quick_read() as connection:
+            rows = _LAST.all(connection, run=run_id, last=_ALL if last is None else last)
         return [_decision(row) for row in reversed(rows)]
 
     def accepted_decisions(self, run_id: str) -> int:
         """Returns how many decisions were accepted, whatever became of them."""
-        query = select(func.count()).where(_decisions.run_id == run_id, _decisions.was_accepted)
-        with self._database.read() as connection:
-            return connection.scalar(query) or 0
+        with self._database.quick_read() as connection:
+            return _ACCEPTED.scalar(connection, run=run_id) or 0
+
+    def course(self, run_id: str, last: int) -> Course:
+        """Returns where the loop of a run stands; `last` decisions are looked at for idle ones."""
+        with self._database.quick_read() as connection:
+            return Course(**_COURSE.one(connection, run=run_id, last=last)._asdict())
 
     def add_call(self, run_id: str, call: ModelCall) -> None:
         """Stores a call of a language model; keys in its texts are blanked out."""
@@ -149,14 +213,18 @@ class StepRows(LedgerPart):
     def spent(self, run_id: str) -> Spent:
         """Returns the run's account: trials opened, wall seconds, tokens, dollars.
 
+        Seconds of training are summed where the run's budget limits them; reused results cost none.
+
         Nothing is trained for an architecture that breaks a limit of the task, so `BREAKS_A_TRIAL`
         of them count as one trial.
 
         Raises:
             ConfigError: where there is no such run.
         """
-        with self._database.read() as connection:
-            row = connection.execute(_ACCOUNT, {"run": run_id}).one()
+        with self._database.quick_read() as connection:
+            row = _ACCOUNT.one(connection, run=run_id)
+            is_limited = (row.budget or {}).get("train_s") is not None
+            trained = _TRAINED.scalar(connection, run=run_id) or 0.0 if is_limited else None
         if row.wall_s is None:
             raise ConfigError(f"there is no run {run_id!r} in {self._database.place}")
         breaks = row.breaks
@@ -165,31 +233,34 @@ class StepRows(LedgerPart):
             wall_s=row.wall_s,
             tokens=row.tokens or 0,
             dollars=row.dollars or 0.0,
+            train_s=trained,
         )
 
     def mark(self, run_id: str, name: str, step: int, data: Mapping[str, Any]) -> None:
         """Notes in the run's journal that something happened at a step; the first note stays."""
         row = {"run_id": run_id, "name": name, "step": step, "data": self._without_keys(data)}
-        with self._database.write() as connection:
-            connection.execute(insert_or(schema.marks).values(row).on_conflict_do_nothing())
+        with self._database.quick_write() as connection:
+            _MARK.run(connection, **row)
 
     def marks(self, run_id: str, name: str, last: int | None = None) -> list[Mark]:
         """Returns the notes of one name in order of step; the `last` few."""
-        query = (
-            select(_marks.step, _marks.data)
-            .where(_marks.run_id == run_id, _marks.name == name)
-            .order_by(_marks.step.desc())
-        )
-        with self._database.read() as connection:
-            rows = connection.execute(query if last is None else query.limit(last)).all()
+        last = _ALL if last is None else last
+        with self._database.quick_read() as connection:
+            rows = _MARKS.all(connection, run=run_id, of_name=name, last=last)
         return [Mark(run_id=run_id, name=name, step=step, data=data) for step, data in rows[::-1]]
+
+    def marks_of_all(self, name: str) -> list[Mark]:
+        """Returns the notes of one name over all runs, by run and step."""
+        query = select(schema.marks).where(_marks.name == name)
+        with self._database.read() as connection:
+            rows = connection.execute(query.order_by(_marks.run_id, _marks.step)).all()
+        return [Mark(**row._mapping) for row in rows]
 
     def count_marks(self, run_id: str, name: str) -> int:
         """Returns how many notes of one name there are."""
-        query = select(func.count()).where(_marks.run_id == run_id, _marks.name == name)
-        with self._database.read() as connection:
-            return connection.scalar(query) or 0
+        with self._database.quick_read() as connection:
+            return _COUNT_MARKS.scalar(connection, run=run_id, of_name=name) or 0
 
 
-def _decision(row: Row[Any]) -> Decision:
-    return Decision(**{**row._mapping, "status": DecisionStatus(row.status)})
+def _decision(row: Any) -> Decision:
+    return Decision(**{**row._asdict(), "status": DecisionStatus(row.status)})

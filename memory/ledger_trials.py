@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, func, insert, select, update
+from sqlalchemy import (
+    BindParameter,
+    Select,
+    bindparam,
+    func,
+    insert,
+    select,
+    update,
+)
 
 from vitruvius.errors import ConfigError
 from vitruvius.memory import schema
 from vitruvius.memory.ledger_part import LedgerPart
+from vitruvius.memory.prepared import Prepared
 from vitruvius.memory.records import NewTrial, Origin, ResultStatus, Trial
 from vitruvius.spaces.space import Architecture
 
@@ -29,39 +39,34 @@ class TrialRows(LedgerPart):
         Raises:
             ConfigError: where there is no such run.
         """
-        with self._database.write() as connection:
+        with self._database.quick_write() as connection:
             if decision_id is not None:
-                mine = (_trials.run_id == run_id, _trials.decision_id == decision_id)
-                made = _read(connection, _SELECT.where(*mine))
+                made = _OF_DECISION.all(connection, run=run_id, decision=decision_id)
                 if made:
-                    return made
-            keys = connection.execute(
-                select(_runs.space_id, _runs.task_id).where(_runs.id == run_id)
-            ).one_or_none()
+                    return [_trial(row) for row in made]
+            keys = _KEYS.one(connection, run=run_id)
             if keys is None:
                 raise ConfigError(f"there is no run {run_id!r} in {self._database.place}")
-            last = connection.scalar(_LAST.where(_trials.run_id == run_id)) or 0
+            last = keys.last or 0
             for number, new in enumerate(news, start=last + 1):
                 result_id, was_there = _result_of(connection, keys.space_id, keys.task_id, new)
-                connection.execute(
-                    insert(schema.trials).values(
-                        run_id=run_id,
-                        number=number,
-                        result_id=result_id,
-                        decision_id=decision_id,
-                        origin=new.origin,
-                        propensity=new.propensity,
-                        reused=was_there,
-                    )
+                _ADD.run(
+                    connection,
+                    run_id=run_id,
+                    number=number,
+                    result_id=result_id,
+                    decision_id=decision_id,
+                    origin=new.origin,
+                    propensity=new.propensity,
+                    reused=was_there,
                 )
-            return _read(connection, _SELECT.where(_trials.run_id == run_id, _trials.number > last))
+            return [_trial(row) for row in _AFTER.all(connection, run=run_id, after=last)]
 
     def trials(self, run_id: str, after: int = 0) -> list[Trial]:
         """Returns the run's trials with a number above `after`, in order of number."""
-        with self._database.read() as connection:
-            return _read(
-                connection, _SELECT.where(_trials.run_id == run_id, _trials.number > after)
-            )
+        with self._database.quick_read() as connection:
+            rows = _AFTER.all(connection, run=run_id, after=after)
+        return [_trial(row) for row in rows]
 
     def test_values(self, run_id: str) -> dict[int, float]:
         """Returns test metrics by trial number. For the report only: selection uses none."""
@@ -82,7 +87,9 @@ class TrialRows(LedgerPart):
             return {number: value for number, value in connection.execute(query)}
 
 
-_LAST = select(func.max(_trials.number))
+_RUN: BindParameter[str] = bindparam("run")
+_last = select(func.max(_trials.number)).where(_trials.run_id == _RUN).scalar_subquery()
+_KEYS = Prepared(select(_runs.space_id, _runs.task_id, _last.label("last")).where(_runs.id == _RUN))
 _SELECT: Select[Any] = (
     select(
         _trials.run_id,
@@ -104,12 +111,26 @@ _SELECT: Select[Any] = (
         _results.curve,
     )
     .join_from(schema.trials, schema.results)
+    .where(_trials.run_id == _RUN)
     .order_by(_trials.number)
+)
+_AFTER = Prepared(_SELECT.where(_trials.number > bindparam("after")))
+_OF_DECISION = Prepared(_SELECT.where(_trials.decision_id == bindparam("decision")))
+_ADD = Prepared(insert(schema.trials), [column.name for column in _trials])
+_KEY = ("space_id", "architecture", "task_id", "fidelity", "seed")
+_FIND = Prepared(
+    select(_results.id).where(*(schema.results.c[name] == bindparam(name) for name in _KEY))
+)
+_OPEN = Prepared(insert(schema.results), [*_KEY, "status", "opened", "attempts", "curve"])
+_TRAINED = Prepared(
+    update(schema.trials)
+    .where(_trials.result_id == bindparam("result"), _trials.run_id == _RUN)
+    .values(reused=False)
 )
 
 
 def _result_of(
-    connection: Connection, space_id: str, task_id: str, new: NewTrial
+    connection: sqlite3.Connection, space_id: str, task_id: str, new: NewTrial
 ) -> tuple[int, bool]:
     """Returns the result's id, and whether its row was there before."""
     key: dict[str, Any] = {
@@ -119,25 +140,17 @@ def _result_of(
         "fidelity": new.fidelity,
         "seed": new.seed,
     }
-    query = select(_results.id).where(*(schema.results.c[name] == key[name] for name in key))
-    found = connection.scalar(query)
+    found = _FIND.scalar(connection, **key)
     if found is not None:
         return found, True
-    made = connection.execute(
-        insert(schema.results).values(
-            **key, status=ResultStatus.PENDING, opened=schema.now(), attempts=0, curve=[]
-        )
-    ).inserted_primary_key
+    row = {"status": ResultStatus.PENDING, "opened": schema.now(), "attempts": 0, "curve": []}
+    made = _OPEN.run(connection, **key, **row).lastrowid
     assert made is not None
-    return made[0], False
+    return made, False
 
 
-def _read(connection: Connection, query: Select[Any]) -> list[Trial]:
-    return [_trial(row) for row in connection.execute(query)]
-
-
-def _trial(row: Row[Any]) -> Trial:
-    fields = dict(row._mapping)
+def _trial(row: Any) -> Trial:
+    fields = row._asdict()
     fields["architecture"] = Architecture(row.architecture)
     fields["origin"] = Origin(row.origin)
     fields["status"] = ResultStatus(row.status)
@@ -145,10 +158,6 @@ def _trial(row: Row[Any]) -> Trial:
     return Trial(**fields)
 
 
-def note_trained(connection: Connection, result_id: int, run_id: str) -> None:
+def note_trained(connection: sqlite3.Connection, result_id: int, run_id: str) -> None:
     """Records that a run trains this result itself, whoever had opened it."""
-    connection.execute(
-        update(schema.trials)
-        .where(_trials.result_id == result_id, _trials.run_id == run_id)
-        .values(reused=False)
-    )
+    _TRAINED.run(connection, result=result_id, run=run_id)

@@ -15,7 +15,11 @@ from scipy.special import ndtr, ndtri
 from vitruvius.memory.ranking import Lesson
 from vitruvius.memory.records import Trial
 from vitruvius.memory.surrogate import Posterior, Surrogate
-from vitruvius.spaces.reference import REFERENCE_DRAWS, reference_features
+from vitruvius.spaces.reference import (
+    REFERENCE_DRAWS,
+    distinct_reference,
+    reference_features,
+)
 from vitruvius.spaces.space import FloatArray, SearchSpace
 
 ROUNDS = 4  # of mapping scores to the sampler's scale; the map has settled by then
@@ -76,13 +80,15 @@ def _describe(space: SearchSpace, trials: tuple[Trial, ...], raw: bytes) -> Popu
         scores = _to_sampler_scale(model, thinned, scores, weights)
         model = model.retold(scores)
     model = Surrogate.fit(space, features, scores)
-    there = model.at(reference)
+    first, which = distinct_reference(space)
+    there = model.at(reference[first])
     draws = model.sample(there, DRAWS, np.random.default_rng(0))
+    draws += there.mean - draws.mean(axis=0)
     return Population(
         trials=trials,
         scores=scores,
-        mean=there.mean,
-        draws=there.mean + (draws - draws.mean(axis=0)),
+        mean=there.mean[which],
+        draws=draws[:, which],
         residuals=model.left_out()[0],
     )
 

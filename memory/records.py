@@ -24,6 +24,14 @@ class RunStatus(StrEnum):
     DONE = "done"
 
 
+class RunKind(StrEnum):
+    """What a run is. Every kind can be listed, shown, recalled; only a search can be resumed."""
+
+    SEARCH = "search"
+    LEARN = "learn"  # principles from rows that were evaluated elsewhere
+    IMPORT = "import"  # stands for a run of another home: its evidence, not its trials
+
+
 class ResultStatus(StrEnum):
     """Where a result stands; the last eight are final."""
 
@@ -51,14 +59,16 @@ class Origin(StrEnum):
     REPEAT = "repeat"  # the incumbent again, for the noise floor
     CONTROL = "control"  # the random-search arm that `--control` buys
     CONFIRM = "confirm"  # the finalists again on fresh seeds
+    GIVEN = "given"  # evaluated elsewhere, and learned from
 
 
 @dataclass(frozen=True, kw_only=True)
 class Budget:
-    """Limits of one run; None means no limit. One account for all four."""
+    """Limits of one run; None means no limit. One account for all of them."""
 
     trials: int | None = None
     wall_s: float | None = None
+    train_s: float | None = None  # of the trainings themselves: simulated seconds for a table
     tokens: int | None = None
     dollars: float | None = None
 
@@ -71,11 +81,15 @@ class Spent:
     wall_s: float
     tokens: int
     dollars: float
+    train_s: float | None = None  # None: not counted, for the budget does not limit it
 
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """One search. `settings` are the resolved settings it was started with."""
+    """One search, or what a search may learn from. `settings` are those it was started with.
+
+    `metric` holds the fields of the task's metric; None in runs of older releases.
+    """
 
     id: str
     status: RunStatus
@@ -97,6 +111,8 @@ class Run:
     heartbeat: datetime | None = None
     stop_requested: bool = False
     finished: datetime | None = None
+    kind: RunKind = RunKind.SEARCH
+    metric: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,6 +124,22 @@ class NewTrial:
     seed: int
     origin: Origin
     propensity: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class GivenRow:
+    """An outcome known from elsewhere: a table's row, or a result of an earlier run."""
+
+    architecture: Architecture
+    fidelity: str
+    seed: int
+    status: ResultStatus
+    value: float | None
+    test: float | None = None
+    train_s: float | None = None
+    params: int | None = None
+    flops: int | None = None
+    propensity: float | None = None  # set where the row was drawn by the space's sampler
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,6 +200,17 @@ class Decision:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Course:
+    """Where the loop of a run stands, by its journal and its decisions."""
+
+    reflections: int
+    verifications: int
+    verified_closed: int  # closed search trials at the last verification, 0 before the first
+    idle: int  # of the latest decisions, those since then that were no training
+    has_open_decision: bool
+
+
+@dataclass(frozen=True, kw_only=True)
 class PrincipleVersion:
     """One immutable version of a principle. `name` is `P7.3`."""
 
@@ -180,7 +223,7 @@ class PrincipleVersion:
     author: str
     run_id: str | None  # None: imported
     step: int
-    edit: Literal["add", "revise", "narrow", "merge", "retire", "import"]
+    edit: Literal["add", "revise", "narrow", "merge", "retire", "import", "carry"]
     rationale: str
     parents: tuple[str, ...]  # versions it came from
     created: datetime
@@ -264,7 +307,10 @@ class CutRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class ModelCall:
-    """One call of a language model, whole: what was sent, what came, what it cost."""
+    """One call of a language model, whole: what was sent, what came, what it cost.
+
+    `answer` holds the parts of the reply that a replay needs; see `agents.replay`.
+    """
 
     chair: Literal["architect", "theorist", "probe"]
     step: int
@@ -277,6 +323,7 @@ class ModelCall:
     dollars: float
     wall_s: float
     error: str | None = None
+    answer: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Iterable, Mapping
 from enum import Enum
+from functools import lru_cache
 from typing import Any
 
 HIDDEN = "[redacted]"
@@ -31,9 +32,14 @@ def redact_settings(data: Mapping[str, Any], secrets: Iterable[str] = ()) -> dic
 
 
 def _known(secrets: Iterable[str]) -> tuple[str, ...]:
-    own = [value for name, value in os.environ.items() if _SECRET_NAME.search(name)]
+    own = [os.environ.get(name, "") for name in os.environ if _names_a_secret(name)]
     known = {secret for secret in (*secrets, *own) if len(secret) >= _SHORTEST}
     return tuple(sorted(known, key=len, reverse=True))  # one may be part of another
+
+
+@lru_cache(maxsize=1024)
+def _names_a_secret(name: str) -> bool:
+    return _SECRET_NAME.search(name) is not None
 
 
 def _redact(text: str, secrets: tuple[str, ...]) -> str:

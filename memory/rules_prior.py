@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from vitruvius.memory.surrogate import Mean
+from vitruvius.memory.hints import Mean
 from vitruvius.spaces.reference import reference_features
 from vitruvius.spaces.rules import Rule, holds
 from vitruvius.spaces.space import FloatArray, SearchSpace

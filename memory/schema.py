@@ -81,6 +81,8 @@ runs = Table(
     Column("heartbeat", UtcTime),
     Column("stop_requested", Boolean, nullable=False),
     Column("wall_s", Float, nullable=False),
+    Column("kind", Text, nullable=False, server_default="search"),
+    Column("metric", JSON(none_as_null=True)),
 )
 
 results = Table(
@@ -255,6 +257,7 @@ calls = Table(
     Column("dollars", Float, nullable=False),
     Column("wall_s", Float, nullable=False),
     Column("error", Text),
+    Column("answer", JSON(none_as_null=True)),
     # covers the account's sums, so that they never read prompts
     Index("ix_calls_account", "run_id", "tokens_in", "tokens_out", "dollars"),
 )

@@ -8,20 +8,18 @@ same features measured alike on NAS-Bench-201 (median queries to the best 0.1 % 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import cholesky, solve_triangular
 
 from vitruvius.memory.coordinates import Coordinates, coordinates
+from vitruvius.memory.factor import lower_factor, solve_lower
+from vitruvius.memory.hints import Prior
 from vitruvius.memory.hyper import FIT_POINTS, JITTER, Hyper, kernel, remembered_hyper
 from vitruvius.spaces.space import FloatArray, SearchSpace
 
 FOURIER = 512  # random features of one prior sample
-
-Mean = Callable[[FloatArray], FloatArray]  # features [N, F] -> prior mean [N]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -34,7 +32,8 @@ class Surrogate:
     factor: FloatArray  # Cholesky factor of the kernel matrix with noise [N, N], lower
     whitened: FloatArray  # factor^-1 (scores - prior mean) [N]
     variance: float  # of the signal
-    prior: Mean | None
+    prior: Prior | None
+    basis: FloatArray | None  # of the prior's hints at the trials [N, J]
 
     @classmethod
     def fit(
@@ -42,7 +41,7 @@ class Surrogate:
         space: SearchSpace,
         features: FloatArray,
         scores: FloatArray,
-        prior: Mean | None = None,
+        prior: Prior | None = None,
         hyper: Hyper | None = None,
     ) -> Surrogate:
         """Returns the process given trials.
@@ -54,29 +53,38 @@ class Surrogate:
             space: gives the coordinates.
             features: feature matrix [N, F] of the trials' architectures, in order of number.
             scores: normal scores [N].
-            prior: mean before any trial, from principles of earlier runs.
+            prior: hints; their expected weights give the mean before any trial, and the trials
+                move the weights: each adds a linear kernel of its values.
             hyper: hyperparameters to keep; None: fit them.
         """
         transform = coordinates(space)
         plain = transform.of(features)
-        left = scores - prior(features) if prior is not None else scores
+        left = scores - prior.mean(features) if prior is not None else scores
+        basis = prior.basis(features) if prior is not None else None
+        share = prior.share if prior is not None else 1.0
         if hyper is None:
             known = len(left) - len(left) % max(1, len(left) // 10)
             spread = np.unique(np.linspace(0, known - 1, min(known, FIT_POINTS)).astype(int))
-            hyper = remembered_hyper(transform, plain[spread].tobytes(), left[spread].tobytes())
+            hinted = b"" if basis is None else basis[spread].tobytes()
+            hyper = remembered_hyper(
+                transform, plain[spread].tobytes(), left[spread].tobytes(), hinted, share
+            )
         points = plain * _roots(transform, hyper)
         matrix = kernel(points, points)
+        if basis is not None:
+            matrix += basis @ basis.T
         matrix[np.diag_indices(len(matrix))] += hyper.noise + JITTER
-        factor = cholesky(matrix, lower=True, check_finite=False)
-        whitened = solve_triangular(factor, left, lower=True, check_finite=False)
+        factor = lower_factor(matrix)
+        whitened = solve_lower(factor, left)
         return cls(
             space=transform,
             hyper=hyper,
             points=points,
             factor=factor,
             whitened=whitened,
-            variance=float((1 + whitened @ whitened) / (1 + len(left))),
+            variance=float((share + whitened @ whitened) / (1 + len(left))),
             prior=prior,
+            basis=basis,
         )
 
     @property
@@ -88,7 +96,8 @@ class Surrogate:
     def log_evidence(self) -> float:
         """Log marginal likelihood of the trials, up to a constant of their number."""
         n, fit = len(self.whitened), float(self.whitened @ self.whitened)
-        return float(-0.5 * (n + 1) * np.log(1 + fit) - np.log(np.diag(self.factor)).sum())
+        share = self.prior.share if self.prior is not None else 1.0
+        return float(-0.5 * (n + 1) * np.log(share + fit) - np.log(np.diag(self.factor)).sum())
 
     def at(self, features: FloatArray, plain: FloatArray | None = None) -> Posterior:
         """Returns the joint posterior at the rows of a feature matrix [M, F].
@@ -100,22 +109,35 @@ class Surrogate:
         plain = self.space.of(features) if plain is None else plain
         points = plain * _roots(self.space, self.hyper)
         cross = kernel(self.points, points)
-        solved = solve_triangular(self.factor, cross, lower=True, check_finite=False)
-        mean = self.whitened @ solved
-        if self.prior is not None:
-            mean = mean + self.prior(features)
-        shrunk = np.maximum(1 - np.einsum("nm,nm->m", solved, solved), 1e-9)
+        basis = None
+        if self.prior is not None and self.basis is not None:
+            basis = self.prior.basis(features)
+            cross += self.basis @ basis.T
+        solved = solve_lower(self.factor, cross)
+        mean, unknown = self.whitened @ solved, 1 - np.einsum("nm,nm->m", solved, solved)
+        if self.prior is not None and basis is not None:
+            mean = mean + self.prior.mean(features)
+            unknown += np.einsum("mj,mj->m", basis, basis)
         return Posterior(
             points=points,
             solved=solved,
             mean=mean,
-            sd=np.sqrt(self.variance * shrunk),
+            sd=np.sqrt(self.variance * np.maximum(unknown, 1e-9)),
             variance=self.variance,
+            basis=basis,
         )
+
+    def weights(self) -> FloatArray:
+        """Returns the weights of the prior's hints that the trials leave them [J]."""
+        if self.prior is None or self.basis is None:
+            return np.empty(0)
+        doubts = np.array([hint.doubt for hint in self.prior.hints]) / np.sqrt(self.prior.share)
+        solved = solve_lower(self.factor, self.basis)
+        return np.asarray(self.prior.weights + doubts * (solved.T @ self.whitened))
 
     def left_out(self) -> tuple[FloatArray, FloatArray]:
         """Returns each trial's score minus its prediction from all others, and that one's sd."""
-        inverse = solve_triangular(self.factor, np.eye(len(self.factor)), lower=True)
+        inverse = solve_lower(self.factor, np.eye(len(self.factor)))
         precision = np.einsum("nm,nm->m", inverse, inverse)
         return (inverse.T @ self.whitened) / precision, np.sqrt(self.variance / precision)
 
@@ -124,7 +146,7 @@ class Surrogate:
 
         Only without a prior mean.
         """
-        whitened = solve_triangular(self.factor, scores, lower=True, check_finite=False)
+        whitened = solve_lower(self.factor, scores)
         variance = float((1 + whitened @ whitened) / (1 + len(scores)))
         return replace(self, whitened=whitened, variance=variance)
 
@@ -145,7 +167,7 @@ class Surrogate:
 
         here = prior(self.points).astype(np.float64)
         here += rng.standard_normal(here.shape) * np.sqrt(self.hyper.noise + JITTER)
-        moved = solve_triangular(self.factor, here.T, lower=True, check_finite=False)
+        moved = solve_lower(self.factor, here.T)
         scale = np.sqrt(self.variance)
         drawn = scale * prior(there.points) + there.mean
         drawn -= scale * (moved.T.astype(np.float32) @ there.solved.astype(np.float32))
@@ -161,15 +183,20 @@ class Posterior:
     mean: FloatArray
     sd: FloatArray
     variance: float
+    basis: FloatArray | None = None  # of the prior's hints [M, J]
 
     def covariance_with(self, row: int) -> FloatArray:
         """Returns the posterior covariance of every architecture with one of them [M]."""
         prior = kernel(self.points[row : row + 1], self.points)[0]
+        if self.basis is not None:
+            prior += self.basis @ self.basis[row]
         return np.asarray(self.variance * (prior - self.solved[:, row] @ self.solved))
 
     def covariance(self) -> FloatArray:
         """Returns the joint posterior covariance [M, M]."""
         prior = kernel(self.points, self.points)
+        if self.basis is not None:
+            prior += self.basis @ self.basis.T
         return np.asarray(self.variance * (prior - self.solved.T @ self.solved))
 
 

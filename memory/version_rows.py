@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, func, insert, select
+from sqlalchemy import Connection, Row, Select, bindparam, func, insert, select
 
 from vitruvius.errors import ToolError
 from vitruvius.memory import schema
@@ -17,6 +17,22 @@ from vitruvius.spaces.rules import Rule
 _versions, _adoptions = schema.versions.c, schema.adoptions.c
 _HIDDEN = ("rule_key", "edit_key")
 _NAME = re.compile(r"P?(\d+)(?:\.(\d+))?")
+_WRITTEN = select(schema.versions).where(_versions.run_id == bindparam("run"))
+_RECALLED = (
+    select(schema.versions)
+    .join_from(
+        schema.adoptions,
+        schema.versions,
+        (_adoptions.principle == _versions.principle) & (_adoptions.version == _versions.version),
+    )
+    .where(_adoptions.run_id == bindparam("run"))
+)
+_HOLDERS = select(_versions.principle).where(
+    _versions.rule_key == bindparam("rule"), _versions.space_name == bindparam("space")
+)
+_LAST_PRINCIPLE = select(func.max(_versions.principle))
+_LAST_VERSION = select(func.max(_versions.version)).where(_versions.principle == bindparam("of"))
+_ADD = insert(schema.versions)
 SELECT: Select[Any] = select(*(column for column in _versions if column.name not in _HIDDEN))
 
 
@@ -82,10 +98,8 @@ def current_of_all(
 
 def holders(connection: Connection, rule: Rule, space_name: str) -> list[int]:
     """Returns the principles that hold, or ever held, this rule in this space."""
-    query = select(_versions.principle).where(
-        _versions.rule_key == rule.key, _versions.space_name == space_name
-    )
-    return sorted(set(connection.scalars(query)))
+    given = {"rule": rule.key, "space": space_name}
+    return sorted(set(connection.scalars(_HOLDERS, given)))
 
 
 def write_version(
@@ -93,38 +107,25 @@ def write_version(
 ) -> PrincipleVersion:
     """Writes the next version of a principle, or the first of a new one, with its vector."""
     if principle is None:
-        principle = (connection.scalar(select(func.max(_versions.principle))) or 0) + 1
-    last = select(func.max(_versions.version)).where(_versions.principle == principle)
+        principle = (connection.scalar(_LAST_PRINCIPLE) or 0) + 1
     version = PrincipleVersion(
         principle=principle,
-        version=(connection.scalar(last) or 0) + 1,
+        version=(connection.scalar(_LAST_VERSION, {"of": principle}) or 0) + 1,
         created=schema.now(),
         **fields,
     )
     row = {name: getattr(version, name) for name in PrincipleVersion.__dataclass_fields__}
     row["rule"] = version.rule.model_dump(mode="json", exclude_none=True)
     row["parents"] = list(version.parents)
-    connection.execute(
-        insert(schema.versions).values(**row, rule_key=version.rule.key, edit_key=edit_key)
-    )
+    connection.execute(_ADD, {**row, "rule_key": version.rule.key, "edit_key": edit_key})
     _write_vector(connection, version)
     return version
 
 
 def rows_of_run(connection: Connection, run_id: str) -> list[Row[Any]]:
     """Returns the rows that a run wrote or recalled."""
-    written = select(schema.versions).where(_versions.run_id == run_id)
-    recalled = (
-        select(schema.versions)
-        .join_from(
-            schema.adoptions,
-            schema.versions,
-            (_adoptions.principle == _versions.principle)
-            & (_adoptions.version == _versions.version),
-        )
-        .where(_adoptions.run_id == run_id)
-    )
-    return [*connection.execute(written), *connection.execute(recalled)]
+    given = {"run": run_id}
+    return [*connection.execute(_WRITTEN, given), *connection.execute(_RECALLED, given)]
 
 
 def _write_vector(connection: Connection, version: PrincipleVersion) -> None:

@@ -6,41 +6,19 @@ Dong & Yang 2020, arXiv:2001.00326. A node is the sum of its incoming edges.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Literal, get_args
-
-import numpy as np
+from typing import TYPE_CHECKING, Literal, get_args
 
 from vitruvius.errors import ConfigError, ToolError
-from vitruvius.spaces import cell_features
-from vitruvius.spaces.cell_classes import (
-    EDGES,
-    OPERATIONS,
-    IntArray,
-    all_cells,
-    neighbours,
-    representatives,
-)
-from vitruvius.spaces.slots import SlotSpace
-from vitruvius.spaces.space import Architecture, Choice, Feature, FloatArray, Slot
+from vitruvius.spaces.cell_classes import NAS_BENCH_201, OPERATIONS
+from vitruvius.spaces.four_nodes import FourNodeSpace, edge_slots
+from vitruvius.spaces.space import Architecture
 
 if TYPE_CHECKING:
     import torch
 
 Reduction = Literal["pool", "residual"]
 
-_TRAITS: tuple[dict[str, str | int | bool], ...] = (
-    {"kind": "none", "parametric": False},
-    {"kind": "skip", "parametric": False},
-    {"kind": "conv", "kernel": 1, "parametric": True},
-    {"kind": "conv", "kernel": 3, "parametric": True},
-    {"kind": "pool", "kernel": 3, "parametric": False},
-)
-_CHOICES = tuple(
-    Choice(name=name, traits=traits) for name, traits in zip(OPERATIONS, _TRAITS, strict=True)
-)
-SLOTS = tuple(Slot(name=f"edge_{i}_{j}", choices=_CHOICES) for i, j in EDGES)
+SLOTS = edge_slots(NAS_BENCH_201)
 
 _DESCRIPTION = """\
 A cell of the NAS-Bench-201 family, stacked to a network. Node 0 is the cell's input, node 3 its
@@ -50,7 +28,7 @@ pooling with stride 1. Cells that compute the same are one architecture (4,930 o
 edges become none, chains through skips are shortened."""
 
 
-class Cell(SlotSpace):
+class Cell(FourNodeSpace):
     """The cell in a skeleton of stages that double the channels and halve the resolution."""
 
     def __init__(
@@ -85,73 +63,25 @@ class Cell(SlotSpace):
         changed = ",".join(f"{k}={v}" for k, v in options.items() if v != defaults[k])
         super().__init__(
             "nb201",
-            SLOTS,
+            NAS_BENCH_201,
             description=_DESCRIPTION,
             options=options,
-            shares=cell_features.SHARES,
             ref=f"nb201:{changed}" if changed else "nb201",
         )
         self.channels, self.stages, self.cells = channels, stages, cells
         self.reduction: Reduction = reduction
 
-    def sample(self, rng: np.random.Generator) -> Architecture:
-        """Returns the canonical form of a cell drawn uniformly from all 15,625."""
-        return _canonical_cells()[rng.integers(len(all_cells()))]
+    def to_text(self, architecture: Architecture) -> str:
+        """Returns the benchmark's string of a cell; see `to_string`."""
+        return to_string(architecture)
 
-    def canonical(self, architecture: Architecture) -> Architecture:
-        """Returns the cell with the fewest operations that computes the same."""
-        if architecture in _rows():
-            return architecture
-        return _canonical_cells()[_index(architecture)]
-
-    def neighbours(self, architecture: Architecture) -> list[Architecture]:
-        """Returns the canonical cells that a change of one edge, of any equal cell, leads to."""
-        cells = _canonical_cells()
-        return [cells[row] for row in neighbours()[_index(self.canonical(architecture))].tolist()]
-
-    def mutate(self, architecture: Architecture, rng: np.random.Generator) -> Architecture:
-        """Returns one of the neighbours, each as likely as the others."""
-        near = self.neighbours(architecture)
-        return near[rng.integers(len(near))]
-
-    def members(self) -> Sequence[Architecture]:
-        """Returns the 4,930 canonical cells."""
-        return tuple(_rows())
-
-    def parse(self, spec: Any) -> Architecture:
-        """Returns the canonical cell of an object edge -> operation or a benchmark's string.
+    def from_text(self, text: str) -> Architecture:
+        """Returns the cell of a benchmark's string as written; see `from_string`.
 
         Raises:
-            ToolError: says which part is wrong and what is allowed there.
+            ToolError: if the text is no such string.
         """
-        return self.canonical(from_string(spec)) if isinstance(spec, str) else super().parse(spec)
-
-    def structure(self) -> tuple[Feature, ...]:
-        """Returns the features of the paths from input to output."""
-        return cell_features.STRUCTURE
-
-    def structure_columns(self, indices: IntArray) -> FloatArray:
-        """Returns the columns of `structure`."""
-        return cell_features.structure_columns(indices)
-
-    def featurise(self, architectures: Sequence[Architecture]) -> FloatArray:
-        """Returns the feature matrix [N, F] of canonical cells, looked up in one of all."""
-        rows = _rows()
-        places = [rows[self.canonical(architecture)] for architecture in architectures]
-        return _matrix(self)[np.array(places, dtype=np.int64)]
-
-    def draw(self, architecture: Architecture) -> str:
-        """Returns the cell as a sum at each node, and as the benchmark's string."""
-        lines = []
-        for j in (1, 2, 3):
-            parts = [
-                ("{}" if op == "skip_connect" else f"{op}({{}})").format(f"node {i}")
-                for i in range(j)
-                if (op := architecture.spec[f"edge_{i}_{j}"]) != "none"
-            ]
-            lines.append(f"node {j} = {' + '.join(parts) or '0'}")
-        named = [line.replace("node 0", "input").replace("node 3", "output") for line in lines]
-        return "\n".join([*named, to_string(architecture)])
+        return from_string(text)
 
     def build(
         self, architecture: Architecture, input_shape: tuple[int, ...], outputs: int
@@ -200,36 +130,3 @@ def from_string(text: str) -> Architecture:
         if name not in OPERATIONS:
             raise ToolError(f"there is no operation {name!r}; there are {', '.join(OPERATIONS)}")
     return architecture
-
-
-def _index(architecture: Architecture) -> int:
-    """Returns the cell's row in `all_cells`."""
-    index = 0
-    for slot in SLOTS:
-        index = index * len(OPERATIONS) + OPERATIONS.index(architecture.spec[slot.name])
-    return index
-
-
-@lru_cache(maxsize=1)
-def _canonical_cells() -> tuple[Architecture, ...]:
-    """Returns the canonical cell of every cell, in the order of `all_cells`."""
-    cells, chosen = all_cells().tolist(), representatives().tolist()
-    made = {
-        row: Architecture.of(
-            {slot.name: OPERATIONS[op] for slot, op in zip(SLOTS, cells[row], strict=True)}
-        )
-        for row in set(chosen)
-    }
-    return tuple(made[row] for row in chosen)
-
-
-@lru_cache(maxsize=1)
-def _rows() -> dict[Architecture, int]:
-    """Returns the canonical cells and their positions among each other."""
-    return {cell: row for row, cell in enumerate(dict.fromkeys(_canonical_cells()))}
-
-
-@lru_cache(maxsize=4)
-def _matrix(space: Cell) -> FloatArray:
-    """Returns the features of all canonical cells, in the order of `_rows`."""
-    return SlotSpace.featurise(space, space.members())

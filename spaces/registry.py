@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import inspect
 import re
 import sys
@@ -18,10 +19,17 @@ from vitruvius.spaces.cell import Cell
 from vitruvius.spaces.macro import Macro
 from vitruvius.spaces.sources import hash_sources
 from vitruvius.spaces.space import SearchSpace
+from vitruvius.spaces.transnas import TransNas
 
-BUILT_IN: dict[str, Callable[..., SearchSpace]] = {"nb201": Cell, "macro": Macro}
+BUILT_IN: dict[str, Callable[..., SearchSpace]] = {
+    "nb201": Cell,
+    "transnas": TransNas,
+    "macro": Macro,
+}
+# What makes a space of a reference of this name. Named by text: floors below know tables.
+DEFERRED = {"table": ("vitruvius.tasks.table_refs", "load_table_space")}
 
-_USER_OBJECT = re.compile(r"^(?P<path>.+\.py):(?P<name>[A-Za-z_]\w*)$")
+_USER_OBJECT = re.compile(r"^(?!table:)(?P<path>.+\.py):(?P<name>[A-Za-z_]\w*)$")
 _OPTION = re.compile(r"^[a-z_]\w*=")
 
 
@@ -97,15 +105,21 @@ def source_hash(ref: str) -> dict[str, str]:
 def load_space(ref: str) -> SearchSpace:
     """Returns the space that a reference names: `nb201`, `nb201:channels=16`, `file.py:object`.
 
+    `table:PATH` is the space of a table's architectures, restricted to those recorded.
+
     Raises:
         ConfigError: if there is no such space or option, or the user's object is no space.
     """
     if is_user_object(ref):
         return _as_space(load_object(ref), absolute_ref(ref))
     name, options = parse_ref(ref)
+    if name in DEFERRED:
+        module, function = DEFERRED[name]
+        return cast("SearchSpace", getattr(importlib.import_module(module), function)(ref))
     if name not in BUILT_IN:
         raise ConfigError(
-            f"there is no space {name!r}; there are {', '.join(BUILT_IN)}, and file.py:object"
+            f"there is no space {name!r}; there are {', '.join(BUILT_IN)}, table:PATH and "
+            "file.py:object"
         )
     known = inspect.signature(BUILT_IN[name]).parameters
     values: dict[str, str | int] = {}

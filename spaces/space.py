@@ -41,6 +41,9 @@ class Architecture:
         """The specification as plain JSON data; for slotted spaces a dict from slot to choice."""
         return json.loads(self.text)
 
+    def __hash__(self) -> int:
+        return hash(self.text)  # a text keeps its hash; the tuple of a dataclass does not
+
     def __str__(self) -> str:
         return self.text
 

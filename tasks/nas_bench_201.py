@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vitruvius.errors import ConfigError
-from vitruvius.spaces.cell import SLOTS
+from vitruvius.spaces.cell import SLOTS, Cell
 from vitruvius.spaces.cell_classes import OPERATIONS
 from vitruvius.spaces.space import Architecture
-from vitruvius.tasks.table import Column, Recorded, Table
+from vitruvius.tasks.recorded import Column, Recorded, Table
+from vitruvius.tasks.task import Metric
 
 METRICS = {
     "c10": "CIFAR-10",
@@ -22,8 +23,8 @@ METRICS = {
     "in16": "ImageNet16-120",
 }
 # What a network for each dataset takes and gives; the classifier's extra parameters over CIFAR-10.
-_SHAPES = {"c10": ((3, 32, 32), 10), "c100": ((3, 32, 32), 100), "in16": ((3, 16, 16), 120)}
-_EXTRA_PARAMS = {"c10": 0, "c100": 5_850, "in16": 7_150}
+SHAPES = {"c10": ((3, 32, 32), 10), "c100": ((3, 32, 32), 100), "in16": ((3, 16, 16), 120)}
+EXTRA_PARAMS = {"c10": 0, "c100": 5_850, "in16": 7_150}
 _OPERATION = re.compile(r"(\w+)~(\d)")
 
 
@@ -55,17 +56,19 @@ def read_nas_bench_201(path: Path, metric: str) -> Table:
             if np.isnan(column).any():
                 raise ConfigError(f"{path} has empty cells in the columns of {metric}")
         by_epochs[epochs] = Recorded(value=value, test=test, train_s=seconds, runs=runs)
-    shape, outputs = _SHAPES[metric]
+    shape, outputs = SHAPES[metric]
     params_m = _numbers(raw["c10_params_m_derived"], digits=6)
     flops_m = _numbers(raw[f"{metric}_flops_m"], digits=6)
     return Table(
         name="NAS-Bench-201",
-        metric=metric,
+        task=metric,
+        metric=Metric(name="accuracy", direction="max", unit="%"),
         dataset=METRICS[metric],
         sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+        space=Cell(),
         index=index,
         by_epochs=by_epochs,
-        params=np.rint(params_m * 1e6).astype(np.int64) + _EXTRA_PARAMS[metric],
+        params=np.rint(params_m * 1e6).astype(np.int64) + EXTRA_PARAMS[metric],
         flops=np.rint(flops_m * 1e6).astype(np.int64),
         input_shape=shape,
         outputs=outputs,
@@ -88,8 +91,6 @@ def _columns(path: Path, metric: str) -> dict[str, Any]:
     wanted = ["arch", "c10_params_m_derived", f"{metric}_flops_m", _seconds_column(metric)]
     wanted += [f"{metric}_{part}_{n}" for part in ("val", "test") for n in (12, 200)]
     wanted += _run_columns(metric)
-    if not path.is_file():
-        raise ConfigError(f"there is no table at {path}: expected nas_bench_201.parquet")
     try:
         present = set(pyarrow.parquet.read_schema(path).names)
         missing = [name for name in wanted if name not in present]

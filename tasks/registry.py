@@ -12,6 +12,7 @@ from typing import Any, cast, get_args
 
 from vitruvius.errors import ConfigError
 from vitruvius.spaces.registry import absolute_ref, is_user_object, load_object, parse_ref
+from vitruvius.spaces.space import SearchSpace
 from vitruvius.tasks.builtin import (
     MNIST1D_CLASSES,
     MNIST1D_HELD_OUT,
@@ -22,22 +23,27 @@ from vitruvius.tasks.builtin import (
 from vitruvius.tasks.datasets import DatasetTask, create_dataset_task, from_examples
 from vitruvius.tasks.examples import Kind
 from vitruvius.tasks.files import read_path
-from vitruvius.tasks.nas_bench_201 import METRICS, read_nas_bench_201
 from vitruvius.tasks.table import Tabular, TabularTask
+from vitruvius.tasks.table_refs import load_table_task
 from vitruvius.tasks.task import Constraints, Recipe, Task, TrainableTask
 
-KNOWN = ("mnist1d", "digits", "data:PATH", "table:PATH,metric=c10", "file.py:object")
+KNOWN = ("mnist1d", "digits", "data:PATH", "table:PATH,metric=NAME", "file.py:object")
 MNIST1D_SAMPLES = 4000
 MNIST1D_MOST = 1_000_000
 
 
-def load_task(ref: str) -> Task:
+def load_task(ref: str, space: SearchSpace | None = None) -> Task:
     """Returns the task that a reference names.
 
     `mnist1d` and `digits` (options epochs, batch, lr, samples, params, flops), `data:PATH` (the
-    same and kind=image|sequence), `table:PATH` (metric=c10|c100|in16, epochs=12|200, noise,
-    params, flops), or `file.py:object`: a task, a pair (inputs, labels), or a function that
+    same and kind=image|sequence), `table:PATH` (metric, epochs, noise, latency, max_COST; the file
+    says which metrics and epochs there are; for files of a user's own also direction, unit,
+    columns, space), or `file.py:object`: a task, a pair (inputs, labels), or a function that
     returns either.
+
+    Args:
+        ref: the reference.
+        space: the one that is searched, for tables that do not say of which space they are.
 
     Raises:
         ConfigError: one sentence that says what is wrong and what is possible.
@@ -56,7 +62,7 @@ def load_task(ref: str) -> Task:
     if name == "data":
         return _data(ref, reader)
     if name == "table":
-        return _table(ref, reader)
+        return load_table_task(reader, space)
     near = difflib.get_close_matches(name, KNOWN, n=1)
     hint = f"did you mean {near[0]}? Tasks" if near else "tasks"
     raise ConfigError(f"there is no task {name!r}; {hint}: {', '.join(KNOWN)}")
@@ -67,6 +73,7 @@ class Options:
 
     def __init__(self, name: str, options: dict[str, str]) -> None:
         self.name = name
+        self.given = options
         self.left = dict(options)
         self.allowed: list[str] = []
 
@@ -124,8 +131,24 @@ class Options:
             learning_rate=self.positive("lr") or usual.learning_rate,
         )
 
-    def constraints(self) -> Constraints:
-        return Constraints(params=self.whole("params"), flops=self.whole("flops"))
+    def constraints(self, *, any_cost: bool = False) -> Constraints:
+        """Returns the limits `max_params` and `max_flops`, or `params` and `flops` for short.
+
+        With `any_cost`, every `max_NAME` limits the cost of that name.
+        """
+        params, flops = self._limit("params"), self._limit("flops")
+        names = [key for key in self.left if key.startswith("max_")] if any_cost else []
+        caps = [(key.removeprefix("max_"), self.positive(key)) for key in sorted(names)]
+        if any_cost and not names:
+            self.allowed.append("max_COST")
+        found = tuple((name, limit) for name, limit in caps if name and limit is not None)
+        return Constraints(params=params, flops=flops, caps=found)
+
+    def _limit(self, name: str) -> int | None:
+        short, long = self.whole(name), self.whole(f"max_{name}")
+        if short is not None and long is not None:
+            raise ConfigError(f"{self.name} is given {name} and max_{name}: they are the same")
+        return long if short is None else short
 
     def done(self) -> None:
         for key in self.left:
@@ -184,21 +207,6 @@ def _data(ref: str, options: Options) -> DatasetTask:
         about=f"data from {path.name}",
         samples=samples,
         recipe=recipe,
-        constraints=constraints,
-    )
-
-
-def _table(ref: str, options: Options) -> TabularTask:
-    path, constraints = options.path(), options.constraints()
-    metric = options.one_of("metric", tuple(METRICS), "c10") or "c10"
-    epochs = options.one_of("epochs", ("12", "200"), "200") or "200"
-    noise = options.one_of("noise", ("true", "false"), "false") == "true"
-    options.done()
-    return TabularTask(
-        table=read_nas_bench_201(path, metric),
-        ref=ref,
-        epochs=int(epochs),
-        noise=noise,
         constraints=constraints,
     )
 

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
+
+from vitruvius.spaces.space import Architecture
 
 EVALUATOR_VERSION = 1  # part of every task's id: raise it when the same request gives other numbers
 
@@ -27,29 +31,63 @@ class Metric:
         return 1.0 if self.direction == "max" else -1.0
 
 
+UNITS = {"params": " parameters", "flops": " multiply-adds", "latency_ms": " ms of latency"}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Constraints:
-    """Upper limits, checked before anything is trained. None means no limit."""
+    """Upper limits, checked before anything is trained. None means no limit.
+
+    `caps` are limits on further costs that a table records, by name: `(("latency_ms", 5.0),)`.
+    """
 
     params: int | None = None
     flops: int | None = None  # multiply-adds of one forward pass of one example
+    caps: tuple[tuple[str, float], ...] = ()
 
-    def violation(self, *, params: int, flops: int) -> str | None:
-        """Returns the sentence that says which limit is broken, or None."""
-        if self.params is not None and params > self.params:
-            return f"constraint: {params:,} parameters, at most {self.params:,} are allowed"
-        if self.flops is not None and flops > self.flops:
-            return f"constraint: {flops:,} multiply-adds, at most {self.flops:,} are allowed"
+    @property
+    def limits(self) -> dict[str, float]:
+        """Every limit by the name of the cost, as `known_costs` names them."""
+        both = {"params": self.params, "flops": self.flops}
+        return {name: limit for name, limit in both.items() if limit is not None} | dict(self.caps)
+
+    def violation(self, **costs: float | None) -> str | None:
+        """Returns the sentence that says which limit is broken, or None.
+
+        A limited cost that is not given, is None or NaN breaks its limit: nothing shows that it
+        is kept.
+
+        Example:
+            >>> Constraints(params=1_000).violation(params=2_000, flops=5)
+            'constraint: 2,000 parameters, at most 1,000 are allowed'
+        """
+        for name, limit in self.limits.items():
+            cost = costs.get(name)
+            if cost is None or math.isnan(cost):
+                return f"constraint: {name} is not known, at most {amount(name, limit)} allowed"
+            if cost > limit:
+                most = _number(name, limit)
+                return f"constraint: {amount(name, cost)}, at most {most} are allowed"
         return None
 
     def words(self) -> str:
         """Returns the limits as a sentence with a space in front, or nothing."""
-        limits = []
-        if self.params is not None:
-            limits.append(f"at most {self.params:,} parameters")
-        if self.flops is not None:
-            limits.append(f"at most {self.flops:,} multiply-adds")
+        limits = [f"at most {amount(name, limit)}" for name, limit in self.limits.items()]
         return f" Limits: {' and '.join(limits)}." if limits else ""
+
+
+def amount(name: str, cost: float) -> str:
+    """Returns a cost with its unit.
+
+    Example:
+        >>> amount("params", 1_000), amount("latency_ms", 2.50), amount("energy", 0.1)
+        ('1,000 parameters', '2.5 ms of latency', '0.1 energy')
+    """
+    return _number(name, cost) + UNITS.get(name, f" {name}")
+
+
+def _number(name: str, cost: float) -> str:
+    return f"{cost:,.0f}" if name in ("params", "flops") else f"{cost:,.6g}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +105,10 @@ class Fidelity:
 
 def task_id(name: str, constraints: Constraints, **parts: Any) -> str:
     """Returns the name and a hash of everything that changes a result; `parts` are JSON data."""
-    hashed = {**parts, "constraints": asdict(constraints), "evaluator": EVALUATOR_VERSION}
+    limits = asdict(constraints)
+    if not constraints.caps:
+        del limits["caps"]  # tasks without caps keep the ids that they had before there were any
+    hashed = {**parts, "constraints": limits, "evaluator": EVALUATOR_VERSION}
     digest = hashlib.sha256(json.dumps(hashed, sort_keys=True).encode()).hexdigest()
     return f"{name}-{digest[:8]}"
 
@@ -102,6 +143,24 @@ class Task(Protocol):
     def describe(self) -> str:
         """Returns one paragraph for people and models."""
         ...
+
+
+@runtime_checkable
+class KnowsCosts(Protocol):
+    """A task that can say what an architecture costs before it is evaluated."""
+
+    def costs(self, architecture: Architecture) -> Mapping[str, float] | None:
+        """Returns the costs known beforehand, free of charge; None where nothing is known.
+
+        `params`, `flops`, `latency_ms` (of one example, in ms) and every other cost that the
+        task's constraints limit, as far as it is known of this architecture.
+        """
+        ...
+
+
+def known_costs(task: Task, architecture: Architecture) -> Mapping[str, float]:
+    """Returns what is known beforehand of an architecture's costs, by name; {} if nothing is."""
+    return (task.costs(architecture) if isinstance(task, KnowsCosts) else None) or {}
 
 
 @dataclass(frozen=True, kw_only=True)

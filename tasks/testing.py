@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import pickle
@@ -11,6 +12,7 @@ import sys
 import numpy as np
 import pytest
 
+from vitruvius.errors import ToolError
 from vitruvius.spaces.space import Architecture
 from vitruvius.tasks.registry import load_task
 from vitruvius.tasks.table import TabularTask
@@ -119,8 +121,28 @@ class TabularTaskContract(TaskContract):
         for architecture in list(task.table.index)[:50]:
             row = task.lookup(architecture, task.fidelity, 0)
             assert np.isfinite([row.value, row.train_s]).all()
-            assert row.params >= 0
-            assert row.flops >= 0
+            assert row.params is None or row.params >= 0
+            assert row.flops is None or row.flops >= 0
+
+    def test_costs_are_known_beforehand_and_are_those_of_the_row(self, task: TabularTask) -> None:
+        for architecture in list(task.table.index)[:50]:
+            costs, row = task.costs(architecture), task.lookup(architecture, task.fidelity, 0)
+            assert costs is not None
+            assert (costs.get("params"), costs.get("flops")) == (row.params, row.flops)
+            assert set(costs) <= set(task.cost_names)
+            assert all(np.isfinite(cost) for cost in costs.values())
+
+    def test_its_fidelities_answer(self, task: TabularTask) -> None:
+        assert task.fidelity in task.fidelities
+        seconds = list(task.fidelities.values())
+        assert seconds == sorted(seconds)
+        for fidelity in task.fidelities:
+            answers = 0
+            for architecture in list(task.table.index)[:50]:
+                with contextlib.suppress(ToolError):
+                    assert task.lookup(architecture, fidelity, 0).train_s >= 0
+                    answers += 1
+            assert answers
 
     def test_the_seed_matters_only_where_the_task_is_noisy(self, task: TabularTask) -> None:
         architectures: list[Architecture] = list(task.table.index)[:50]

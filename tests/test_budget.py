@@ -26,6 +26,8 @@ from vitruvius.memory.records import Budget
         ("1h 30min", Budget(wall_s=5400.0)),
         ("1h30m", Budget(wall_s=5400.0)),
         ("2 days", Budget(wall_s=172800.0)),
+        ("20h of training", Budget(train_s=72000.0)),
+        ("9 trials, 1h, 1d 6h of training", Budget(trials=9, wall_s=3600.0, train_s=108000.0)),
         ("5_000 trials", Budget(trials=5000)),
         (
             " 60 trials , 8h, 2M tokens, $5 ",
@@ -41,6 +43,7 @@ def test_reads(text: str, budget: Budget) -> None:
     "text",
     ["", " ", ",", "60", "60 trials,", "sixty trials", "0 trials", "-3 trials", "1.5 trials", "$0",
      "$", "$-1", "5 trials, 6 trials", "1h, 2h", "8 parsecs", "60 trials 8h", "1h nonsense",
+     "of training", "3 of training", "1h of training, 2h of training", "1h training",
      "2M", "1__ h x", "nan h", "inf h", "1e3 trials", "٣ trials", "0h", "9" * 400 + " trials"],
 )  # fmt: skip
 def test_refuses_with_a_sentence(text: str) -> None:
@@ -54,6 +57,7 @@ budgets = st.builds(
     Budget,
     trials=st.none() | positive,
     wall_s=st.none() | cents,
+    train_s=st.none() | cents,
     tokens=st.none() | positive,
     dollars=st.none() | cents,
 ).filter(lambda budget: budget != Budget())

@@ -11,6 +11,7 @@ import pytest
 
 from vitruvius import api
 from vitruvius.__main__ import main
+from vitruvius.cli.live import Progress
 from vitruvius.errors import RunHeld
 
 SRC = Path(__file__).parents[1] / "src"
@@ -24,6 +25,7 @@ OPTIONS = [
     ("--home", "elsewhere", "home", Path("elsewhere")),
     ("--control", "0.25", "control", 0.25),
     ("--explore", "0.5", "explore", 0.5),
+    ("--principles-from", "none", "principles_from", ["none"]),
 ]
 
 
@@ -60,7 +62,8 @@ def test_an_option_of_run_reaches_the_search(
 def test_without_options_settings_decide(created: dict[str, Any]) -> None:
     with pytest.raises(Stopped):
         main(["run"])
-    assert (created.pop("task"), created.pop("space")) == ("mnist1d", "nb201")
+    assert (api.DEFAULT_TASK, api.DEFAULT_SPACE) == ("mnist1d", "nb201")
+    assert isinstance(created.pop("on_event"), Progress)
     assert set(created.values()) == {None}
 
 

@@ -68,7 +68,7 @@ def test_a_target_in_the_pages_exists() -> None:
 def test_the_evals_in_the_pages_exist_and_take_the_options_shown() -> None:
     calls = [words for _, words in shell_lines("python") if words[:1] == ["-m"]]
     names = [words[1] for words in calls]
-    assert len(names) == len(set(names)) >= 6
+    assert len(names) == len(set(names)) >= 5
     for _, module, *options in calls:
         path = ROOT / "src" / Path(*module.split(".")).with_suffix(".py")
         known = set(re.findall(r'add_argument\("(--[a-z-]+)"', path.read_text(encoding="utf-8")))
@@ -153,6 +153,24 @@ def test_the_users_files_of_the_pages_load(tmp_path: Path, monkeypatch: pytest.M
     assert task.outputs == 3
     space = load_space(f"{ROOT / 'docs/examples/my_space.py'}:space")
     assert [slot.name for slot in space.slots] == ["layers", "width", "dropout", "activation"]
+
+
+def test_the_example_of_the_page_on_tables_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = ROOT / "docs/tables.md"
+    ((name, table),) = blocks(page, "csv")
+    ((_, text),) = blocks(page, "python")
+    (tmp_path / name).write_text(table, encoding="utf-8")
+    run_block(text, tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("VITRUVIUS_HOME", str(tmp_path / "home"))
+    lines = [line for _, text in blocks(page, "sh") for line in text.splitlines()]
+    for line in lines:
+        with pytest.raises(SystemExit) as ended:
+            main(shlex.split(line)[1:])
+        assert not ended.value.code, line
+    assert "92.3" in capsys.readouterr().out
 
 
 def test_the_toml_of_the_pages_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

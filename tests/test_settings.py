@@ -26,6 +26,7 @@ OTHER: dict[str, Any] = {
     "reflect_every": 4,
     "cut_loss": 0.02,
     "trust_to_cut": 0.9,
+    "principles_from": "261122-4f1a; table:rows.parquet,metric=c10",
 }
 
 
@@ -45,6 +46,8 @@ def plain(settings: Settings, name: str) -> Any:
     value = getattr(settings, name)
     if name == "api_key":
         return value.get_secret_value()
+    if name == "principles_from":
+        return "; ".join(value)
     return str(value) if name == "home" else value
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from vitruvius.errors import ConfigError, ToolError
 from vitruvius.spaces.space import Builder, SearchSpace
-from vitruvius.tasks.table import Tabular
+from vitruvius.tasks.table import Tabular, broken_limit
 from vitruvius.tasks.task import Task, TrainableTask
 from vitruvius.tools.evaluation import (
     Evaluator,
@@ -63,7 +63,7 @@ class TableEvaluator:
 
     def _look_up(self, request: Request) -> Outcome:
         row = self._task.lookup(request.architecture, request.fidelity, request.seed)
-        broken = self._task.constraints.violation(params=row.params, flops=row.flops)
+        broken = broken_limit(self._task, request.architecture, row)
         if broken is not None:
             return Failed(kind=FailureKind.INFEASIBLE, message=broken, train_s=0.0)
         if not math.isfinite(row.value):

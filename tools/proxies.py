@@ -140,8 +140,8 @@ PROXIES: dict[str, Proxy] = {
 def proxies_for(space: SearchSpace, task: Task) -> tuple[str, ...]:
     """Returns the names of the proxies that can be computed for a space and a task."""
     if isinstance(task, TabularTask):
-        known = ("params", "flops")
-        if isinstance(space, Builder):
+        known = tuple(name for name in ("params", "flops") if name in task.cost_names)
+        if isinstance(space, Builder) and task.input_shape:
             return tuple(n for n, p in PROXIES.items() if n in known or not p.needs_data)
         return known
     return tuple(PROXIES) if isinstance(space, Builder) else ()

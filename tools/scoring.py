@@ -107,16 +107,18 @@ def _recorded(task: Task, architecture: Architecture) -> dict[str, Score]:
     """Returns the scores that a table records of an architecture; {} for other tasks."""
     if not isinstance(task, TabularTask):
         return {}
-    values: dict[str, float | None] = {"params": None, "flops": None}
-    note = ""
-    try:
-        row = task.lookup(architecture, task.fidelity, 0)
-        values = {"params": float(row.params), "flops": float(row.flops)}
-    except ToolError as error:
-        note = str(error)
+    costs = task.costs(architecture)
+    note = f"the table has no row for {architecture}" if costs is None else ""
     return {
-        name: Score(proxy=name, architecture=architecture, value=value, wall_s=0.0, note=note)
-        for name, value in values.items()
+        name: Score(
+            proxy=name,
+            architecture=architecture,
+            value=(costs or {}).get(name),
+            wall_s=0.0,
+            note=note,
+        )
+        for name in task.cost_names
+        if name in PROXIES
     }
 
 

@@ -59,13 +59,27 @@ class CellNetwork(nn.Sequential):
 
 
 class CellModule(nn.Module):
-    """One cell: [B, C, ...] to the same shape. Nodes sum their incoming edges."""
+    """One cell: [B, C, ...] to [B, outputs, ... / stride]. Nodes sum their incoming edges.
 
-    def __init__(self, dims: int, channels: int, spec: Mapping[str, str]) -> None:
+    Edges from the input change the shape, where it changes; a skip there is a `Projection`.
+    """
+
+    def __init__(
+        self,
+        dims: int,
+        channels: int,
+        spec: Mapping[str, str],
+        *,
+        outputs: int | None = None,
+        stride: int = 1,
+    ) -> None:
         super().__init__()
+        self.outputs, self.stride = outputs or channels, stride
         self.edges = nn.ModuleDict(
             {
-                edge: _operation(name, dims, channels)
+                edge: _operation(name, dims, channels, self.outputs, stride)
+                if edge.startswith("edge_0")
+                else _operation(name, dims, self.outputs, self.outputs, 1)
                 for edge, name in spec.items()
                 if name != "none"
             }
@@ -76,8 +90,34 @@ class CellModule(nn.Module):
         for j in (1, 2, 3):
             into = {f"edge_{i}_{j}": node for i, node in enumerate(nodes)}
             carried = [self.edges[edge](node) for edge, node in into.items() if edge in self.edges]
-            nodes.append(reduce(torch.add, carried) if carried else torch.zeros_like(x))
+            nodes.append(reduce(torch.add, carried) if carried else self._zeros(x))
         return nodes[3]
+
+    def _zeros(self, x: torch.Tensor) -> torch.Tensor:
+        size = [-(-length // self.stride) for length in x.shape[2:]]
+        return x.new_zeros((len(x), self.outputs, *size))
+
+
+class Projection(nn.Module):
+    """A skip that changes the shape: ReLU, two 1x1 convolutions shifted by one, batch norm.
+
+    Each gives half the channels, the second from the input without its first row and column, so
+    that with stride 2 both read other positions (`FactorizedReduce` in yawen-d/TransNASBench).
+    """
+
+    def __init__(self, dims: int, inputs: int, outputs: int, stride: int) -> None:
+        super().__init__()
+        half = outputs // 2
+        self.first = conv(dims, inputs, half, 1, stride=stride)
+        self.second = conv(dims, inputs, outputs - half, 1, stride=stride)
+        self.norm = batch_norm(dims, outputs)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = torch.relu(x)
+        dims = x.dim() - 2
+        shifted = nn.functional.pad(x, (-1, 1) * dims)
+        result: torch.Tensor = self.norm(torch.cat([self.first(x), self.second(shifted)], dim=1))
+        return result
 
 
 class ResidualReduction(nn.Module):
@@ -86,8 +126,8 @@ class ResidualReduction(nn.Module):
     def __init__(self, dims: int, channels: int) -> None:
         super().__init__()
         wide = 2 * channels
-        self.first = _relu_conv_norm(dims, channels, wide, 3, stride=2)
-        self.second = _relu_conv_norm(dims, wide, wide, 3)
+        self.first = relu_conv_norm(dims, channels, wide, 3, stride=2)
+        self.second = relu_conv_norm(dims, wide, wide, 3)
         self.shortcut = nn.Sequential(halve(dims), conv(dims, channels, wide, 1))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -100,17 +140,20 @@ def _pool_reduction(dims: int, channels: int) -> nn.Module:
     )
 
 
-def _relu_conv_norm(
+def relu_conv_norm(
     dims: int, inputs: int, outputs: int, kernel: int, *, stride: int = 1
 ) -> nn.Module:
+    """Returns ReLU, convolution and batch norm, the benchmarks' unit."""
     return nn.Sequential(
         nn.ReLU(), conv(dims, inputs, outputs, kernel, stride=stride), batch_norm(dims, outputs)
     )
 
 
-def _operation(name: str, dims: int, channels: int) -> nn.Module:
+def _operation(name: str, dims: int, inputs: int, outputs: int, stride: int) -> nn.Module:
     if name == "skip_connect":
-        return nn.Identity()
+        keeps = stride == 1 and inputs == outputs
+        return nn.Identity() if keeps else Projection(dims, inputs, outputs, stride)
     if name == "avg_pool_3x3":
         return smooth(dims)
-    return _relu_conv_norm(dims, channels, channels, 3 if name == "nor_conv_3x3" else 1)
+    kernel = 3 if name == "nor_conv_3x3" else 1
+    return relu_conv_norm(dims, inputs, outputs, kernel, stride=stride)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         VitruviusError,
     )
     from vitruvius.handle import SearchRun
+    from vitruvius.learning import learn
 
 __version__ = "0.1.0"
 __all__ = [
@@ -26,12 +27,14 @@ __all__ = [
     "ToolError",
     "VitruviusError",
     "asearch",
+    "learn",
     "open",
     "search",
 ]
 _HOMES = {
     "SearchRun": "vitruvius.handle",
     "asearch": "vitruvius.api",
+    "learn": "vitruvius.learning",
     "open": "vitruvius.api",
     "search": "vitruvius.api",
 }

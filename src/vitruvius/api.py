@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from vitruvius.budget import check_bounded, parse_budget
+from vitruvius.budget import check_bounded, has_end, parse_budget
 from vitruvius.errors import ConfigError
 from vitruvius.events import Ask, Listener
 from vitruvius.handle import SearchRun, ignore
+from vitruvius.learning import resolve_sources
 from vitruvius.memory.ledger import Ledger
 from vitruvius.memory.records import Budget
 from vitruvius.settings import Settings, load_settings
@@ -17,6 +20,7 @@ from vitruvius.spaces.registry import absolute_ref, load_space, source_hash
 from vitruvius.spaces.space import SearchSpace
 from vitruvius.tasks.registry import load_task
 from vitruvius.tasks.table import TabularTask
+from vitruvius.tasks.table_refs import recorded_part
 from vitruvius.tasks.task import Task
 from vitruvius.tools.evaluator import check_can_evaluate
 
@@ -25,10 +29,11 @@ DEFAULT_SPACE = "nb201"
 
 
 def search(
-    task: str | Task = DEFAULT_TASK,
-    space: str | SearchSpace = DEFAULT_SPACE,
+    task: str | Task | None = None,
+    space: str | SearchSpace | None = None,
     budget: str | Budget | None = None,
     *,
+    replay: str | None = None,
     on_event: Listener = ignore,
     ask: Ask | None = None,
     **settings: Any,
@@ -37,34 +42,43 @@ def search(
 
     Args:
         task: a name with options (`mnist1d`, `table:nas_bench_201.parquet,metric=c10`), a user's
-            `file.py:object`, or a task.
-        space: a name with options (`nb201:channels=16`), a user's `file.py:object`, or a space.
+            `file.py:object`, or a task; by default `mnist1d`.
+        space: a name with options (`nb201:channels=16`), a user's `file.py:object`, or a space; by
+            default `nb201`.
         budget: limits such as `"60 trials, 8h, 2M tokens, $5"`.
+        replay: a run to do again with its model's stored replies in the model's place, or a file
+            that `export_recording` wrote; all but `home` is as recorded then, and `task` and
+            `space` may say where the same ones lie here.
         on_event: called from another thread with each event.
         ask: called with each costly decision before it is carried out; returns
             `{"approved": True}` or `{"approved": False, "reason": ...}`.
-        settings: any setting by name: home, model, seed, workers, explore, control, ...
+        settings: any setting by name: home, model, seed, workers, explore, control,
+            principles_from, ...
 
     Raises:
         ConfigError: a reference, setting or budget that cannot be used; nothing was started.
+        ReplayDiverged: the replay does not do what was recorded; the sentence says where.
         VitruviusError: the run could not go on; `open(id).resume()` takes it up.
     """
-    run = create(task, space, budget, **settings)
+    run = create(task, space, budget, replay=replay, on_event=on_event, **settings)
     run.resume(on_event=on_event, ask=ask)
     return run
 
 
 async def asearch(
-    task: str | Task = DEFAULT_TASK,
-    space: str | SearchSpace = DEFAULT_SPACE,
+    task: str | Task | None = None,
+    space: str | SearchSpace | None = None,
     budget: str | Budget | None = None,
     *,
+    replay: str | None = None,
     on_event: Listener = ignore,
     ask: Ask | None = None,
     **settings: Any,
 ) -> SearchRun:
     """Does what `search` does, awaited. Cancelling it stops the run, which can be resumed."""
-    run = await asyncio.to_thread(create, task, space, budget, **settings)
+    run = await asyncio.to_thread(
+        create, task, space, budget, replay=replay, on_event=on_event, **settings
+    )
     await run.aresume(on_event=on_event, ask=ask)
     return run
 
@@ -84,23 +98,34 @@ def open(run_id: str, *, home: Path | str | None = None) -> SearchRun:
 
 
 def create(
-    task: str | Task,
-    space: str | SearchSpace,
-    budget: str | Budget | None,
+    task: str | Task | None = None,
+    space: str | SearchSpace | None = None,
+    budget: str | Budget | None = None,
+    *,
+    replay: str | None = None,
+    on_event: Listener = ignore,
     **settings: Any,
 ) -> SearchRun:
-    """Returns a new run that waits in the ledger; `resume` starts it."""
+    """Returns a new run that waits in the ledger; `resume` starts it.
+
+    Tables and files that it is to know principles from are learned from first.
+    """
+    if replay is not None:
+        return _replay(replay, task, space, {"budget": budget} | settings)
+    task = DEFAULT_TASK if task is None else task
+    space = DEFAULT_SPACE if space is None else space
     if not isinstance(budget, str | Budget | None):
         raise ConfigError(f"expected a budget such as '60 trials, 8h', got {budget!r}")
     text = budget if isinstance(budget, str) else None
     resolved = load_settings({**settings, "budget": text})
     limits = budget if isinstance(budget, Budget) else parse_budget(resolved.budget)
     the_space = load_space(absolute_ref(space)) if isinstance(space, str) else space
-    the_task = load_task(absolute_ref(task)) if isinstance(task, str) else task
+    the_task = load_task(absolute_ref(task), the_space) if isinstance(task, str) else task
     if isinstance(the_task, TabularTask):
-        the_task.check_space(the_space)
+        the_space = recorded_part(the_task, the_space)
     check_can_evaluate(the_task, the_space)
     _check_budget(resolved, limits)
+    names = resolve_sources(resolved.principles_from, the_task, the_space, resolved, on_event)
     with Ledger.open(resolved.home) as ledger:
         run = ledger.create_run(
             space_ref=the_space.ref,
@@ -111,11 +136,29 @@ def create(
             task_name=the_task.name,
             seed=resolved.seed,
             budget=limits,
-            settings=resolved.public(),
+            settings=resolved.public() | {"principles_from": list(names)},
             sources=source_hash(the_space.ref) | source_hash(the_task.ref),
+            metric=asdict(the_task.metric),
         )
     key = settings.get("api_key")
     return SearchRun(run.id, resolved.home, space=the_space, task=the_task, api_key=key)
+
+
+def _replay(
+    recorded: str,
+    task: str | Task | None,
+    space: str | SearchSpace | None,
+    settings: Mapping[str, Any],
+) -> SearchRun:
+    from vitruvius.replay import create_replay
+
+    given = [name for name, value in settings.items() if value is not None and name != "home"]
+    if given:
+        raise ConfigError(
+            f"a replay has the settings of the recorded run; leave out {', '.join(given)}"
+        )
+    home = load_settings({"home": settings.get("home")}).home
+    return create_replay(recorded, home, task=task, space=space)
 
 
 def _check_budget(settings: Settings, budget: Budget) -> None:
@@ -123,13 +166,13 @@ def _check_budget(settings: Settings, budget: Budget) -> None:
     from vitruvius.agents.models import resolve_model
     from vitruvius.agents.prices import price_of
 
-    is_bounded = budget.trials is not None or budget.wall_s is not None
-    if settings.model == "auto" and is_bounded and budget.dollars is None:
+    if settings.model == "auto" and has_end(budget) and budget.dollars is None:
         check_bounded(budget, spends_tokens=True)
         return  # whichever it is will do: its driver asks the endpoint
-    model = resolve_model(settings).model
+    resolved = resolve_model(settings)
+    model = resolved.model
     check_bounded(budget, spends_tokens=model is not None)
-    if budget.dollars is None or model is None:
+    if budget.dollars is None or model is None or resolved.file is not None:
         return
     if price_of(model, settings.home) is None:
         raise ConfigError(

@@ -19,6 +19,7 @@ _TIMES = {"": 1, "k": 1_000, "K": 1_000, "M": 1_000_000}
 _NUMBER = r"(?P<number>[0-9][0-9_]*(?:\.[0-9]+)?)"
 _COUNT = re.compile(_NUMBER + r"\s*(?P<times>[kKM]?)\s*(?P<unit>trials?|tokens?)")
 _TIME = re.compile(_NUMBER + r"\s*(?P<unit>[a-z]+)")
+_TRAINING = re.compile(r"(?P<time>.*\S)\s+of training")
 _MONEY = re.compile(
     r"\$\s*" + _NUMBER + "|" + _NUMBER.replace("number", "named") + r"\s*(?:dollars?|USD)"
 )
@@ -29,8 +30,9 @@ _EXAMPLE = "write it like '60 trials, 8h, 2M tokens, $5'"
 def parse_budget(text: str) -> Budget:
     """Returns the budget that a text such as `60 trials, 1h 30min` names.
 
-    Limits are separated by commas; each kind (trials, time, tokens, dollars) at most once. Time
-    takes s, min (or m), h and d, alone or together; trials and tokens take k and M.
+    Limits are separated by commas; each kind (trials, time, training, tokens, dollars) at most
+    once. Time takes s, min (or m), h and d, alone or together; trials and tokens take k and M.
+    `20h of training` limits the seconds that the trainings take, in a table those recorded.
 
     Raises:
         ConfigError: a part that is no limit, a kind named twice, a limit that is not positive.
@@ -42,10 +44,12 @@ def parse_budget(text: str) -> Budget:
             raise ConfigError(f"budget {text!r} limits {kind} twice; name each kind once")
         limits[kind] = amount
     trials, time = limits.get("trials"), limits.get("time")
+    training = limits.get("training")
     tokens, dollars = limits.get("tokens"), limits.get("dollars")
     return Budget(
         trials=None if trials is None else int(trials),
         wall_s=None if time is None else float(time),
+        train_s=None if training is None else float(training),
         tokens=None if tokens is None else int(tokens),
         dollars=None if dollars is None else float(dollars),
     )
@@ -59,6 +63,8 @@ def _limit(part: str, text: str) -> tuple[str, Decimal]:
             raise ConfigError(f"budget {text!r}: {part!r} is no whole number of {kind}")
     elif match := _MONEY.fullmatch(part):
         kind, amount = "dollars", _number(match["number"] or match["named"])
+    elif match := _TRAINING.fullmatch(part):
+        kind, amount = "training", _seconds(match["time"], text)
     else:
         kind, amount = "time", _seconds(part, text)
     if not 0 < float(amount) <= _MOST:
@@ -89,6 +95,8 @@ def budget_text(budget: Budget) -> str:
         parts.append(f"{budget.trials} trial{'' if budget.trials == 1 else 's'}")
     if budget.wall_s is not None:
         parts.append(_time_text(budget.wall_s))
+    if budget.train_s is not None:
+        parts.append(f"{_time_text(budget.train_s)} of training")
     if budget.tokens is not None:
         parts.append(f"{budget.tokens} tokens")
     if budget.dollars is not None:
@@ -107,6 +115,12 @@ def _plain(number: float) -> str:
     return f"{number:.12f}".rstrip("0").rstrip(".")
 
 
+def has_end(budget: Budget) -> bool:
+    """Returns whether the budget runs out whatever a model spends."""
+    limits = (budget.trials, budget.wall_s, budget.train_s)
+    return any(limit is not None for limit in limits)
+
+
 def check_bounded(budget: Budget, *, spends_tokens: bool) -> None:
     """Checks that the budget can run out.
 
@@ -119,7 +133,7 @@ def check_bounded(budget: Budget, *, spends_tokens: bool) -> None:
             raise ConfigError(
                 f"a budget's {name} must lie above 0 and be at most {_MOST:g}, got {limit!r}"
             )
-    if budget.trials is not None or budget.wall_s is not None:
+    if has_end(budget):
         return
     if budget.tokens is None and budget.dollars is None:
         raise ConfigError(f"a budget needs a limit; {_EXAMPLE}")

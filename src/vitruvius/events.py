@@ -12,7 +12,9 @@ class EventKind(StrEnum):
     """What happened. `data` holds, by kind, the keys named here."""
 
     STARTED = "started"  # run, space, task, metric (Metric), model, budget (Budget), workers
-    RECALLED = "recalled"  # principles: version names
+    RECALLED = "recalled"  # principles: version names; or source: run, trust
+    REFUSED = "refused"  # what of other runs is not used here, and why: source or principle
+    LEARNED = "learned"  # run, rows, principles: version names
     DECISION = "decision"  # author, tool, status
     TRIAL_STARTED = "trial_started"  # trial, origin
     TRIAL_DONE = "trial_done"  # trial, origin, status, value, train_s, spent (Spent)

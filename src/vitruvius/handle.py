@@ -14,7 +14,7 @@ from vitruvius.best import BestNetwork
 from vitruvius.errors import ConfigError, ToolError
 from vitruvius.events import Ask, Event, Listener
 from vitruvius.memory.ledger import Ledger
-from vitruvius.memory.records import Run, RunStatus
+from vitruvius.memory.records import Run, RunKind, RunStatus
 from vitruvius.memory.regions import region_of
 from vitruvius.settings import load_settings
 from vitruvius.spaces.region import Region
@@ -138,6 +138,12 @@ class SearchRun:
             loop().call_soon_threadsafe(self._stopping.set)
 
     async def _drive(self, listener: Listener, ask: Ask | None, given: dict[str, Any]) -> RunStatus:
+        record = await asyncio.to_thread(lambda: self.record)
+        if record.kind == RunKind.LEARN:
+            from vitruvius.learning import learn_on
+
+            await asyncio.to_thread(learn_on, record, self.home, listener)
+            return RunStatus.DONE
         self._stopping = asyncio.Event()
         try:
             engine = await asyncio.to_thread(_engine)  # imports block: never on the loop
@@ -151,6 +157,8 @@ class SearchRun:
         self, listener: Listener, ask: Ask | None, given: dict[str, Any], make: type[Job]
     ) -> Job:
         record = self.record
+        if record.kind == RunKind.IMPORT:
+            raise ConfigError(f"run {self.id} stands for an import: there is nothing to resume")
         if record.status == RunStatus.DONE:
             raise ConfigError(f"run {self.id} is done; see `vitruvius report {self.id}`")
         self._check_sources(record)

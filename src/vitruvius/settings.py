@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import platformdirs
-from pydantic import AfterValidator, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
+    NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
 )
@@ -49,11 +50,23 @@ def _absolute(path: Path) -> Path:
     return path.expanduser().absolute()
 
 
+def _absolute_file(model: str) -> str:
+    """Returns the name, a model file's as a whole path: a resume may come from another folder."""
+    return str(_absolute(Path(model))) if model.endswith(".gguf") else model
+
+
 def _readable_budget(text: str) -> str:
     from vitruvius.budget import parse_budget
 
     parse_budget(text)
     return text
+
+
+def _names(value: Any) -> Any:
+    """Returns the names in a text from a variable or a file; a list stays as it is."""
+    if isinstance(value, str):
+        return tuple(name for part in value.split(";") if (name := part.strip()))
+    return value
 
 
 class Settings(BaseSettings):
@@ -64,11 +77,11 @@ class Settings(BaseSettings):
     home: Annotated[Path, AfterValidator(_absolute)] = Field(
         default_factory=_data_home, description="folder of ledger, index and run folders"
     )
-    model: str = Field(
+    model: Annotated[str, AfterValidator(_absolute_file)] = Field(
         default="auto",
         min_length=1,
-        description="who decides: analyst, a model that the endpoint serves, or auto "
-        "(the endpoint if base_url or api_key is set, else the analyst)",
+        description="who decides: analyst, a model that the endpoint serves, the path of a .gguf "
+        "file, or auto (the endpoint if base_url or api_key is set, else the analyst)",
     )
     base_url: str | None = Field(
         default=None, description="OpenAI-compatible endpoint, like http://127.0.0.1:8080/v1"
@@ -114,6 +127,12 @@ class Settings(BaseSettings):
         ge=0,
         le=1,
         description="trust from which a principle of earlier runs may make a provisional cut",
+    )
+    principles_from: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_names)] = Field(
+        default=("memory",),
+        min_length=1,
+        description="what is recalled at the start: memory (all that fits), none, or runs, tables "
+        "and files of rows, several with ; between",
     )
 
     @classmethod

@@ -189,3 +189,10 @@ def stub(cells: list[Architecture]) -> Stub:
 def wishes(chat_server: ScriptedServer) -> Callable[..., Wishes]:
     """Makes settings that point at the scripted server."""
     return lambda **more: Wishes(**({"base_url": chat_server.url} | more))
+
+
+@pytest.fixture
+def tiny() -> dict[str, Any]:
+    """Space and task of a whole run that is answered at once."""
+    module = Path(__file__).parents[1] / "runs/tiny.py"
+    return {"space": f"{module}:space", "task": f"{module}:lookup", "workers": 1}

@@ -288,15 +288,17 @@ def test_earlier_runs_are_heard_early_and_overruled_late() -> None:
 
 
 def test_cold_start_on_the_table(shared_data: Path) -> None:
-    """Three seeds on CIFAR-10 reach the best 0.1 % within 25 queries; 100 seeds: evals."""
-    from vitruvius.evals.cold_start import Job, search
+    """Three seeds on CIFAR-10 reach the best 0.1 % within 25 queries; 200 seeds: evals."""
+    from vitruvius.evals.cases import Case
+    from vitruvius.evals.jobs import Job, run_job
+    from vitruvius.evals.protocols import nb201
 
-    table = str(shared_data / "nas_bench_201.parquet")
+    case = Case(target=nb201("c10"), queries=25)
     for seed in (900, 901, 902):
-        job = Job(table=table, arm="analyst", metric="c10", seed=seed, queries=25)
-        outcome = search(job)
+        job = Job(case=case, arm="cold", seed=seed, data=shared_data)
+        outcome = run_job(job)
         assert outcome.hit is not None
-        assert search(job).hit == outcome.hit
+        assert run_job(job).trace == outcome.trace
 
 
 def test_one_query_is_random_when_nothing_is_known(shared_data: Path) -> None:

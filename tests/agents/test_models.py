@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from vitruvius.agents.client import ModelClient
+from vitruvius.agents.client import ModelClient, Question
 from vitruvius.agents.endpoint import DUMMY_KEY, Endpoint, create_model
 from vitruvius.agents.llm import create_chairs
 from vitruvius.agents.models import probe, resolve_model
@@ -217,3 +217,12 @@ def test_importing_the_chairs_imports_no_langchain() -> None:
         env={"PYTHONPATH": source},
     )
     assert done.stdout.strip() == "set()"
+
+
+def test_a_schema_does_not_count_as_prompt() -> None:
+    question = Question(
+        chair="theorist", step=1, system="s" * 40, user="u" * 40, schema={"type": "x" * 9000}
+    )
+    assert len(question.said) == 82
+    assert question.text.startswith(question.said)
+    assert "x" * 9000 in question.text

@@ -213,14 +213,31 @@ def test_contradicted_redundant_and_worn_out_principles_are_retired() -> None:
     assert "5 looks" in retired["P4"]
 
 
-def test_principles_of_other_runs_are_left_alone() -> None:
+def test_a_contradicted_principle_of_another_run_is_given_up_and_turned_round() -> None:
     space = Cell()
     trials = uniform(space, 60)
-    rules = [rule("require", {"slot": "edge_0_3", "choices": ["none"]})]
-    views = measured(space, trials, rules, run_id="another")
-    edits = propose_edits(view_of(space, trials, views))
-    assert "retire" not in kinds(edits)
+    wrong = rule("require", {"slot": "edge_0_3", "choices": ["none"]})
+    [view] = measured(space, trials, [wrong], run_id="another")
+    assert view.standing == Standing.CONTRADICTED
+    edits = propose_edits(view_of(space, trials, [view]))
+    assert [e.principle for e in edits if e.edit == "retire"] == ["P1"]
     assert "revise" not in kinds(edits)
+    turned = wrong.model_copy(update={"stance": "avoid"}).key
+    assert turned in {edit.rule.key for edit in edits if edit.edit == "add"}
+
+
+def test_other_principles_of_other_runs_are_left_alone() -> None:
+    space = Cell()
+    trials = uniform(space, 60)
+    idle = rule("require", {"slot": "edge_1_2", "choices": ["avg_pool_3x3", "skip_connect"]})
+    views = [
+        replace(view, standing=standing)
+        for standing in (Standing.CANDIDATE, Standing.WEAKENED)
+        for view in measured(space, trials, [idle], run_id="another")
+    ]
+    for view in views:
+        edits = propose_edits(view_of(space, trials, [view]))
+        assert not {"retire", "revise", "narrow", "merge"} & set(kinds(edits))
 
 
 def test_a_weak_threshold_is_revised() -> None:

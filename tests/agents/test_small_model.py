@@ -12,7 +12,7 @@ from vitruvius.agents.llm import create_chairs
 from vitruvius.agents.models import resolve_model
 from vitruvius.agents.theorist import ModelTheorist
 from vitruvius.agents.view import RunView
-from vitruvius.evals.small_model import Unavailable, served
+from vitruvius.evals.small_model import Unavailable, served_by_name
 from vitruvius.tools.decisions import Train
 from vitruvius.tools.validate import check, check_edit
 
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.llm
 def url() -> Iterator[str]:
     pytest.importorskip("xllamacpp", reason="the dev group holds it")
     try:
-        with served("smollm2-135m") as address:
+        with served_by_name("smollm2-135m") as address:
             yield address
     except Unavailable as error:
         pytest.skip(str(error))

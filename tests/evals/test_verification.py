@@ -7,15 +7,20 @@ import pytest
 
 from vitruvius.evals.verification import (
     NULLS,
+    PLANTER,
     Claim,
     PlantedCell,
+    Start,
     Verified,
     field_of,
+    flaps,
     summarise,
     verify,
 )
+from vitruvius.graphs.pruning import EVIDENCE
+from vitruvius.memory.records import PERSON, CutRecord
 from vitruvius.spaces.cell import Cell
-from vitruvius.spaces.rules import RangeCondition, Rule
+from vitruvius.spaces.rules import RangeCondition, Rule, SlotCondition
 
 
 def claim(author: str, standing: str, truth: float, principle: int = 1) -> Claim:
@@ -76,9 +81,44 @@ def test_summary_counts_signs_nulls_and_coverage() -> None:
     assert figures["kept_at_end"] == 0.5
 
 
-def test_a_small_run_is_honest(shared_data: Path) -> None:
-    run = verify(str(shared_data / "nas_bench_201.parquet"), "c100", 800, 48)
+@pytest.mark.parametrize("start", ["cold", "wrong"])
+def test_a_small_run_is_honest(shared_data: Path, start: Start) -> None:
+    run = verify(str(shared_data / "nas_bench_201.parquet"), "c100", 800, 32, start)
     figures = summarise([run])
     assert figures["coverage"] >= 0.9
     assert figures["wrong_signs"] == 0
     assert min(run.retained) >= 0.95
+    looks = sorted({claim.trials for claim in run.claims})
+    for trials in looks:
+        planted = [c for c in run.claims if c.author == PLANTER and c.trials == trials]
+        assert len({claim.principle for claim in planted}) == NULLS
+    assert len(looks) == len(run.retained)
+
+
+def test_a_run_that_recalls_a_misleading_one_is_honest(shared_data: Path) -> None:
+    run = verify(str(shared_data / "nas_bench_201.parquet"), "c100", 800, 24, "inverted")
+    assert len({claim.principle for claim in run.claims}) > NULLS
+    assert summarise([run])["wrong_signs"] == 0
+    assert run.retained[-1] >= 0.95
+
+
+def test_a_flap_is_a_cut_that_comes_back() -> None:
+    def cut(number: int, slot: str, undone_by: str | None) -> CutRecord:
+        rule = Rule(stance="avoid", all=(SlotCondition(slot=slot, choices=("none",)),))
+        return CutRecord(
+            run_id="r",
+            number=number,
+            rule=rule,
+            principle="P1.1",
+            reason="",
+            provisional=False,
+            kept=0.8,
+            top_loss_high=0.0,
+            made_step=number,
+            undone_step=None if undone_by is None else number + 1,
+            undone_by=undone_by,
+        )
+
+    assert flaps([cut(1, "edge_0_1", EVIDENCE), cut(2, "edge_0_2", None)]) == 0
+    assert flaps([cut(1, "edge_0_1", PERSON), cut(2, "edge_0_1", None)]) == 0
+    assert flaps([cut(1, "edge_0_1", EVIDENCE), cut(2, "edge_0_1", None)]) == 1

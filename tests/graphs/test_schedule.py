@@ -20,6 +20,7 @@ FRESH = Progress(
     since_best=0,
     has_open_decision=False,
     is_search_over=False,
+    has_loan=False,
 )
 
 
@@ -51,6 +52,15 @@ def test_reflect_every_is_read() -> None:
     assert schedule.next_node(replace(FRESH, closed=3), reflect_every=3) == "reflect"
 
 
+def test_a_loan_is_called_in_whenever_the_principles_are_rewritten() -> None:
+    lent = replace(FRESH, has_loan=True, closed=schedule.LOAN - 1)
+    over = replace(lent, closed=schedule.LOAN)
+    assert schedule.next_node(lent, reflect_every=40) == "architect"
+    assert schedule.next_node(over, reflect_every=40) == "reflect"
+    reviewed = replace(over, reflected_at=schedule.LOAN)
+    assert schedule.next_node(reviewed, reflect_every=40) == "architect"
+
+
 def spent(trials: int = 0, wall_s: float = 0.0, tokens: int = 0, dollars: float = 0.0) -> Spent:
     return Spent(trials=trials, wall_s=wall_s, tokens=tokens, dollars=dollars)
 
@@ -66,6 +76,7 @@ def test_the_last_share_of_the_trials_is_kept_for_confirmation() -> None:
     ("budget", "used"),
     [
         (Budget(wall_s=100), spent(wall_s=85.0)),
+        (Budget(train_s=100), replace(spent(), train_s=85.0)),
         (Budget(tokens=10), spent(tokens=10)),
         (Budget(dollars=1.0), spent(dollars=1.0)),
     ],
@@ -114,3 +125,24 @@ def test_confirmation_fits_what_is_left(left: float) -> None:
     count = schedule.confirm_trials(left)
     assert count <= left
     assert count == (9 if math.isinf(left) else min(left, schedule.MOST_CONFIRMED))
+
+
+def test_where_sources_have_a_say_they_come_first_and_the_share_is_paid_later() -> None:
+    made: Counter[Origin] = Counter()
+    for _ in range(100):
+        forced = schedule.forced_origins(
+            made, explore=0.15, control=0.0, repeats_due=0, room=1, guided=True
+        )
+        made[forced[0] if forced else Origin.ARCHITECT] += 1
+        total = sum(made.values())
+        assert made[Origin.EXPLORE] >= int(0.15 * total)
+        assert made[Origin.EXPLORE] == {1: 0, 3: 0, 4: 1, 5: 1, 6: 2}.get(
+            total, made[Origin.EXPLORE]
+        )
+    assert made[Origin.EXPLORE] == 15
+
+
+def test_without_an_exploration_share_sources_do_not_bring_one() -> None:
+    assert not schedule.forced_origins(
+        {Origin.ARCHITECT: 9}, explore=0.0, control=0.0, repeats_due=0, room=1, guided=True
+    )

@@ -12,6 +12,7 @@ from vitruvius.memory.effects import (
     ALPHA,
     discoveries,
     licenses_cut,
+    lift,
     measure,
     spent_alpha,
 )
@@ -269,6 +270,16 @@ def test_only_a_supported_rule_that_keeps_the_top_licenses_a_cut() -> None:
     assert licenses_cut(replace(avoid, top_loss_high=0.06), limit=0.1)
     assert not licenses_cut(idle)
     assert not licenses_cut(half)
+
+
+def test_lift_is_what_the_trials_make_of_the_odds() -> None:
+    [half] = evidence_of(run(45), [at("idle", "on")])
+    even = replace(half, kept=0.2, top_loss=0.8)
+    assert lift(even) == pytest.approx(1)
+    assert lift(replace(even, top_loss=0.5)) == pytest.approx(4)
+    assert lift(replace(even, top_loss=1.0)) == 0
+    assert lift(replace(even, top_loss=0.0)) > 1000
+    assert lift(replace(even, kept=1.0, top_loss=0.0)) == 1
 
 
 def test_the_retained_top_is_that_of_the_region() -> None:

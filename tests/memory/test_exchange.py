@@ -48,7 +48,7 @@ def test_one_can_be_named(ledger: Ledger, data: Any) -> None:
 @pytest.mark.parametrize(
     ("change", "place"),
     [
-        ({"version": 2}, "version"),
+        ({"version": 3}, "version"),
         ({"format": "songs"}, "format"),
         ({"principles": "all"}, "principles"),
         ({"command": "rm"}, "command"),

@@ -45,8 +45,8 @@ def scripts_with(tmp_path: Path, body: str) -> Path:
     folder = tmp_path / "migrations"
     (folder / "versions").mkdir(parents=True)
     own = Path(upgrading.__file__).parent / "migrations"
-    for name in ("env.py", "versions/r0001_first.py"):
-        (folder / name).write_text((own / name).read_text())
+    for path in (own / "env.py", *(own / "versions").glob("r*.py")):
+        (folder / path.relative_to(own)).write_text(path.read_text())
     step = STEP.format(new="9999", old=REVISIONS[-1], body=body)
     (folder / "versions/r9999_next.py").write_text(step)
     return folder

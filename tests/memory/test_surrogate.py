@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from vitruvius.memory.coordinates import coordinates
+from vitruvius.memory.hints import Prior
 from vitruvius.memory.hyper import JITTER
 from vitruvius.memory.ranking import normal_scores
 from vitruvius.memory.rules_prior import rules_prior
@@ -153,7 +154,7 @@ def test_prior_is_believed_where_there_are_no_trials() -> None:
     features, there = drawn(space, 6), drawn(space, 100, seed=5)
     rule = Rule(stance="require", all=(RangeCondition(feature="depth", at_least=2),))
     prior = rules_prior(space, [(rule, 2.0)])
-    told = Surrogate.fit(space, features, np.zeros(6), prior).at(there).mean
+    told = Surrogate.fit(space, features, np.zeros(6), Prior.certain(prior)).at(there).mean
     met = holds(rule, space, there)
     plain = Surrogate.fit(space, features, np.zeros(6)).at(there).mean
     assert told[met].mean() - told[~met].mean() > plain[met].mean() - plain[~met].mean() + 0.5

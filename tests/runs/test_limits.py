@@ -8,6 +8,7 @@ from runs.helpers import trials_of
 from runs.tiny import Lookup
 
 import vitruvius as vt
+from vitruvius.memory.ledger import Ledger
 from vitruvius.memory.records import BREAKS_A_TRIAL, Budget, ResultStatus
 from vitruvius.spaces.slots import SlotSpace
 from vitruvius.spaces.space import Architecture, Choice, Slot
@@ -45,6 +46,11 @@ class Roomy(Tight):
     constraints = Constraints()
 
 
+class Exact(Roomy):
+    id = "exact-1"
+    is_noisy = False
+
+
 def test_what_breaks_a_limit_does_not_use_the_budget_up(search) -> None:
     run = search(task=Tight(), space=WIDE, budget="16 trials")
     trials = trials_of(run)
@@ -54,6 +60,19 @@ def test_what_breaks_a_limit_does_not_use_the_budget_up(search) -> None:
     assert len(broke) > 16, "or the test shows nothing"
     assert run.best.params == 1
     assert "broke a limit of the task and were not trained" in run.report
+
+
+def test_seconds_of_training_are_a_budget_and_reused_results_cost_none(search) -> None:
+    run = search(task=Exact(), space=WIDE, budget="9.5s of training")
+    assert len(trials_of(run)) == 10  # a second each; the one that crosses the limit is finished
+    with Ledger.open(run.home) as ledger:
+        assert ledger.spent(run.id).train_s == 10
+    assert "Budget 9.5s of training; spent 10 trials" in run.report
+    assert "10 s of training" in run.report
+    again = search(task=Exact(), space=WIDE, budget="3s of training")
+    reused = [trial for trial in trials_of(again) if trial.reused]
+    assert reused
+    assert len(trials_of(again)) == len(reused) + 3
 
 
 def test_a_space_without_a_member_that_is_allowed_ends(search) -> None:

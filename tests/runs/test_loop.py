@@ -67,7 +67,7 @@ def test_same_seed_same_run(search: Search, tmp_path: Path) -> None:
 
 def test_a_second_run_reuses_results_for_nothing(search: Search) -> None:
     search()
-    again = search()
+    again = search(principles_from=["none"])  # one that knew the first would try others
     trials = trials_of(again)
     search_phase = [t for t in trials if t.origin == Origin.EXPLORE]
     assert all(trial.reused for trial in search_phase)

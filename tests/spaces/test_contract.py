@@ -17,6 +17,7 @@ from vitruvius.spaces.pool import Pool
 from vitruvius.spaces.registry import load_space
 from vitruvius.spaces.space import Architecture, Feature, FloatArray, SearchSpace, distinct
 from vitruvius.spaces.testing import SearchSpaceContract
+from vitruvius.spaces.transnas import TransNas
 
 EXAMPLE = Path(__file__).parents[2] / "docs/examples/my_space.py"
 
@@ -31,6 +32,12 @@ class TestPublishedCell(SearchSpaceContract):
     @pytest.fixture
     def space(self) -> SearchSpace:
         return Cell(channels=4, cells=2, reduction="residual")
+
+
+class TestTransNas(SearchSpaceContract):
+    @pytest.fixture
+    def space(self) -> SearchSpace:
+        return TransNas()
 
 
 class TestMacro(SearchSpaceContract):

@@ -63,7 +63,7 @@ def test_other_texts_are_refused(ref: str, sentence: str) -> None:
 @pytest.mark.parametrize(
     ("ref", "sentence"),
     [
-        ("nb202", "no space 'nb202'; there are nb201, macro"),
+        ("nb202", "no space 'nb202'; there are nb201, transnas, macro"),
         ("nb201:width=3", "no option 'width'; it has channels, stages, cells, reduction"),
         ("nb201:channels=wide", "whole number"),
         ("nb201:cells=0", "whole number"),

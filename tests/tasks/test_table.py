@@ -8,6 +8,7 @@ import pytest
 
 from vitruvius.errors import ConfigError, ToolError
 from vitruvius.spaces.cell import Cell, from_string, to_string
+from vitruvius.spaces.macro import Macro
 from vitruvius.tasks.nas_bench_201 import read_nas_bench_201
 from vitruvius.tasks.registry import load_task
 from vitruvius.tasks.table import TabularTask
@@ -167,7 +168,8 @@ def test_all_values_are_those_of_the_canonical_members(parquet) -> None:
     for member in list(everything)[::500]:
         row = task.lookup(member, FULL, 0)
         assert everything[member] == (row.value, row.test)
-    hits = sum(valid >= task.top_threshold() for valid, _ in everything.values())
+    threshold = task.top_threshold()
+    hits = sum(valid >= threshold for valid, _ in everything.values())
     assert 5 <= hits <= 25
 
 
@@ -176,6 +178,20 @@ def test_all_values_are_those_of_the_canonical_members(parquet) -> None:
 )
 def test_each_option_changes_the_id(parquet, option: str) -> None:
     assert load(f"table:{parquet},{option}").id != load(f"table:{parquet}").id
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ("metric=c11", "must be one of c10, c100, in16"),
+        ("epochs=100", "must be one of 200, 12"),
+        ("noise=yes", "must be one of true, false"),
+        ("split=test", "has no option 'split'"),
+    ],
+)
+def test_wrong_options_are_refused_in_one_sentence(parquet, option: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        load(f"table:{parquet},{option}")
 
 
 def test_constraints_are_kept_and_told(parquet) -> None:
@@ -221,3 +237,19 @@ def test_a_space_that_the_table_does_not_know_is_refused(parquet) -> None:
     task.check_space(load_space("nb201:channels=16"))
     with pytest.raises(ConfigError, match="no row for architectures of space macro"):
         task.check_space(load_space("macro"))
+
+
+def test_the_fidelities_are_those_recorded_with_their_usual_seconds(parquet, columns) -> None:
+    task = load(f"table:{parquet},metric=in16")
+    usual = np.median(columns["in16_train_s_200"])
+    assert list(task.fidelities) == [Fidelity(epochs=12), FULL]
+    assert list(task.fidelities.values()) == pytest.approx([usual * 12 / 200, usual], rel=1e-6)
+
+
+def test_costs_are_those_of_the_row_that_answers(parquet, columns) -> None:
+    task = load(f"table:{parquet},metric=c100")
+    for row in (0, 777, 15624):
+        cell = from_string(columns["arch"][row])
+        found = task.lookup(cell, FULL, 0)
+        assert task.costs(cell) == {"params": found.params, "flops": found.flops}
+    assert task.costs(Macro().sample(np.random.default_rng(0))) is None

@@ -15,6 +15,7 @@ _MEANING = {
     "repeat": "the incumbent again, for the noise",
     "control": "random arm",
     "confirm": "finalists on fresh seeds",
+    "given": "evaluated elsewhere",
 }
 
 

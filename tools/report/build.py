@@ -25,6 +25,7 @@ from vitruvius.tools.report.facts import (
 from vitruvius.tools.report.finalists import finalists, kept_weights
 from vitruvius.tools.report.principles import principles_of
 from vitruvius.tools.report.statistics import noise_of
+from vitruvius.tools.report.transfer import transfer_of
 
 FAILURES = (
     ResultStatus.FAILED,
@@ -71,6 +72,7 @@ def build_report(
         finalists=answer,
         noise=noise_of(trials),
         curve=curve_of(trials, task.metric),
+        transfer=transfer_of(ledger, run),
         principles=principles_of(ledger, run_id),
         cuts=[_audit(cut, trials, space, task.metric) for cut in ledger.cuts(run_id)],
         region_left=region_of(space, ledger.cuts(run_id)).fraction(),

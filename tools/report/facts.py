@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from vitruvius.memory.records import (
+    Adoption,
     Calibration,
     CutRecord,
     Evidence,
@@ -138,6 +139,37 @@ class ModelAccount:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SourceReport:
+    """A run whose trials guided the model. `weight` is what this run's trials made of it."""
+
+    run: Run
+    trials: int
+    trust: float
+    weight: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecalledReport:
+    """A recalled version: what was measured of it here, what it was rewritten to, its cuts."""
+
+    version: PrincipleVersion
+    adoption: Adoption
+    evidence: Evidence | None
+    became: PrincipleVersion | None
+    cuts: Sequence[CutRecord]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TransferReport:
+    """What a run took from others; `refused` are what was not used and why."""
+
+    asked: Sequence[str]
+    sources: Sequence[SourceReport]
+    recalled: Sequence[RecalledReport]
+    refused: Sequence[tuple[str, str]]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Report:
     """Everything that the report says, before it is put into words."""
 
@@ -150,6 +182,7 @@ class Report:
     finalists: Sequence[Finalist]
     noise: Noise | None
     curve: Curve
+    transfer: TransferReport | None  # None: before its recall
     principles: Sequence[PrincipleReport]
     cuts: Sequence[CutReport]
     region_left: float  # share of the space's sampler inside the cuts in force

@@ -106,7 +106,10 @@ def _cut(audit: CutReport) -> Iterator[str]:
     yield f"**Cut {cut.number}** by {cut.principle}{provisional}: {escape(cut.reason)}"
     yield ""
     yield f"- Keeps: {code(words(cut.rule))}, {cut.kept:.0%} of the space."
-    yield f"- May cost at most {cut.top_loss_high:.1%} of the best 1 % (90 % bound when made)."
+    if cut.provisional:
+        yield "- What it may cost was not measured in this run when it was made."
+    else:
+        yield f"- May cost at most {cut.top_loss_high:.1%} of the best 1 % (90 % bound when made)."
     if audit.best_outside is None:
         yield f"- Known outside: {names(audit.outside) or 'no trial'}, no score."
     else:

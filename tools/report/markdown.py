@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from vitruvius.budget import budget_text
-from vitruvius.memory.records import Standing
+from vitruvius.memory.records import RunKind, Spent, Standing
 from vitruvius.spaces.rules import words
 from vitruvius.tools.report.account import account, calibrations, failures
 from vitruvius.tools.report.facts import Best, Finalist, Report
 from vitruvius.tools.report.learned import cuts, effect_text, principles
+from vitruvius.tools.report.lessons import lesson_markdown, lesson_summary
+from vitruvius.tools.report.transferred import transferred
 from vitruvius.tools.report.words import (
     band_text,
     estimate_text,
@@ -25,6 +27,8 @@ SHOWN_IN_SUMMARY = 5
 
 def to_markdown(report: Report) -> str:
     """Returns the whole report, the same text for the same rows."""
+    if report.run.kind == RunKind.LEARN:
+        return lesson_markdown(report)
     parts = [
         "\n".join(_head(report)),
         "## Best network",
@@ -34,6 +38,8 @@ def to_markdown(report: Report) -> str:
         or "Nothing in the rows raises a doubt.",
         "## What was learned",
         *principles(report),
+        "## What was transferred",
+        *transferred(report),
         "## What was pruned",
         *cuts(report),
         "## The search beside random search",
@@ -50,6 +56,8 @@ def to_markdown(report: Report) -> str:
 
 def summary(report: Report) -> str:
     """Returns what a person wants to know first: the best network, what was learned and pruned."""
+    if report.run.kind == RunKind.LEARN:
+        return lesson_summary(report)
     held = [p for p in report.principles if p.standing == Standing.SUPPORTED][:SHOWN_IN_SUMMARY]
     lines = [
         f"- {p.version.name}: {escape(p.version.statement)} ({effect_text(p, report.metric)})"
@@ -88,10 +96,14 @@ def _head(report: Report) -> Iterator[str]:
         f"Task {task}, space {space}, seed {run.seed}, "
         f"model {code(str(run.settings.get('model', '?')))}. "
         f"Status {run.status}. Budget {escape(budget_text(run.budget))}; spent "
-        f"{plural(spent.trials, 'trial')}, {seconds(spent.wall_s)}, "
+        f"{plural(spent.trials, 'trial')}, {seconds(spent.wall_s)}, {_trained(spent)}"
         f"{plural(spent.tokens, 'token')}, \\${spent.dollars:.2f}. "
         f"Started {run.created:%Y-%m-%d %H:%M} UTC."
     )
+
+
+def _trained(spent: Spent) -> str:
+    return "" if spent.train_s is None else f"{seconds(spent.train_s)} of training, "
 
 
 def _best(report: Report, *, short: bool = False) -> Iterator[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from vitruvius.cli import doctor, principles, region, run, show
+from vitruvius.cli import doctor, evaluate, learn, principles, region, run, show
 
 HELP = """Designs neural networks, learns design principles from its own trials, and prunes by them.
 
@@ -12,6 +12,7 @@ HELP = """Designs neural networks, learns design principles from its own trials,
 
   vitruvius run                        the default search: no key, no server, under 3 minutes
   vitruvius run --task digits --budget "30 trials"
+  vitruvius learn results.csv          principles from what you evaluated before; runs recall them
   vitruvius runs                       what there is
   vitruvius report                     the latest run: what was found, learned, pruned, and cost
   vitruvius export RUN my_network      weights and a module that builds the network
@@ -38,10 +39,13 @@ SEARCH, KNOW, CARE = "Search", "Look at what was found", "Look after the install
 app.command(rich_help_panel=SEARCH)(run.run)
 app.command(rich_help_panel=SEARCH)(run.resume)
 app.command(rich_help_panel=SEARCH)(run.stop)
+app.command(rich_help_panel=SEARCH)(learn.learn)
 app.command(rich_help_panel=KNOW)(show.runs)
 app.command(rich_help_panel=KNOW)(show.show)
 app.command(rich_help_panel=KNOW)(show.report)
 app.command(rich_help_panel=KNOW)(show.export)
+app.command(rich_help_panel=KNOW)(show.recording)
 app.add_typer(principles.app, name="principles", rich_help_panel=KNOW)
 app.add_typer(region.app, name="region", rich_help_panel=KNOW)
+app.command("eval", rich_help_panel=CARE)(evaluate.evaluate)
 app.command(rich_help_panel=CARE)(doctor.doctor)

@@ -84,6 +84,8 @@ def _packages() -> Finding:
         text = "vitruvius runs from a checkout that is not installed; `make install` installs it"
         return Finding(name="packages", ok=True, text=text)
     for requirement in wanted:
+        if "extra ==" in requirement:  # whether it is needed depends on the model: see `_model`
+            continue
         name = requirement.split(";")[0].split("[")[0]
         name = "".join(c if c.isalnum() or c in "-_." else " " for c in name).split()[0]
         try:
@@ -182,15 +184,15 @@ def _device() -> Finding:
 
 def _model(settings: Settings) -> Finding:
     """Returns who decides, and what an endpoint's model was seen to do when asked."""
-    from vitruvius.agents.models import probe, resolve_model
+    from vitruvius.agents.models import at_hand, probe, resolve_model
 
     try:
-        chosen = resolve_model(settings)
-        if chosen.endpoint is None:
-            return Finding(name="model", ok=True, text=chosen.words)
-        from vitruvius.agents.client import ModelClient
+        with at_hand(resolve_model(settings), settings) as chosen:
+            if chosen.endpoint is None:
+                return Finding(name="model", ok=True, text=f"{chosen.words} {_local_words()}")
+            from vitruvius.agents.client import ModelClient
 
-        seen = asyncio.run(probe(ModelClient(chosen.endpoint)))
+            seen = asyncio.run(probe(ModelClient(chosen.endpoint)))
     except VitruviusError as error:
         return Finding(name="model", ok=False, text=str(error))
     able = {"tools": seen.tools, "json_schema": seen.json_schema, "streaming": seen.streaming,
@@ -198,3 +200,12 @@ def _model(settings: Settings) -> Finding:
     words = ", ".join(f"{name} {'yes' if can else 'no'}" for name, can in able.items())
     text = f"{chosen.words} It can: {words}; decisions as {seen.mode}. {seen.note}"
     return Finding(name="model", ok=True, text=text)
+
+
+def _local_words() -> str:
+    """Returns whether a .gguf file could take the chairs, were one named."""
+    try:
+        found = f"xllamacpp {version('xllamacpp')} is there"
+    except PackageNotFoundError:
+        return "To run a .gguf file: pip install 'vitruvius[local]'."
+    return f"A .gguf file can be served here ({found}): --model PATH."

@@ -175,9 +175,9 @@ class Progress:
         if limits is None or spent is None:
             return 0.0, ""
         share, words = 0.0, []
-        for name, unit in (("trials", "trials"), ("wall_s", "s"), ("tokens", "tokens"),
-                           ("dollars", "$")):  # fmt: skip
-            limit, used = getattr(limits, name), getattr(spent, name)
+        for name, unit in (("trials", "trials"), ("wall_s", "s"), ("train_s", "s of training"),
+                           ("tokens", "tokens"), ("dollars", "$")):  # fmt: skip
+            limit, used = getattr(limits, name), getattr(spent, name) or 0
             if limit is not None:
                 share = max(share, min(1.0, used / limit))
                 words.append(f"{used:.4g}/{limit:.4g} {unit}")

@@ -26,6 +26,7 @@ def run_data(run: Run) -> dict[str, Any]:
         "budget": asdict(run.budget),
         "model": run.settings.get("model"),
         "parent": run.parent,
+        "kind": run.kind.value,
     }
 
 

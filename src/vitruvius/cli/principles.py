@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from vitruvius.cli.console import Home, Json, home_of, opened, print_json, print_table
 from vitruvius.errors import ConfigError
+
+if TYPE_CHECKING:
+    from vitruvius.memory.records import Evidence
 
 app = typer.Typer(
     help="Principles: what earlier runs learned, with history and evidence.", no_args_is_help=True
@@ -109,7 +112,12 @@ def export_principles(
     ] = None,
     home: Home = None,
 ) -> None:
-    """Write principles as they stand to a file that another home can import."""
+    """Write principles to a file that another home can import: rules, history, measured effects.
+
+    Trials stay here; of evidence the sums travel.
+
+    Example: vitruvius principles export ours.json P3 P7
+    """
     with opened(home) as ledger:
         data = ledger.export_principles(names or None)
     if str(file) == "-":
@@ -119,7 +127,7 @@ def export_principles(
         file.write_text(json.dumps(data, indent=2, ensure_ascii=False), encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"cannot write {file}: {error.strerror}") from None
-    print(f"wrote {file}")
+    print(f"wrote {file}: {len(data['principles'])} principles")
 
 
 @app.command(name="import")
@@ -129,8 +137,11 @@ def import_principles(
 ) -> None:
     """Take principles from a file. They are data: checked, never run, and tested before believed.
 
-    An imported principle starts without standing here: it may be recalled by a run, which then
-    measures it on its own trials.
+    An imported principle has no standing here. A run may recall it, with a trust that follows
+    from the other home's evidence, less than for runs of this home; then it measures it on its own
+    trials. What another principle says already is passed over.
+
+    Example: vitruvius principles import ours.json
     """
     from vitruvius.memory.index import PrincipleIndex
     from vitruvius.memory.ledger import Ledger
@@ -142,7 +153,26 @@ def import_principles(
     folder = home_of(home)
     with Ledger.open(folder) as ledger:
         versions = ledger.import_principles(data)
+        evidence = {v.name: ledger.evidence_of(v.principle) for v in versions}
         index = PrincipleIndex(folder, ledger)
         index.add(versions)
         index.close()
-    print_table(("imported", "statement"), [(v.name, v.statement) for v in versions])
+    passed_over = len(data["principles"]) - len(versions)
+    if passed_over:
+        print(f"{passed_over} passed over: principles here hold these rules already")
+    if versions:
+        print_table(
+            ("imported", "measured elsewhere", "statement"),
+            [(v.name, _elsewhere(evidence[v.name]), v.statement) for v in versions],
+        )
+
+
+def _elsewhere(evidence: list[Evidence]) -> str:
+    """Returns what runs of the other home said of the newest version that they measured."""
+    last = max((one.version for one in evidence), default=0)
+    said = [
+        f"{one.standing} {one.effect:+.2f} on {one.n_in + one.n_out} trials"
+        for one in evidence
+        if one.version == last
+    ]
+    return "; ".join(said) or "never"

@@ -37,7 +37,7 @@ def show(run_id: RunId = None, home: Home = None, as_json: Json = False) -> None
                 "in force" if cut.in_force else f"undone by {cut.undone_by}: {cut.undone_reason}",
                 words(cut.rule),
                 f"{cut.kept:.0%}",
-                f"<= {cut.top_loss_high:.1%}",
+                "not measured" if cut.provisional else f"<= {cut.top_loss_high:.1%}",
                 cut.principle + (" (provisional)" if cut.provisional else ""),
                 cut.reason,
             )

@@ -30,15 +30,19 @@ Ask = Annotated[bool, typer.Option("--ask", help="Ask at the terminal before eac
 
 def run(
     task: Annotated[
-        str,
+        str | None,
         typer.Option(
-            help="mnist1d, digits, data:PATH (idx folder or .npz), table:PATH, or file.py:object; "
-            "options follow a colon: mnist1d:epochs=4."
+            help="mnist1d (default), digits, data:PATH (idx folder or .npz), table:PATH, or "
+            "file.py:object; options follow a colon: mnist1d:epochs=4."
         ),
-    ] = "mnist1d",
+    ] = None,
     space: Annotated[
-        str, typer.Option(help="nb201, nb201:channels=16, macro, or file.py:object.")
-    ] = "nb201",
+        str | None,
+        typer.Option(
+            help="nb201 (default), nb201:channels=16, transnas, macro, table:PATH, or "
+            "file.py:object."
+        ),
+    ] = None,
     budget: Annotated[
         str | None,
         typer.Option(help="Limits: '60 trials, 8h, 2M tokens, $5'; the first one reached ends it."),
@@ -46,8 +50,9 @@ def run(
     model: Annotated[
         str | None,
         typer.Option(
-            help="analyst (built in, no key), a model that your endpoint serves, or auto: the "
-            "endpoint if one is set up, else the analyst."
+            help="analyst (built in, no key), a model that your endpoint serves, the path of a "
+            ".gguf file (needs vitruvius\\[local]), or auto: the endpoint if one is set up, else "
+            "the analyst."
         ),
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of every random choice.")] = None,
@@ -67,6 +72,23 @@ def run(
         bool,
         typer.Option("--noise", help="Let a table answer with one recorded run, not the mean."),
     ] = False,
+    replay: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RUN",
+            help="Do a recorded run again, its model's stored replies in the model's place, and "
+            "check that it ends the same: a run, or a file of `vitruvius recording`.",
+        ),
+    ] = None,
+    principles_from: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="RUN|TABLE|FILE|memory|none",
+            help="Where the run takes principles and trials of others from; may be repeated. "
+            "Default memory: every earlier run that fits. A table or a file of rows is learned "
+            "from first, as `vitruvius learn` does.",
+        ),
+    ] = None,
     ask: Ask = False,
     as_json: Json = False,
 ) -> None:
@@ -83,7 +105,13 @@ def run(
 
       vitruvius run --task my_task.py:task --space my_space.py:space
 
+      vitruvius run --task my_task.py:task --principles-from results_of_last_year.csv
+
+      vitruvius run --task digits --principles-from 261122-4f1a --principles-from 261120-77b2
+
       OPENAI_BASE_URL=http://127.0.0.1:8080/v1 vitruvius run --model qwen3
+
+      vitruvius run --model qwen3-4b.gguf
 
     Ctrl-C stops it so that `vitruvius resume` can go on; a second Ctrl-C leaves at once.
     """
@@ -91,18 +119,23 @@ def run(
     from vitruvius.cli.live import Progress
 
     ref = table_ref(task, metric, noise)
+    if replay is not None and ask:
+        raise ConfigError("a replay asks nobody; leave out --ask")
     with Progress(quiet=as_json) as progress:
         asker = progress.asker(ask)
         found = api.create(
             ref,
             space,
             budget,
+            replay=replay,
             model=model,
             seed=seed,
             workers=workers,
             home=home,
             control=control,
             explore=explore,
+            principles_from=principles_from or None,
+            on_event=progress,
         )
         found.resume(on_event=progress, ask=asker)
     _finish(found, as_json)
@@ -149,7 +182,7 @@ def stop(run_id: RunId = None, home: Home = None) -> None:
     print(f"run {record.id} was asked to stop; go on with `vitruvius resume {record.id}`")
 
 
-def table_ref(task: str, metric: str | None, noise: bool) -> str:
+def table_ref(task: str | None, metric: str | None, noise: bool) -> str | None:
     """Returns the task's reference with the table's options folded in.
 
     Raises:
@@ -159,8 +192,10 @@ def table_ref(task: str, metric: str | None, noise: bool) -> str:
     for name, value in extra.items():
         if value is None:
             continue
-        if not task.startswith("table:"):
-            raise ConfigError(f"--{name} needs a task of the form table:PATH, got {task!r}")
+        if task is None or not task.startswith("table:"):
+            raise ConfigError(
+                f"--{name} needs a task of the form table:PATH, got {task or 'none'!r}"
+            )
         if f",{name}=" in task:
             raise ConfigError(f"--{name} is given twice: the task {task!r} names it too")
         task = f"{task},{name}={value}"

@@ -30,6 +30,7 @@ def runs(home: Home = None, as_json: Json = False) -> None:
     """List the runs of a home, the latest first."""
     from vitruvius.budget import budget_text
     from vitruvius.cli.payloads import run_data
+    from vitruvius.memory.records import RunKind
 
     if not (home_of(home) / "ledger.db").exists():
         print_json([]) if as_json else print(f"no runs in {home_of(home)}; try `vitruvius run`")
@@ -40,20 +41,26 @@ def runs(home: Home = None, as_json: Json = False) -> None:
         print_json([run_data(run) for run in found])
         return
     print_table(
-        ("run", "status", "started (UTC)", "task", "space", "budget", "model"),
+        ("run", "kind", "status", "started (UTC)", "task", "space", "budget", "model"),
         [
             (
                 run.id,
+                run.kind,
                 run.status,
                 f"{run.created:%Y-%m-%d %H:%M}",
-                run.task_ref or run.task_name,
+                _task_of(run),
                 run.space_ref or run.space_name,
-                budget_text(run.budget),
+                budget_text(run.budget) if run.kind == RunKind.SEARCH else "",
                 str(run.settings.get("model", "?")),
             )
             for run in found
         ],
     )
+
+
+def _task_of(run: Run) -> str:
+    """Returns the reference of what was searched, or the name of what was learned from."""
+    return run.task_name if run.settings.get("learn") else run.task_ref or run.task_name
 
 
 def show(
@@ -67,6 +74,7 @@ def show(
     It may be asked while the run is being driven. Test figures appear in the report only.
     """
     from vitruvius.cli.payloads import best_data, cut_data, run_data, trial_data, version_data
+    from vitruvius.memory.records import RunKind
     from vitruvius.tools.report import summary
 
     with opened(home) as ledger:
@@ -89,9 +97,10 @@ def show(
             }
         )
         return
+    counted = "rows" if run.kind == RunKind.LEARN else "trials"
     print(
         f"run {run.id} is {run.status}: {run.task_ref or run.task_name} on "
-        f"{run.space_ref or run.space_name}, {spent.trials} trials, {spent.wall_s:.0f} s, "
+        f"{run.space_ref or run.space_name}, {spent.trials} {counted}, {spent.wall_s:.0f} s, "
         f"{spent.tokens} tokens, ${spent.dollars:.2f}\n"
     )
     if made is not None:
@@ -145,10 +154,16 @@ def report(
     Every number is taken from the ledger and names its trials. In a pipe it is Markdown:
     vitruvius report > report.md
     """
+    from vitruvius.memory.records import RunKind
     from vitruvius.tools.report import to_markdown
 
     with opened(home) as ledger:
         run = run_of(ledger, run_id)
+        if run.kind == RunKind.IMPORT:
+            raise ConfigError(
+                f"run {run.id} stands for an import, which has evidence but no trials: see "
+                "`vitruvius principles list`"
+            )
         made = _report(ledger, run)
     if made is not None:
         text = to_markdown(made)
@@ -172,6 +187,26 @@ def _stored_report(path: Path, run_id: str) -> str:
             f"the space or task of run {run_id} was given as an object or is no longer there, and "
             f"{path} holds no report"
         ) from None
+
+
+def recording(
+    run_id: Annotated[str, typer.Argument(metavar="RUN", help="A run, like 261122-4f1a.")],
+    file: Annotated[Path, typer.Argument(help="File to write; it must not be there yet.")],
+    home: Home = None,
+) -> None:
+    """Write what anyone needs to replay a run without its model: one file, prompts and replies.
+
+    It also holds the results and principles of the runs before it, but no key.
+
+    Examples:
+      vitruvius recording 261122-4f1a paid.db
+
+      vitruvius run --replay paid.db
+    """
+    from vitruvius.replay import export_recording
+
+    export_recording(run_id, home_of(home), file)
+    print(f"wrote {file}; check it with `vitruvius run --replay {file}`")
 
 
 def export(

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vitruvius.evals.baselines import BASELINES
+from vitruvius.evals.blind_arms import BASELINES
 from vitruvius.evals.oracle import Oracle, Spent, Truth
 from vitruvius.spaces.cell import Cell
 from vitruvius.tasks.registry import load_task

@@ -1,0 +1,79 @@
+"""Which reader knows a file of finished trainings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from vitruvius.errors import ConfigError
+from vitruvius.tasks import nas_bench_201, nats_bench, transnas
+from vitruvius.tasks.recorded import Table
+from vitruvius.tasks.row_files import is_parquet
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reader:
+    """How one kind of table is known by its columns, and what can be asked of it."""
+
+    name: str
+    columns: frozenset[str]  # what every such file has, and no other kind
+    metrics: tuple[str, ...]  # the first is the default
+    epochs: Callable[[str], tuple[int, ...]]  # by metric; the first is the default
+    read: Callable[[Path, str], Table]
+
+
+NATS_BENCH = Reader(
+    name="NATS-Bench",
+    columns=frozenset(),
+    metrics=(*nas_bench_201.METRICS, *nats_bench.OFFICIAL),
+    epochs=lambda _: nats_bench.EPOCHS,
+    read=nats_bench.read_nats_bench,
+)
+READERS = (
+    Reader(
+        name="NAS-Bench-201",
+        columns=frozenset({"c10_params_m_derived"}),
+        metrics=tuple(nas_bench_201.METRICS),
+        epochs=lambda _: (200, 12),
+        read=nas_bench_201.read_nas_bench_201,
+    ),
+    Reader(
+        name="TransNAS-Bench-101 micro",
+        columns=frozenset({"arch", "class_scene.valid_top1", "autoencoder.valid_ssim"}),
+        metrics=tuple(transnas.TASKS),
+        epochs=lambda metric: (transnas.TASKS[metric].epochs,),
+        read=transnas.read_transnas,
+    ),
+)
+
+
+def find_reader(path: Path) -> Reader | None:
+    """Returns the reader that knows the folder or, by its columns, the file.
+
+    None: it is no published table, so its columns are whatever a user made of them.
+
+    Raises:
+        ConfigError: if there is no such file or folder, or it cannot be read.
+    """
+    if path.is_dir() and (path / nats_bench.META).is_file():
+        return NATS_BENCH
+    columns = _columns(path)
+    return next((reader for reader in READERS if reader.columns <= columns), None)
+
+
+def _columns(path: Path) -> frozenset[str]:
+    import pyarrow
+    import pyarrow.parquet
+
+    if not path.is_file():
+        raise ConfigError(
+            f"there is no table at {path}: expected a CSV or parquet file, or a folder of "
+            f"NATS-Bench records with {nats_bench.META}"
+        )
+    if path.suffix not in (".parquet", ".pq") and not is_parquet(path):
+        return frozenset()
+    try:
+        return frozenset(pyarrow.parquet.read_schema(path).names)
+    except (pyarrow.ArrowException, OSError) as error:
+        raise ConfigError(f"cannot read the table {path}: {error}") from error

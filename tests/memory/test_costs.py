@@ -1,0 +1,53 @@
+"""Costs known before training: hints that claim nothing, and limits that are kept."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from vitruvius.evals.arena import Arena
+from vitruvius.evals.oracle import Oracle, Truth
+from vitruvius.evals.synthetic import SyntheticTask, create_space
+from vitruvius.memory.costs import cost_hints, keeps_limits
+from vitruvius.memory.records import Origin
+from vitruvius.spaces.reference import reference_features
+from vitruvius.spaces.region import Region
+from vitruvius.spaces.registry import load_space
+from vitruvius.tasks.registry import load_task
+from vitruvius.tasks.table import TabularTask
+
+CELL = load_space("nb201")
+
+
+def table(folder: Path, more: str = "") -> TabularTask:
+    task = load_task(f"table:{folder / 'nas_bench_201.parquet'},metric=c10{more}")
+    assert isinstance(task, TabularTask)
+    return task
+
+
+def test_costs_are_hints_without_a_claim(shared_data: Path) -> None:
+    hints = cost_hints(CELL, table(shared_data))
+    assert [hint.name for hint in hints] == ["params", "flops"]
+    for hint in hints:
+        assert hint.trust == 0
+        said = hint.values(reference_features(CELL))
+        assert [said.mean(), said.std()] == pytest.approx([0, 1])
+
+
+def test_a_task_that_knows_no_costs_has_no_hints_and_no_limits() -> None:
+    space, task = create_space(), SyntheticTask()
+    drawn = [space.sample(np.random.default_rng(0))]
+    assert cost_hints(space, task) == ()
+    assert keeps_limits(space, task, drawn).all()
+
+
+def test_the_analyst_does_not_choose_what_it_knows_to_break_a_limit(shared_data: Path) -> None:
+    task = table(shared_data, ",max_flops=30000000")
+    oracle = Oracle(Truth.of(CELL, task), 20)
+    arena = Arena(CELL, task, oracle, 0, Region(CELL), uses_costs=True)
+    while len(arena.trials) < 12:
+        arena.step()
+    chosen = [t.architecture for t in arena.trials if t.origin == Origin.ARCHITECT]
+    assert len(chosen) == 8
+    assert keeps_limits(CELL, task, chosen).all()
+    assert not keeps_limits(CELL, task, CELL.members() or ()).all()

@@ -1,0 +1,278 @@
+"""Which features two spaces share, how values compare, and which rules may travel."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import rankdata, spearmanr
+
+from vitruvius.memory.feature_matching import carry_rule, match, quantiles
+from vitruvius.spaces.cell import Cell
+from vitruvius.spaces.macro import Macro
+from vitruvius.spaces.reference import reference_features
+from vitruvius.spaces.rules import (
+    Condition,
+    RangeCondition,
+    Rule,
+    SlotCondition,
+    TrendCondition,
+    check_rule,
+    holds,
+)
+from vitruvius.spaces.slots import SlotSpace
+from vitruvius.spaces.space import Choice, Slot
+from vitruvius.spaces.transnas import TransNas
+from vitruvius.tasks.registry import load_task
+from vitruvius.tasks.table import TabularTask
+
+NB201, TRANSNAS, MACRO = Cell(), TransNas(), Macro()
+
+
+def plain(
+    name: str, widths: tuple[int, ...], kinds: tuple[str, ...] = ("conv", "pool")
+) -> SlotSpace:
+    """Returns a space with a width, a depth, and three slots of some kinds."""
+    slots = [
+        Slot(name="width", choices=tuple(Choice(name=str(w), value=w) for w in widths)),
+        Slot(name="depth", choices=tuple(Choice(name=str(d), value=d) for d in (1, 2, 3))),
+    ]
+    operations = tuple(Choice(name=kind, traits={"kind": kind}) for kind in kinds)
+    slots += [Slot(name=f"layer_{i}", choices=operations) for i in range(3)]
+    return SlotSpace(name, slots, ref="")
+
+
+NARROW, WIDE = plain("narrow", (8, 16, 24, 32)), plain("wide", (100, 200, 400, 1000))
+
+
+def require(*conditions: Condition) -> Rule:
+    return Rule(stance="require", all=conditions)
+
+
+@given(
+    values=st.lists(st.integers(-5, 5), min_size=1, max_size=30),
+    reference=st.lists(st.integers(-5, 5), min_size=1, max_size=30),
+)
+def test_quantiles_are_midranks(values: list[int], reference: list[int]) -> None:
+    found = quantiles(np.array(values, dtype=float), np.array(reference, dtype=float))
+    sample = np.array(reference)
+    slow = [((sample < v).sum() + (sample <= v).sum()) / (2 * len(sample)) for v in values]
+    np.testing.assert_allclose(found, slow)
+    own = quantiles(sample.astype(float), sample.astype(float))
+    np.testing.assert_allclose(own, (rankdata(sample) - 0.5) / len(sample))
+
+
+@pytest.mark.parametrize("space", [NB201, TRANSNAS, MACRO, NARROW], ids=lambda s: s.name)
+def test_a_space_matches_itself(space: SlotSpace) -> None:
+    matching = match(space, space)
+    features = reference_features(space)
+    assert not matching.reason
+    np.testing.assert_array_equal(matching.of(features), matching.target(features))
+    kinds = {feature.name: feature.kind for feature in space.features}
+    raw = {f.name: column for f, column in zip(space.features, features.T, strict=True)}
+    for name, column in zip(matching.names, matching.of(features).T, strict=True):
+        assert 0 <= column.min() < column.max() <= 1
+        if kinds[name] in ("bool", "share"):
+            np.testing.assert_array_equal(column, raw[name])
+        else:
+            assert column.mean() == pytest.approx(0.5)
+            assert spearmanr(column, raw[name])[0] == pytest.approx(1)
+
+
+def test_numbers_compare_by_rank_whatever_their_unit() -> None:
+    matching = match(NARROW, WIDE)
+    assert {"width", "depth", "share(kind=conv)", "layer_0=conv"} <= set(matching.names)
+    rng = np.random.default_rng(0)
+    draws = [NARROW.sample(rng) for _ in range(50)]
+    to_wide = dict(zip(("8", "16", "24", "32"), ("100", "200", "400", "1000"), strict=True))
+    twins = [WIDE.parse({**a.spec, "width": to_wide[a.spec["width"]]}) for a in draws]
+    np.testing.assert_allclose(
+        matching.of(NARROW.featurise(draws)), matching.target(WIDE.featurise(twins)), atol=1e-12
+    )
+
+
+def test_cells_of_two_benchmarks_share_edges_shares_and_paths() -> None:
+    matching = match(NB201, TRANSNAS)
+    assert set(matching.names) == {feature.name for feature in TRANSNAS.features}
+    assert matching.names == tuple(f.name for f in NB201.features if f.name in matching.names)
+    assert set(match(TRANSNAS, NB201).names) == set(matching.names)
+
+
+def test_the_same_name_of_another_kind_is_another_feature() -> None:
+    assert {"depth"} <= {f.name for f in MACRO.features} & {f.name for f in NB201.features}
+    matching = match(MACRO, NB201)  # a slot's number here, a count there
+    assert matching.names == ()
+    assert matching.reason == "macro and nb201 have no feature in common."
+    assert matching.of(reference_features(MACRO)).shape == (2000, 0)
+
+
+def test_too_little_in_common_is_said() -> None:
+    other = SlotSpace(
+        "other",
+        [Slot(name="width", choices=tuple(Choice(name=str(w), value=w) for w in (1, 2)))],
+        ref="",
+    )
+    matching = match(NARROW, other)
+    assert matching.names == ("width",)
+    assert matching.reason.startswith("narrow and other have only width in common; at least 3")
+
+
+def test_a_feature_that_never_varies_says_nothing() -> None:
+    fixed = plain("fixed", (8,))
+    assert "width" not in match(NARROW, fixed).names
+    assert "width" not in match(fixed, NARROW).names
+
+
+def test_rules_within_a_space_stay_as_they_are() -> None:
+    rule = require(
+        RangeCondition(feature="paths", at_least=2),
+        SlotCondition(slot="edge_0_3", choices=("none",)),
+    )
+    assert carry_rule(rule, NB201, Cell(channels=16, cells=5)) is rule
+
+
+slot_conditions = st.builds(
+    lambda slot, choices: SlotCondition(slot=slot, choices=tuple(sorted(choices))),
+    st.sampled_from([slot.name for slot in NB201.slots]),
+    st.sets(st.sampled_from(NB201.slots[0].names), min_size=1, max_size=4),
+)
+numbers = [f for f in NB201.features if f.kind in ("count", "ordinal", "share")]
+range_conditions = st.builds(
+    lambda feature, bound, at_least: (
+        RangeCondition(feature=feature.name, at_least=bound)
+        if at_least
+        else RangeCondition(feature=feature.name, at_most=bound)
+    ),
+    st.sampled_from(numbers),
+    st.sampled_from([0.0, 1 / 3, 0.5, 1.0, 2.0, 3.0]),
+    st.booleans(),
+)
+trend_conditions = st.builds(
+    lambda feature, trend: TrendCondition(feature=feature.name, trend=trend),
+    st.sampled_from(numbers),
+    st.sampled_from(["up", "down"]),
+)
+rules = st.builds(
+    lambda stance, conditions: Rule(stance=stance, all=tuple(conditions)),
+    st.sampled_from(["require", "avoid"]),
+    st.lists(
+        st.one_of(slot_conditions, range_conditions, trend_conditions), min_size=1, max_size=3
+    ),
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(rule=rules)
+def test_a_carried_rule_fits_and_means_about_the_same_or_a_sentence_says_why_not(
+    rule: Rule,
+) -> None:
+    carried = carry_rule(rule, NB201, TRANSNAS)
+    if isinstance(carried, str):
+        assert carried.endswith(".")
+        assert len(carried.split()) > 4
+        return
+    check_rule(carried, TRANSNAS)
+    assert carried.stance == rule.stance
+    assert len(carried.all) == len(rule.all)
+    met = holds(carried, TRANSNAS, reference_features(TRANSNAS))
+    assert 0 < met.mean() < 1
+    for old, new in zip(rule.all, carried.all, strict=True):
+        assert type(old) is type(new)
+        if isinstance(old, SlotCondition) and isinstance(new, SlotCondition):
+            assert set(new.choices) == set(old.choices) & set(TRANSNAS.slots[0].names)
+        if isinstance(old, RangeCondition) and "share" not in old.feature:
+            here = holds(require(old), NB201, reference_features(NB201)).mean()
+            there = holds(require(new), TRANSNAS, reference_features(TRANSNAS)).mean()
+            assert here / 2 <= there <= 2 * here
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    low=st.sampled_from([8, 16, 20, 24]),
+    high=st.sampled_from([None, 24, 32]),
+    kind=st.sampled_from(["conv", "pool"]),
+)
+def test_a_bound_holds_for_the_twins_of_those_it_held_for(
+    low: int, high: int | None, kind: str
+) -> None:
+    rule = require(
+        RangeCondition(feature="width", at_least=low, at_most=high),
+        SlotCondition(slot="layer_1", choices=(kind,)),
+    )
+    carried = carry_rule(rule, NARROW, WIDE)
+    if low == 8 and high in (None, 32):
+        assert carried == "The bounds on width leave out nothing of narrow, so they say nothing."
+        return
+    assert isinstance(carried, Rule)
+    to_wide = dict(zip(("8", "16", "24", "32"), ("100", "200", "400", "1000"), strict=True))
+    rng = np.random.default_rng(1)
+    draws = [NARROW.sample(rng) for _ in range(100)]
+    twins = [WIDE.parse({**a.spec, "width": to_wide[a.spec["width"]]}) for a in draws]
+    np.testing.assert_array_equal(
+        holds(rule, NARROW, NARROW.featurise(draws)), holds(carried, WIDE, WIDE.featurise(twins))
+    )
+
+
+def test_choices_of_a_numbered_slot_travel_as_a_range() -> None:
+    carried = carry_rule(require(SlotCondition(slot="width", choices=("24", "32"))), NARROW, WIDE)
+    assert isinstance(carried, Rule)
+    met = holds(carried, WIDE, reference_features(WIDE))
+    widths = reference_features(WIDE)[:, 0]
+    np.testing.assert_array_equal(met, widths >= 400)
+
+
+@pytest.mark.parametrize(
+    ("rule", "target", "sentence"),
+    [
+        (require(SlotCondition(slot="edge_0_3", choices=("avg_pool_3x3",))), TRANSNAS,
+         "Slot edge_0_3 of transnas has no choice avg_pool_3x3."),
+        (require(SlotCondition(slot="edge_0_3", choices=("none",))), MACRO,
+         "macro has no slot edge_0_3 like that of nb201."),
+        (require(TrendCondition(feature="pooling", trend="up")), TRANSNAS,
+         "transnas has no pooling of the kind that nb201 has."),
+        (require(RangeCondition(feature="depth", at_least=2)), MACRO,
+         "macro has no depth of the kind that nb201 has."),
+        (require(RangeCondition(feature="paths", at_least=0)), TRANSNAS,
+         "The bounds on paths leave out nothing of nb201, so they say nothing."),
+        (require(RangeCondition(feature="share(kind=conv)", at_least=2)), TRANSNAS,
+         "In transnas no architecture satisfies the rule, so it says nothing."),
+        (require(SlotCondition(slot="edge_0_1", choices=TRANSNAS.slots[0].names)), TRANSNAS,
+         "Slot edge_0_1 of transnas has no other choices, so that says nothing."),
+    ],
+)  # fmt: skip
+def test_a_rule_that_cannot_travel_is_refused_with_the_reason(
+    rule: Rule, target: SlotSpace, sentence: str
+) -> None:
+    assert carry_rule(rule, NB201, target) == sentence
+
+
+def test_numbers_with_a_gap_and_bounds_without_a_counterpart_are_refused() -> None:
+    gap = require(SlotCondition(slot="width", choices=("8", "32")))
+    assert carry_rule(gap, NARROW, WIDE) == "The choices 8, 32 of width leave a gap."
+    skewed = plain("skewed", (1, 2))
+    fine = plain("fine", tuple(range(1, 21)))
+    most = require(RangeCondition(feature="width", at_least=20))  # one in twenty
+    refusal = carry_rule(most, fine, skewed)
+    assert isinstance(refusal, str)
+    assert "no bound does so for about as much of skewed" in refusal
+
+
+def test_what_is_learned_of_one_benchmark_ranks_the_cells_of_another(shared_data: Path) -> None:
+    """A linear model of NAS-Bench-201 over the matched columns, told of TransNAS-Bench-101."""
+    source = load_task(f"table:{shared_data / 'nas_bench_201.parquet'},metric=c10")
+    target = load_task(f"table:{shared_data / 'transnas_bench_101_micro.parquet'}")
+    assert isinstance(source, TabularTask)
+    assert isinstance(target, TabularTask)
+    matching = match(NB201, TRANSNAS)
+    values = source.all_values()
+    ranks = rankdata([value for value, _ in values.values()])
+    known = matching.of(NB201.featurise(list(values)))
+    known = np.hstack([known, np.ones((len(known), 1))])
+    weights = np.linalg.solve(known.T @ known + np.eye(known.shape[1]), known.T @ ranks)
+    cells = TRANSNAS.members()
+    told = matching.target(TRANSNAS.featurise(cells)) @ weights[:-1]
+    scores = [value for value, _ in map(target.all_values().get, cells)]
+    assert spearmanr(told, scores)[0] > 0.55

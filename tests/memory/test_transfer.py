@@ -1,0 +1,198 @@
+"""Sources become hints: what bears itself out is heard, and the run's trials have the last word."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from vitruvius.evals.sources import best_of, inverted, shuffled, table_source
+from vitruvius.evals.synthetic import SyntheticTask, create_space
+from vitruvius.memory.hints import Hint, Prior, combine
+from vitruvius.memory.matching import translation
+from vitruvius.memory.ranking import learn, normal_scores
+from vitruvius.memory.sources import Source
+from vitruvius.memory.surrogate import Surrogate
+from vitruvius.memory.transfer import learned_weights, refusal, source_hints, source_prior
+from vitruvius.spaces.cell import Cell
+from vitruvius.spaces.macro import Macro
+from vitruvius.spaces.slots import SlotSpace
+from vitruvius.spaces.space import Architecture, Choice, FloatArray, Slot
+
+SPACE, TASK = create_space(), SyntheticTask()
+
+
+def drawn(count: int, seed: int = 0) -> list[Architecture]:
+    rng = np.random.default_rng(seed)
+    return [SPACE.sample(rng) for _ in range(count)]
+
+
+def truth(architectures: list[Architecture]) -> FloatArray:
+    return np.array([TASK.lookup(a, TASK.fidelity, 0).value for a in architectures])
+
+
+@pytest.fixture(scope="module")
+def source() -> Source:
+    return table_source(SPACE, TASK, drawn(200))
+
+
+def prior_of(*sources: Source) -> Prior:
+    found = source_prior(SPACE, sources)
+    assert found is not None
+    return found
+
+
+def agreement(prior: Prior) -> float:
+    there = drawn(300, seed=1)
+    return float(np.corrcoef(prior.mean(SPACE.featurise(there)), truth(there))[0, 1])
+
+
+def learned(prior: Prior, count: int = 40, sign: float = 1.0) -> FloatArray:
+    """The weights after so many uniform trials, over those expected before any."""
+    there = drawn(count, seed=2)
+    features = SPACE.featurise(there)
+    scores = prior.rescaled(features, normal_scores(sign * truth(there)))
+    return Surrogate.fit(SPACE, features, scores, prior).weights() / prior.weights
+
+
+def test_a_source_expects_what_it_has_seen(source: Source) -> None:
+    assert agreement(prior_of(source)) > 0.6
+
+
+def test_the_best_alone_say_where_to_look(source: Source) -> None:
+    assert agreement(prior_of(best_of(source, 20))) > 0.4
+
+
+def test_what_is_not_trusted_says_nothing(source: Source) -> None:
+    silent = replace(source, trust=0.0)
+    assert source_prior(SPACE, [silent]) is None
+    assert refusal(SPACE, silent) == "it is not trusted"
+
+
+def test_less_trust_leaves_more_open(source: Source) -> None:
+    assert prior_of(replace(source, trust=0.2)).share > prior_of(source).share
+
+
+def test_random_scores_are_refused(source: Source) -> None:
+    for seed in range(5):
+        noise = shuffled(source, np.random.default_rng(seed))
+        assert source_prior(SPACE, [noise]) is None
+    assert "bear out" in (refusal(SPACE, noise) or "")
+
+
+def test_few_trials_are_refused(source: Source) -> None:
+    assert "3 rated trials" in (refusal(SPACE, best_of(source, 3)) or "")
+
+
+def test_weights_are_read_by_source(source: Source) -> None:
+    lesson = learn(table_source(SPACE, TASK, drawn(40, seed=2)).trials, TASK.metric)
+    assert learned_weights(SPACE, [source], lesson)["source"] > 0.5
+    assert learned_weights(SPACE, [inverted(source)], lesson)["source"] <= 0
+    unknown = learned_weights(SPACE, [source], learn([], TASK.metric))
+    assert unknown == {"source": pytest.approx(1)}
+    assert learned_weights(SPACE, [], lesson) == {}
+
+
+def test_a_good_source_keeps_its_weight(source: Source) -> None:
+    assert learned(prior_of(source)).mean() > 0.5
+
+
+def test_an_inverted_source_loses_its_weight(source: Source) -> None:
+    assert learned(prior_of(inverted(source))).mean() <= 0
+    assert learned(prior_of(source), sign=-1.0).mean() <= 0
+
+
+def test_of_two_sources_the_true_one_is_believed(source: Source) -> None:
+    prior = prior_of(source, replace(inverted(source), run_id="liar"))
+    weights = dict(zip([hint.name for hint in prior.hints], learned(prior), strict=True))
+    assert weights["source scores"] > weights["liar scores"]
+
+
+def test_a_source_said_twice_claims_no_more_than_once(source: Source) -> None:
+    once, twice = prior_of(source), prior_of(source, replace(source))
+    there = SPACE.featurise(drawn(50, seed=3))
+    assert twice.share == pytest.approx(once.share)
+    assert twice.mean(there) == pytest.approx(once.mean(there))
+
+
+def test_the_same_source_says_the_same(source: Source) -> None:
+    there = SPACE.featurise(drawn(50, seed=3))
+    assert (prior_of(source).mean(there) == prior_of(replace(source)).mean(there)).all()
+
+
+def test_of_a_large_source_every_trial_counts() -> None:
+    architectures = list(dict.fromkeys(drawn(500)))
+    prior = prior_of(table_source(SPACE, TASK, architectures))
+    said = prior.hints[0].values(SPACE.featurise(architectures))
+    assert np.corrcoef(said, normal_scores(truth(architectures)))[0, 1] > 0.95
+
+
+def test_directions_do_not_count_on_names() -> None:
+    def renamed(name: str) -> SlotSpace:
+        choices = tuple(Choice(name=f"{name}{n}") for n in range(5))
+        return SlotSpace("renamed", [Slot(name=f"slot_{n}", choices=choices) for n in range(10)])
+
+    space = renamed("x")
+    told = table_source(SPACE, TASK, drawn(100))
+    trials = [
+        replace(t, architecture=Architecture(t.architecture.text.replace('"op', '"x')))
+        for t in told.trials
+    ]
+    (one, *_), (other, *_) = (
+        source_hints(SPACE, told),
+        source_hints(space, replace(told, space=space, trials=trials)),
+    )
+    there = drawn(20, seed=4)
+    same = [Architecture(a.text.replace('"op', '"x')) for a in there]
+    assert one.values(SPACE.featurise(there)) == pytest.approx(other.values(space.featurise(same)))
+
+
+def test_spaces_that_share_no_word_are_refused_with_the_reason(source: Source) -> None:
+    assert translation(Macro(), SPACE) is None
+    assert source_hints(Macro(), source) == ()
+    assert (refusal(Macro(), source) or "").startswith("no feature of synthetic")
+
+
+def test_between_spaces_counts_travel_as_quantiles() -> None:
+    few, many = (
+        SlotSpace(
+            name,
+            [
+                Slot(name=f"width_{n}", choices=tuple(Choice(name=str(w), value=w) for w in widths))
+                for n in range(3)
+            ],
+        )
+        for name, widths in (("few", (1.0, 2.0, 3.0)), ("many", (10.0, 20.0, 40.0)))
+    )
+    bridge = translation(few, many)
+    assert bridge is not None
+    rows = np.array([[1.0, 2.0, 3.0]])
+    assert bridge.of(rows).tolist() == [[10.0, 20.0, 40.0]]
+    same = translation(Cell(), Cell())
+    assert same is not None
+    assert same.pairs is None
+
+
+@pytest.mark.parametrize("share", [0.2, 1.0])
+def test_rescaled_scores_keep_their_order(share: float) -> None:
+    features = SPACE.featurise(drawn(30))
+
+    def first(there: FloatArray) -> FloatArray:
+        return there[:, 0]
+
+    hints = (Hint(name="first", values=first, trust=0.5),)
+    prior = Prior(hints=hints, weights=np.ones(1), share=share)
+    scores = normal_scores(np.random.default_rng(0).standard_normal(30))
+    assert (np.argsort(prior.rescaled(features, scores)) == np.argsort(scores)).all()
+
+
+def test_without_claims_nothing_is_expected() -> None:
+    def first(there: FloatArray) -> FloatArray:
+        return there[:, 0]
+
+    assert combine(SPACE, []) is None
+    silent = combine(SPACE, [Hint(name="none", values=first, trust=0.0)])
+    assert silent is not None
+    assert not silent.is_guide
+    scores = normal_scores(np.arange(30.0))
+    features = SPACE.featurise(drawn(30))
+    assert silent.rescaled(features, scores) == pytest.approx(scores, abs=0.01)
