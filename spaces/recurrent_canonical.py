@@ -1,10 +1,9 @@
 """The canonical form of a recurrent cell: one recipe for all that build the same network.
 
 Names of nodes do not matter, nor the order of the inputs of linear, product and sum, nor which
-number a hidden state has, but for the first, which is the output. Nodes without weights that compute
-the same are one. Two linear nodes that read the same are two, since each has its own weights: that
-they are kept apart from one that is read twice is where this form is finer than a hash of what each
-output unfolds to (`unfolded`).
+number a hidden state has, but for the first, which is the output. Nodes without weights that
+compute the same are one. Two linear nodes that read the same are two, since each has its own
+weights: there this form is finer than a hash of what each output unfolds to (`unfolded`).
 """
 
 from __future__ import annotations
@@ -81,21 +80,19 @@ class _Form:
             for name in self.names
         ]
         self.read_by: list[list[tuple[int, int]]] = [[] for _ in self.names]
+        self.kinds = [
+            10 * OPERATIONS.index(self.nodes[name].op) + self.new_number.get(name, -1)
+            for name in self.names
+        ]
         self.free = [self.nodes[name].op in COMMUTATIVE for name in self.names]
         for reader, inputs in enumerate(self.reads):
             for position, given in enumerate(inputs):
                 if given >= 0:
                     self.read_by[given].append((reader, 0 if self.free[reader] else position))
-        self.level = self._levels()
 
     def best(self) -> tuple[Key, Graph]:
         """Returns the smallest key and the graph that it belongs to."""
-        kinds = [
-            (level, OPERATIONS.index(self.nodes[name].op), self.new_number.get(name, -1))
-            for name, level in zip(self.names, self.level, strict=True)
-        ]
-        ranks = {kind: rank for rank, kind in enumerate(sorted(set(kinds)))}
-        order = self._search([ranks[kind] for kind in kinds])
+        order = self._search(self._from_below())
         return self._key(order), self._named(order)
 
     def _merged(self) -> Graph:
@@ -132,12 +129,27 @@ class _Form:
             for name, node in nodes.items()
         }
 
-    def _levels(self) -> list[int]:
-        """Returns the longest way from a source to each node, so that names follow the flow."""
+    def _from_below(self) -> list[int]:
+        """Returns a colour for each node by what it is computed from, sources being known.
+
+        Nodes that are further from the sources have higher colours, so that names follow the flow.
+        """
         levels: list[int] = []
         for inputs in self.reads:  # in order
             levels.append(1 + max((levels[i] for i in inputs if i >= 0), default=0))
-        return levels
+        colours = [0] * len(levels)
+        taken = 0
+        for level in range(1, max(levels) + 1):
+            signs = {}
+            for node in (node for node, at in enumerate(levels) if at == level):
+                inputs = [colours[i] if i >= 0 else i for i in self.reads[node]]
+                signs[node] = (self.kinds[node], sorted(inputs) if self.free[node] else inputs)
+            ordered = sorted(signs, key=signs.__getitem__)
+            for before, node in zip([None, *ordered], ordered, strict=False):
+                taken += before is not None and signs[before] != signs[node]
+                colours[node] = taken
+            taken += 1
+        return colours
 
     def _refined(self, colours: list[int]) -> list[int]:
         """Returns the coarsest refinement in which equal colours read and are read alike."""
@@ -164,8 +176,7 @@ class _Form:
         descent ends in the key of an earlier one is its image under a symmetry, so that its
         branch holds nothing new: without this, k alike parts would cost k! descents.
         """
-        colours = self._refined(colours)
-        tied = self._first_tie(colours)
+        tied = self._first_tie(colours) and self._first_tie(colours := self._refined(colours))
         if not tied:
             return self._order(colours)
         best: list[int] | None = None
@@ -212,13 +223,8 @@ class _Form:
         return rows
 
     def _key(self, order: list[int]) -> Key:
-        kinds = [OPERATIONS.index(self.nodes[self.names[node]].op) for node in order]
-        marks = [self.new_number.get(self.names[node], -1) for node in order]
-        rows = self._placed(order)
-        return tuple(
-            (10 * kind + mark, tuple(row))
-            for kind, mark, row in zip(kinds, marks, rows, strict=True)
-        )
+        rows = zip(order, self._placed(order), strict=True)
+        return tuple((self.kinds[node], tuple(row)) for node, row in rows)
 
     def _named(self, order: list[int]) -> Graph:
         """Returns the graph with its canonical names, in order."""
@@ -242,4 +248,3 @@ class _Form:
 
 def _sources_first(place: int) -> tuple[bool, int]:
     return (place >= 0, -place if place < 0 else place)
-

@@ -1,10 +1,10 @@
 """Recurrent cells as graphs: the recipe format of NAS-Bench-NLP, read and checked.
 
-Klyuchnikov et al. 2020, arXiv:2006.07116. A recipe names nodes; each has an operation and a list of
-inputs, which are other nodes, `x` (the step's input) or `h_prev_i` (a hidden state as the step
-before left it). The nodes `h_new_0`, `h_new_1`, ... are the new hidden states, and `h_new_0` is also
-the output. A linear node has one weight matrix for each input and one bias. A blend of a, b, c is
-a * b + (1 - a) * c.
+Klyuchnikov et al. 2020, arXiv:2006.07116. A recipe names nodes; each has an operation and a list
+of inputs, which are other nodes, `x` (the step's input) or `h_prev_i` (a hidden state as the step
+before left it). The nodes `h_new_0`, `h_new_1`, ... are the new hidden states, and `h_new_0` is
+also the output. A linear node has one weight matrix for each input and one bias. A blend of a, b, c
+is a * b + (1 - a) * c.
 """
 
 from __future__ import annotations
@@ -107,6 +107,17 @@ def in_order(graph: Graph) -> list[str]:
     Raises:
         ToolError: if nodes depend on each other in a circle.
     """
+    done: set[str] = set()
+    for name, node in graph.items():
+        if any(given in graph and given not in done for given in node.inputs):
+            break
+        done.add(name)
+    else:
+        return list(graph)
+    return _sorted(graph)
+
+
+def _sorted(graph: Graph) -> list[str]:
     ordered: list[str] = []
     done: set[str] = set()
     for root in graph:
