@@ -51,9 +51,10 @@ An architecture is a recipe: an object from the name of each node to its operati
   {{"node_0": {{"op": "linear", "input": ["x", "h_prev_0"]}},
    "h_new_0": {{"op": "activation_tanh", "input": ["node_0"]}}}}
 
-Inputs are nodes, x (the step's input, read by linear only) and h_prev_i (a hidden state as the step
-before left it). The nodes h_new_0, h_new_1, ... (at most {MAX_STATES}) are the new states; h_new_0 is
-also the output. x and every h_prev_i must reach some h_new_i. At most {MAX_NODES} nodes. Operations:
+Inputs are nodes, x (the step's input, read by linear only) and h_prev_i (a hidden state as the
+step before left it). The nodes h_new_0, h_new_1, ... (at most {MAX_STATES}) are the new states;
+h_new_0 is also the output. x and every h_prev_i must reach some h_new_i. At most {MAX_NODES}
+nodes. Operations:
 - linear: 2 or 3 inputs, a weight matrix for each and one bias
 - blend: 3 inputs, a * b + (1 - a) * c
 - elementwise_prod, elementwise_sum: 2 inputs

@@ -17,6 +17,7 @@ from typing import Any, cast
 from vitruvius.errors import ConfigError
 from vitruvius.spaces.cell import Cell
 from vitruvius.spaces.macro import Macro
+from vitruvius.spaces.recurrent import Recurrent
 from vitruvius.spaces.sources import hash_sources
 from vitruvius.spaces.space import SearchSpace
 from vitruvius.spaces.transnas import TransNas
@@ -25,6 +26,7 @@ BUILT_IN: dict[str, Callable[..., SearchSpace]] = {
     "nb201": Cell,
     "transnas": TransNas,
     "macro": Macro,
+    "recurrent": Recurrent,
 }
 # What makes a space of a reference of this name. Named by text: floors below know tables.
 DEFERRED = {"table": ("vitruvius.tasks.table_refs", "load_table_space")}
