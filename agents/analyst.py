@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 import numpy as np
 from scipy.special import ndtr
@@ -14,6 +15,7 @@ from vitruvius.agents.rewriting import propose_edits
 from vitruvius.agents.view import RunView
 from vitruvius.memory.costs import cost_hints, keeps_limits
 from vitruvius.memory.hints import Prior
+from vitruvius.memory.proxy_prior import with_proxies
 from vitruvius.memory.ranking import Lesson, learn
 from vitruvius.memory.records import Origin, ResultStatus, Standing
 from vitruvius.memory.rules_prior import rules_prior
@@ -58,12 +60,16 @@ def choose(view: RunView) -> Proposal:
     if not guided and len(lesson.trials) < MIN_RESULTS:
         picks = _drawn(view, rng)
         return _proposal(picks, f"a draw of the region: {len(lesson.trials)} results so far")
-    model = _model(view, lesson) if heard is None else fit_hinted(view.space, lesson, heard)
+    model = _model(view, lesson) if heard is None else _hinted(view, lesson, heard)
     failures = _failure_model(view)
     optimism = _optimism(view) if guided else OPTIMISM
 
-    candidates = untried(view, lesson, lambda there: bounds(model.at(there), optimism), rng)
-    posterior = model.at(candidates.features, candidates.plain)
+    def judge(features: FloatArray, architectures: Sequence[Architecture]) -> FloatArray:
+        return bounds(model.at(view.beside(features, architectures)), optimism)
+
+    candidates = untried(view, lesson, judge, rng)
+    seen = view.beside(candidates.features, candidates.architectures)
+    posterior = model.at(seen, candidates.plain)
     allowed = candidates.free & keeps_limits(view.space, view.task, candidates.architectures)
     free = allowed if allowed.any() else candidates.free
     penalty = np.where(free, _risk(failures, candidates.features), np.inf)
@@ -114,9 +120,17 @@ def _model(view: RunView, lesson: Lesson) -> Surrogate:
 
 
 def _heard(view: RunView) -> Prior | None:
-    """Returns what sources and costs say; principles of the sources say nothing beyond it."""
+    """Returns what sources, costs and proxies say; principles of sources say nothing beyond it."""
     costs = cost_hints(view.space, view.task) if view.uses_costs else ()
-    return source_prior(view.space, view.sources, costs)
+    told = source_prior(view.space, view.sources, costs)
+    if view.board is None:
+        return told
+    return with_proxies(told, view.board, tuple(view.sources), len(view.space.features))
+
+
+def _hinted(view: RunView, lesson: Lesson, heard: Prior) -> Surrogate:
+    tried = [trial.architecture for trial in lesson.trials]
+    return fit_hinted(view.space, lesson, heard, view.beside(view.space.featurise(tried), tried))
 
 
 def learned_weights(view: RunView) -> dict[str, float]:

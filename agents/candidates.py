@@ -21,7 +21,8 @@ CLIMBS = 3  # rounds of looking at the neighbours of the most promising
 CLIMBERS = 5
 DRAW_TRIES = 20_000
 
-Judge = Callable[[FloatArray], FloatArray]  # features [N, F] -> how promising [N]
+# features [N, F], their architectures -> how promising [N]
+Judge = Callable[[FloatArray, Sequence[Architecture]], FloatArray]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -140,7 +141,7 @@ def _sampled(view: RunView, lesson: Lesson, judge: Judge, rng: np.random.Generat
         seen.update(new)
         found += new
         features = np.vstack([features, rows[inside]])
-        promise = np.concatenate([promise, judge(rows[inside])])
+        promise = np.concatenate([promise, judge(rows[inside], new)])
         top = np.argsort(-promise, kind="stable")[:CLIMBERS]
         pool = {a: row for i in top for a, row in _near(space, found[i])}
     return _all_of(space, found, features) if found else _drawn(view, rng)

@@ -12,6 +12,7 @@ from vitruvius.agents.analyst import choose
 from vitruvius.agents.view import PrincipleView, RunView
 from vitruvius.evals.oracle import Oracle
 from vitruvius.graphs.schedule import forced_origins
+from vitruvius.memory.board import Board
 from vitruvius.memory.records import Budget, Origin, ResultStatus, Spent, Trial
 from vitruvius.memory.sources import Source
 from vitruvius.memory.transfer import has_guide
@@ -35,6 +36,7 @@ class Arena:
     principles: Sequence[PrincipleView] = ()
     sources: Sequence[Source] = ()
     uses_costs: bool = False
+    board: Board | None = None
 
     def step(self) -> None:
         """Asks one architecture: a uniform draw where that is due, else the analyst's choice.
@@ -80,6 +82,7 @@ class Arena:
             proxies=(),
             sources=self.sources,
             uses_costs=self.uses_costs,
+            board=self.board,
         )
 
     def _draw(self) -> Architecture:
