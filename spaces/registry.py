@@ -16,6 +16,7 @@ from typing import Any, cast
 
 from vitruvius.errors import ConfigError
 from vitruvius.spaces.cell import Cell
+from vitruvius.spaces.flexibert import FlexiBert, FlexiBertFull, FlexiBertTrained
 from vitruvius.spaces.macro import Macro
 from vitruvius.spaces.recurrent import Recurrent
 from vitruvius.spaces.sources import hash_sources
@@ -27,6 +28,9 @@ BUILT_IN: dict[str, Callable[..., SearchSpace]] = {
     "transnas": TransNas,
     "macro": Macro,
     "recurrent": Recurrent,
+    "flexibert": FlexiBert,
+    "flexibert_full": FlexiBertFull,
+    "flexibert_trained": FlexiBertTrained,
 }
 # What makes a space of a reference of this name. Named by text: floors below know tables.
 DEFERRED = {"table": ("vitruvius.tasks.table_refs", "load_table_space")}
