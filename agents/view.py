@@ -60,6 +60,7 @@ class RunView:
     sources: Sequence[Source] = ()  # other runs whose trials may guide this one
     uses_costs: bool = False  # whether costs known before training may guide the model
     board: Board | None = None  # what proxies said of architectures of this space and task
+    asked: int = 0  # architectures about which this run has asked proxies
 
     @cached_property
     def evaluated(self) -> frozenset[Architecture]:

@@ -98,14 +98,12 @@ def _beside(
         return alone
     which = list(result)
     counted = np.stack([_ranks(values, which) for values in told.values()], axis=1)
-    rest = [
+    proxy_left, result_left = (
         ranks - counted @ np.linalg.lstsq(counted, ranks, rcond=None)[0]
         for ranks in (_ranks(proxy, which), _ranks(result, which))
-    ]
-    partial, low, high = _correlation(*rest, len(told))
-    return replace(
-        alone, given=tuple(told), partial=partial, partial_low=low, partial_high=high
     )
+    partial, low, high = _correlation(proxy_left, result_left, len(told))
+    return replace(alone, given=tuple(told), partial=partial, partial_low=low, partial_high=high)
 
 
 def _correlation(a: FloatArray, b: FloatArray, given: int) -> tuple[float, float, float]:

@@ -85,8 +85,7 @@ class Prior:
         return np.asarray(self.values(features) * (self.doubts / np.sqrt(self.share)))
 
     def unsaid(self, features: FloatArray) -> FloatArray | None:
-        """Returns the variance owed to silence [N], in the units of `basis`; None: there is none.
-        """
+        """Returns the variance owed to silence [N], in units of `basis`; None: there is none."""
         return None if self.silence is None else np.asarray(self.silence(features) / self.share)
 
     def moved(self, steps: FloatArray) -> FloatArray:
