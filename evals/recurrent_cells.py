@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vitruvius.memory.records import Score
 from vitruvius.spaces.pool import Pool
@@ -21,6 +22,8 @@ from vitruvius.spaces.recurrent import Recurrent
 from vitruvius.spaces.recurrent_classics import CLASSICS
 from vitruvius.spaces.space import Architecture, FloatArray
 from vitruvius.tasks.nas_bench_nlp import LoggedRun, read_log
+
+IntArray = NDArray[np.int64]
 
 LOG, METRICS = "nas_bench_nlp_ptb.jsonl.gz", "rnn_metrics.parquet"
 STORED = (
@@ -47,6 +50,7 @@ class Cells:
     NaN once diverged. `scores` [N, J] are the `STORED` metrics, NaN where none is stored.
     """
 
+    folder: Path
     pool: Pool
     final: FloatArray
     valid: FloatArray
@@ -56,13 +60,13 @@ class Cells:
     def architectures(self) -> tuple[Architecture, ...]:
         return tuple(self.pool.members())
 
-    def board_scores(self, which: Mapping[str, FloatArray], rows: FloatArray) -> list[Score]:
+    def board_scores(self, which: Mapping[str, FloatArray], rows: IntArray) -> list[Score]:
         """Returns columns [N] by name as scores of the cells in `rows`; NaN is no score."""
         members = self.pool.members()
         return [
             Score(proxy=name, architecture=members[row], value=float(column[row]), wall_s=0.0)
             for name, column in which.items()
-            for row in rows.astype(int).tolist()
+            for row in rows.tolist()
             if not math.isnan(column[row])
         ]
 
@@ -96,9 +100,12 @@ def read_cells(data: Path) -> Cells:
         next((stored[one] for one in by_cell[cell] if one in stored), nothing) for cell in runs
     ]
     return Cells(
+        folder=data,
         pool=Pool(space, list(runs)),
         final=np.array([_last(run.test, epochs) for run in runs.values()]),
-        valid=np.array([[*run.val, *[math.nan] * (epochs - len(run.val))] for run in runs.values()]),
+        valid=np.array(
+            [[*run.val, *[math.nan] * (epochs - len(run.val))] for run in runs.values()]
+        ),
         scores=np.array(first),
     )
 

@@ -107,7 +107,9 @@ def boosted_trees(half: Half, *, hears: bool) -> None:
     expected = np.zeros(len(half.members))
     while len(half.asked) < TRIALS:
         if (len(half.asked) - FIRST_DRAWS) % REFIT == 0:
-            trees = HistGradientBoostingRegressor(max_iter=100, max_leaf_nodes=8, min_samples_leaf=3)
+            trees = HistGradientBoostingRegressor(
+                max_iter=100, max_leaf_nodes=8, min_samples_leaf=3
+            )
             worst = np.where(np.isnan(quality), -np.inf, quality)
             expected = trees.fit(told[half.asked], rankdata(worst)).predict(told)
         expected[half.asked] = -np.inf
