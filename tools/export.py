@@ -22,7 +22,7 @@ from vitruvius.tools.outcomes import write_whole
 HEAD = '''"""A network found by Vitruvius. Needs torch and nothing else.
 
 >>> from {stem} import load
->>> network = load()  # with its weights, ready to predict: [B, {shape}] to [B, {outputs}]
+>>> network = load()  # with its weights, ready to predict: {shapes}
 """
 
 '''
@@ -149,8 +149,7 @@ def _source(
 def _module(
     body: str, call: str, space: Builder, architecture: Architecture, task: TrainableTask, stem: str
 ) -> str:
-    shape = ", ".join(map(str, task.signature.input_shape))
-    head = HEAD.format(stem=stem, shape=shape, outputs=task.signature.outputs)
+    head = HEAD.format(stem=stem, shapes=_shapes(task.signature))
     tail = TAIL.format(
         space=getattr(space, "id", ""),
         task=task.id,
@@ -161,9 +160,25 @@ def _module(
     return f"{head}{body.strip()}\n{tail}"
 
 
+def _shapes(signature: Signature) -> str:
+    """Returns what the network maps to what, in words."""
+    inputs = ["B", *map(str, signature.input_shape)]
+    tokens = "" if signature.vocabulary is None else f" int64 tokens below {signature.vocabulary}"
+    outputs = [*(inputs[:2] if signature.per_token else inputs[:1]), str(signature.outputs)]
+    return f"[{', '.join(inputs)}]{tokens} to [{', '.join(outputs)}]"
+
+
+def _example(signature: Signature) -> torch.Tensor:
+    """Returns a batch of four examples, the same at each call."""
+    generator, shape = torch.Generator().manual_seed(0), (4, *signature.input_shape)
+    if signature.vocabulary is None:
+        return torch.randn(shape, generator=generator)
+    return torch.randint(signature.vocabulary, shape, generator=generator)
+
+
 def _verify(source: str, network: nn.Module, signature: Signature) -> None:
     """Runs the module and compares its network with the original, exactly."""
-    inputs = torch.randn((4, *signature.input_shape), generator=torch.Generator().manual_seed(0))
+    inputs = _example(signature)
     names: dict[str, object] = {"__name__": "_vitruvius_export", "__file__": "network.py"}
     try:
         exec(compile(source, "<export>", "exec"), names)  # made of the space's own code
