@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pprint
 import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from torch import nn
 from vitruvius.errors import ConfigError
 from vitruvius.spaces.space import Architecture, Builder, SearchSpace, Signature
 from vitruvius.tasks.task import TrainableTask
+from vitruvius.tasks.text import TextTask
 from vitruvius.tools.export_flat import flat_source
 from vitruvius.tools.export_source import Unexportable, definitions
 from vitruvius.tools.flops import unmoved_generator
@@ -157,7 +159,15 @@ def _module(
         call=textwrap.indent(call, "    ").lstrip(),
         weights=f"{stem}.pt",
     )
-    return f"{head}{body.strip()}\n{tail}"
+    return f"{head}{body.strip()}\n{tail}{_tokens(task)}"
+
+
+def _tokens(task: TrainableTask) -> str:
+    """Returns the line that says which token has which number; nothing for a task of numbers."""
+    if not isinstance(task, TextTask):
+        return ""
+    numbered = pprint.pformat(task.vocabulary.tokens, width=98, compact=True)
+    return f"\n\n# the {task.unit}s that the numbers stand for\nTOKENS = {numbered}\n"
 
 
 def _shapes(signature: Signature) -> str:

@@ -67,11 +67,11 @@ def count_flops(network: nn.Module, signature: Signature) -> int:
     return total + products.total
 
 
-class _Products(TorchDispatchMode):
+class _Products(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch lacks annotations
     """Adds up the multiply-adds of products of two batches of matrices."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]  # torch lacks annotations
         self.total = 0
 
     def __torch_dispatch__(
