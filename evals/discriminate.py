@@ -122,7 +122,7 @@ def _train(
 ) -> float:
     """Returns the validation metric of one training; NaN if it diverged."""
     with unmoved_generator(seed):
-        network = space.build(architecture, task.input_shape, task.outputs)
+        network = space.build(architecture, task.signature)
         try:
             course = train(
                 network,

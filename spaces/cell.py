@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 from vitruvius.errors import ConfigError, ToolError
 from vitruvius.spaces.cell_classes import NAS_BENCH_201, OPERATIONS
 from vitruvius.spaces.four_nodes import FourNodeSpace, edge_slots
-from vitruvius.spaces.space import Architecture
+from vitruvius.spaces.space import Architecture, Signature, refuse_tokens
 
 if TYPE_CHECKING:
     import torch
@@ -83,9 +83,7 @@ class Cell(FourNodeSpace):
         """
         return from_string(text)
 
-    def build(
-        self, architecture: Architecture, input_shape: tuple[int, ...], outputs: int
-    ) -> torch.nn.Module:
+    def build(self, architecture: Architecture, signature: Signature) -> torch.nn.Module:
         """Returns an initialised network for images (C, H, W) or sequences (C, L).
 
         Raises:
@@ -93,10 +91,11 @@ class Cell(FourNodeSpace):
         """
         from vitruvius.spaces.builders.cell import CellNetwork
 
+        refuse_tokens(signature, self.name)
         return CellNetwork(
             architecture.spec,
-            input_shape,
-            outputs,
+            signature.input_shape,
+            signature.outputs,
             channels=self.channels,
             stages=self.stages,
             cells=self.cells,

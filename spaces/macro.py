@@ -8,7 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vitruvius.spaces.slots import SlotSpace
-from vitruvius.spaces.space import Architecture, Choice, Feature, FloatArray, Slot
+from vitruvius.spaces.space import (
+    Architecture,
+    Choice,
+    Feature,
+    FloatArray,
+    Signature,
+    Slot,
+    refuse_tokens,
+)
 
 if TYPE_CHECKING:
     import torch
@@ -84,9 +92,7 @@ class Macro(SlotSpace):
             step *= np.where(pooled, 2, 1)
         return np.stack([reach, np.log2(depth * width**2 * kernel)], axis=1)
 
-    def build(
-        self, architecture: Architecture, input_shape: tuple[int, ...], outputs: int
-    ) -> torch.nn.Module:
+    def build(self, architecture: Architecture, signature: Signature) -> torch.nn.Module:
         """Returns an initialised network.
 
         Raises:
@@ -94,4 +100,7 @@ class Macro(SlotSpace):
         """
         from vitruvius.spaces.builders.macro import MacroNetwork
 
-        return MacroNetwork(architecture.spec, input_shape, outputs, halvings=HALVINGS)
+        refuse_tokens(signature, self.name)
+        return MacroNetwork(
+            architecture.spec, signature.input_shape, signature.outputs, halvings=HALVINGS
+        )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import itertools
 import json
 import math
@@ -23,6 +24,7 @@ from vitruvius.spaces.space import (
     Choice,
     Feature,
     FloatArray,
+    Signature,
     Slot,
     distinct,
 )
@@ -30,7 +32,7 @@ from vitruvius.spaces.space import (
 if TYPE_CHECKING:
     import torch
 
-Build = Callable[[Architecture, tuple[int, ...], int], "torch.nn.Module"]
+Build = Callable[[Architecture, Signature], "torch.nn.Module"]
 
 MUTATION_TRIES = 64
 
@@ -58,7 +60,7 @@ class SlotSpace:
         Args:
             name: the family, by which principles are scoped.
             slots: each with a unique name and at least one choice.
-            build: makes a network of an architecture, an input shape and a number of outputs.
+            build: makes a network of an architecture and a signature.
             description: one paragraph for people and models: what the slots are part of.
             options: whatever else changes what is built; becomes part of `id`.
             shares: traits whose share of slots is a feature; by default every trait that choices
@@ -77,6 +79,7 @@ class SlotSpace:
         self.shares = tuple(common_traits(self.slots) if shares is None else shares)
         self.ref = ref
         if build is not None:
+            _check_build(name, build)
             vars(self)["build"] = build  # absent otherwise: then this is no Builder
         self._check()
 
@@ -232,6 +235,23 @@ class SlotSpace:
         """Returns a drawing in plain text: one line for each slot."""
         width = max((len(slot.name) for slot in self.slots), default=0)
         return "\n".join(f"{s.name:<{width}}  {architecture.spec[s.name]}" for s in self.slots)
+
+
+def _check_build(name: str, build: Build) -> None:
+    """Checks that a user's function takes what it will be given, before anything is spent.
+
+    Raises:
+        ConfigError: if it cannot be called with an architecture and a signature.
+    """
+    try:
+        inspect.signature(build).bind(None, None)
+    except TypeError as error:
+        raise ConfigError(
+            f"build of space {name!r} must take two arguments, an architecture and a Signature "
+            f"(signature.input_shape, signature.outputs, ...): {error}"
+        ) from None
+    except ValueError:  # a callable that has no signature to look at
+        return
 
 
 def _choice(slot: Slot, given: Any) -> str | None:

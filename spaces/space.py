@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from vitruvius.errors import ConfigError
+
 if TYPE_CHECKING:
     import torch
 
@@ -92,6 +94,40 @@ class Feature:
     choice: str | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class Signature:
+    """What a network takes in and what it gives out.
+
+    Networks map [B, *input_shape] to [B, outputs] or, per token, to [B, T, outputs]. Labels are
+    int64, [B] or [B, T]; -100 marks a token that is not judged (masked-token modelling).
+
+    Example:
+        >>> Signature(input_shape=(3, 32, 32), outputs=10).vocabulary is None
+        True
+        >>> Signature(input_shape=(64,), outputs=80, vocabulary=80, per_token=True, causal=True)
+        Signature(input_shape=(64,), outputs=80, vocabulary=80, per_token=True, causal=True)
+    """
+
+    input_shape: tuple[int, ...]  # of one example, without the batch
+    outputs: int  # classes; of a language model, the vocabulary
+    vocabulary: int | None = None  # inputs are int64 ids below it, shape (T,); None: float32 values
+    per_token: bool = False  # one prediction for every token: outputs [B, T, outputs]
+    causal: bool = False  # the prediction for token t may depend on tokens 0..t only
+
+
+def refuse_tokens(signature: Signature, space: str) -> None:
+    """Checks that a signature asks for what images and series of numbers have: one answer each.
+
+    Raises:
+        ConfigError: if the inputs are tokens, or every token needs an answer of its own.
+    """
+    if signature.vocabulary is not None or signature.per_token:
+        raise ConfigError(
+            f"space {space} builds networks for images and series of numbers, with one answer for "
+            "each, not for text; use a space of recurrent networks or transformers"
+        )
+
+
 class SearchSpace(Protocol):
     """What can be built. Every architecture returned is canonical and legal.
 
@@ -161,12 +197,13 @@ class SearchSpace(Protocol):
 class Builder(Protocol):
     """A space whose architectures become networks (torch is imported inside `build` only)."""
 
-    def build(
-        self, architecture: Architecture, input_shape: tuple[int, ...], outputs: int
-    ) -> torch.nn.Module:
-        """Returns an initialised network from [B, *input_shape] to [B, outputs].
+    def build(self, architecture: Architecture, signature: Signature) -> torch.nn.Module:
+        """Returns an initialised network of the signature.
 
         Initialisation draws from torch's global generator, which the caller seeds.
+
+        Raises:
+            ConfigError: if the space has no networks of such a signature, in one sentence.
         """
         ...
 

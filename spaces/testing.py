@@ -20,7 +20,7 @@ import pytest
 from vitruvius.errors import ToolError
 from vitruvius.spaces.region import Cut, Region
 from vitruvius.spaces.rules import RangeCondition, Rule
-from vitruvius.spaces.space import MAX_FEATURES, Architecture, Builder, SearchSpace
+from vitruvius.spaces.space import MAX_FEATURES, Architecture, Builder, SearchSpace, Signature
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -30,7 +30,10 @@ class SearchSpaceContract:
     """Subclass it in a test module and give the fixture `space`."""
 
     draws: ClassVar[int] = 30
-    input_shapes: ClassVar[tuple[tuple[int, ...], ...]] = ((1, 16), (3, 8, 8))  # for builders
+    signatures: ClassVar[tuple[Signature, ...]] = (  # for builders: with 5 outputs each
+        Signature(input_shape=(1, 16), outputs=5),
+        Signature(input_shape=(3, 8, 8), outputs=5),
+    )
 
     @pytest.fixture
     def space(self) -> SearchSpace:
@@ -178,20 +181,27 @@ class SearchSpaceContract:
             return
         import torch
 
-        def output(architecture: Architecture, shape: tuple[int, ...]) -> Tensor:
+        def output(architecture: Architecture, signature: Signature) -> Tensor:
             torch.manual_seed(3)
-            network = space.build(architecture, shape, 5)
+            network = space.build(architecture, signature)
             lazy = [p for p in network.parameters() if torch.nn.parameter.is_lazy(p)]
             assert not lazy, "lazy layers have no size before the first batch; give them one"
-            result: Tensor = network(torch.randn(2, *shape))
+            result: Tensor = network(example(signature))
             return result
 
-        for shape in self.input_shapes:
+        def example(signature: Signature) -> Tensor:
+            shape = (2, *signature.input_shape)
+            if signature.vocabulary is None:
+                return torch.randn(shape)
+            return torch.randint(signature.vocabulary, shape)
+
+        for signature in self.signatures:
+            tokens = signature.input_shape[:1] if signature.per_token else ()
             for architecture in drawn[:5]:
-                result = output(architecture, shape)
-                assert result.shape == (2, 5)
+                result = output(architecture, signature)
+                assert result.shape == (2, *tokens, signature.outputs)
                 assert torch.isfinite(result).all()
-                assert torch.equal(result, output(architecture, shape))
+                assert torch.equal(result, output(architecture, signature))
 
     def check_canonical(self, space: SearchSpace, architecture: Architecture) -> None:
         """Checks that an architecture stands for itself and is what its data says."""

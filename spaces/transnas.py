@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 from vitruvius.errors import ConfigError, ToolError
 from vitruvius.spaces.cell_classes import EDGES, OPERATIONS, TRANSNAS
 from vitruvius.spaces.four_nodes import FourNodeSpace, cell_of
-from vitruvius.spaces.space import Architecture
+from vitruvius.spaces.space import Architecture, Signature, refuse_tokens
 
 if TYPE_CHECKING:
     import torch
@@ -100,9 +100,7 @@ class TransNas(FourNodeSpace):
         """
         return from_code(text)
 
-    def build(
-        self, architecture: Architecture, input_shape: tuple[int, ...], outputs: int
-    ) -> torch.nn.Module:
+    def build(self, architecture: Architecture, signature: Signature) -> torch.nn.Module:
         """Returns an initialised network for images (C, H, W) or sequences (C, L).
 
         Raises:
@@ -110,10 +108,11 @@ class TransNas(FourNodeSpace):
         """
         from vitruvius.spaces.builders.transnas import TransNasNetwork
 
+        refuse_tokens(signature, self.name)
         return TransNasNetwork(
             architecture.spec,
-            input_shape,
-            outputs,
+            signature.input_shape,
+            signature.outputs,
             channels=self.channels,
             modules=self.modules,
             cells=self.cells,

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from vitruvius.spaces.space import Signature
 from vitruvius.tasks.examples import Kind, check_examples
 from vitruvius.tasks.split import SPLIT_SEED, Examples, split
 from vitruvius.tasks.task import (
@@ -61,12 +62,11 @@ class DatasetTask:
         return True
 
     @property
-    def input_shape(self) -> tuple[int, ...]:
-        return tuple(self._splits.train.inputs.shape[1:])
-
-    @property
-    def outputs(self) -> int:
-        return int(self._splits.train.labels.max()) + 1
+    def signature(self) -> Signature:
+        train = self._splits.train
+        return Signature(
+            input_shape=tuple(train.inputs.shape[1:]), outputs=int(train.labels.max()) + 1
+        )
 
     def load(self) -> Splits:
         return self._splits
@@ -81,8 +81,8 @@ class DatasetTask:
             for part in (self._splits.train, self._splits.valid, self._splits.test)
         )
         return (
-            f"{self.name}: {self.about}. {self.outputs} classes, examples of shape "
-            f"{list(self.input_shape)}, {sizes} for training / validation / test. Score: "
+            f"{self.name}: {self.about}. {self.signature.outputs} classes, examples of shape "
+            f"{list(self.signature.input_shape)}, {sizes} for training / validation / test. Score: "
             f"validation accuracy in percent after {self.recipe.epochs} epochs of AdamW with a "
             f"one-cycle rate (peak {self.recipe.learning_rate:g}, batches of "
             f"{self.recipe.batch_size}).{self.constraints.words()}"

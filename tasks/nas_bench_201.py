@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from vitruvius.errors import ConfigError
 from vitruvius.spaces.cell import SLOTS, Cell
 from vitruvius.spaces.cell_classes import OPERATIONS
-from vitruvius.spaces.space import Architecture
+from vitruvius.spaces.space import Architecture, Signature
 from vitruvius.tasks.recorded import Column, Recorded, Table
 from vitruvius.tasks.task import Metric
 
@@ -23,7 +23,11 @@ METRICS = {
     "in16": "ImageNet16-120",
 }
 # What a network for each dataset takes and gives; the classifier's extra parameters over CIFAR-10.
-SHAPES = {"c10": ((3, 32, 32), 10), "c100": ((3, 32, 32), 100), "in16": ((3, 16, 16), 120)}
+SIGNATURES = {
+    "c10": Signature(input_shape=(3, 32, 32), outputs=10),
+    "c100": Signature(input_shape=(3, 32, 32), outputs=100),
+    "in16": Signature(input_shape=(3, 16, 16), outputs=120),
+}
 EXTRA_PARAMS = {"c10": 0, "c100": 5_850, "in16": 7_150}
 _OPERATION = re.compile(r"(\w+)~(\d)")
 
@@ -56,7 +60,6 @@ def read_nas_bench_201(path: Path, metric: str) -> Table:
             if np.isnan(column).any():
                 raise ConfigError(f"{path} has empty cells in the columns of {metric}")
         by_epochs[epochs] = Recorded(value=value, test=test, train_s=seconds, runs=runs)
-    shape, outputs = SHAPES[metric]
     params_m = _numbers(raw["c10_params_m_derived"], digits=6)
     flops_m = _numbers(raw[f"{metric}_flops_m"], digits=6)
     return Table(
@@ -70,8 +73,7 @@ def read_nas_bench_201(path: Path, metric: str) -> Table:
         by_epochs=by_epochs,
         params=np.rint(params_m * 1e6).astype(np.int64) + EXTRA_PARAMS[metric],
         flops=np.rint(flops_m * 1e6).astype(np.int64),
-        input_shape=shape,
-        outputs=outputs,
+        signature=SIGNATURES[metric],
     )
 
 

@@ -21,7 +21,7 @@ import numpy as np
 from vitruvius.errors import ConfigError, ToolError
 from vitruvius.spaces.cell import Cell, from_string
 from vitruvius.spaces.space import Architecture
-from vitruvius.tasks.nas_bench_201 import METRICS, SHAPES
+from vitruvius.tasks.nas_bench_201 import METRICS, SIGNATURES
 from vitruvius.tasks.published_costs import published_costs
 from vitruvius.tasks.recorded import Answer, Column, Table
 from vitruvius.tasks.safe_pickle import read_packed_pickle
@@ -62,7 +62,6 @@ def read_nats_bench(folder: Path, metric: str) -> Table:
     }
     for each in records.values():
         _ = each.sample
-    shape, outputs = SHAPES[metric]
     return Table(
         name="NATS-Bench (topology)",
         task=metric,
@@ -74,8 +73,7 @@ def read_nats_bench(folder: Path, metric: str) -> Table:
         by_epochs=records,
         params=params,
         flops=flops,
-        input_shape=shape,
-        outputs=outputs,
+        signature=SIGNATURES[metric],
     )
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vitruvius.errors import ToolError
-from vitruvius.spaces.space import Architecture, SearchSpace
+from vitruvius.spaces.space import Architecture, SearchSpace, Signature
 from vitruvius.tasks.task import Metric
 
 Column = NDArray[np.float64]
@@ -105,6 +105,5 @@ class Table:
     params: NDArray[np.int64] | None = None  # None: not recorded
     flops: NDArray[np.int64] | None = None
     costs: Mapping[str, Column] = field(default_factory=dict)  # further ones, NaN where missing
-    input_shape: tuple[int, ...] = ()  # (): not known
-    outputs: int = 0  # 0: not known
+    signature: Signature | None = None  # of the networks that were trained; None: not known
     figure: str = "the mean over seeds"  # what `Recorded.value` is, in words

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from vitruvius.errors import ConfigError, ToolError
 from vitruvius.spaces.pool import Pool
 from vitruvius.spaces.registry import BUILT_IN
-from vitruvius.spaces.space import Architecture, SearchSpace
+from vitruvius.spaces.space import Architecture, SearchSpace, Signature
 from vitruvius.tasks.recorded import Column, Records, Table
 from vitruvius.tasks.task import Constraints, Fidelity, Metric, Task, known_costs, task_id
 
@@ -110,14 +110,9 @@ class TabularTask:
         return self.noise
 
     @property
-    def input_shape(self) -> tuple[int, ...]:
-        """Shape of one example of the dataset behind the table."""
-        return self.table.input_shape
-
-    @property
-    def outputs(self) -> int:
-        """Number of outputs of a network for the dataset behind the table."""
-        return self.table.outputs
+    def signature(self) -> Signature | None:
+        """What a network for the dataset behind the table takes in and gives out; None: unknown."""
+        return self.table.signature
 
     def describe(self) -> str:
         answer = "one recorded run, drawn by the seed" if self.noise else self.table.figure

@@ -12,7 +12,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from vitruvius.spaces.space import Architecture
+from vitruvius.spaces.space import Architecture, Signature
 
 EVALUATOR_VERSION = 1  # part of every task's id: raise it when the same request gives other numbers
 
@@ -197,13 +197,12 @@ class TrainableTask(Task, Protocol):
     @property
     def recipe(self) -> Recipe: ...
     @property
-    def input_shape(self) -> tuple[int, ...]:
-        """Shape of one example: (channels, length) or (channels, height, width)."""
-        ...
+    def signature(self) -> Signature:
+        """What its networks take in and give out.
 
-    @property
-    def outputs(self) -> int:
-        """Number of classes."""
+        Shapes of examples are (channels, length), (channels, height, width) or, where the inputs
+        are tokens, (length,).
+        """
         ...
 
     def load(self) -> Splits:

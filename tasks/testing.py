@@ -65,15 +65,15 @@ class TrainableTaskContract(TaskContract):
         raise NotImplementedError
 
     def test_splits_have_the_promised_shape(self, task: TrainableTask) -> None:
-        splits = task.load()
+        splits, signature = task.load(), task.signature
         for part in (splits.train, splits.valid, splits.test):
             assert part.inputs.dtype == np.float32
             assert part.labels.dtype == np.int64
-            assert part.inputs.shape == (len(part.labels), *task.input_shape)
+            assert part.inputs.shape == (len(part.labels), *signature.input_shape)
             assert np.isfinite(part.inputs).all()
             assert part.labels.min() >= 0
-            assert part.labels.max() < task.outputs
-        assert set(splits.train.labels.tolist()) == set(range(task.outputs))
+            assert part.labels.max() < signature.outputs
+        assert set(splits.train.labels.tolist()) == set(range(signature.outputs))
 
     def test_splits_are_disjoint(self, task: TrainableTask) -> None:
         splits = task.load()

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from vitruvius.errors import ConfigError, ToolError
-from vitruvius.spaces.space import Architecture
+from vitruvius.spaces.space import Architecture, Signature
 from vitruvius.spaces.transnas import TransNas, from_code, to_code
 from vitruvius.spaces.transnas_size import backbone_sizes
 from vitruvius.tasks.recorded import Column, Recorded, Table
@@ -25,8 +25,7 @@ class TransNasTask:
     column: str
     metric: Metric
     epochs: int
-    input_shape: tuple[int, ...]
-    outputs: int
+    signature: Signature
 
 
 _TOP1 = Metric(name="top-1 accuracy", direction="max", unit="%")
@@ -36,25 +35,26 @@ _IMAGE = (3, 256, 256)
 TASKS = {
     "class_scene": TransNasTask(
         about="scenes of Taskonomy, 47 classes",
-        column="top1", metric=_TOP1, epochs=25, input_shape=_IMAGE, outputs=47,
+        column="top1", metric=_TOP1, epochs=25, signature=Signature(input_shape=_IMAGE, outputs=47),
     ),
     "class_object": TransNasTask(
         about="objects of Taskonomy, 75 classes",
-        column="top1", metric=_TOP1, epochs=25, input_shape=_IMAGE, outputs=75,
+        column="top1", metric=_TOP1, epochs=25, signature=Signature(input_shape=_IMAGE, outputs=75),
     ),
     "room_layout": TransNasTask(
         about="the layout of rooms of Taskonomy, nine numbers",
         column="neg_loss", metric=Metric(name="negative loss", direction="max"),
-        epochs=25, input_shape=_IMAGE, outputs=9,
+        epochs=25, signature=Signature(input_shape=_IMAGE, outputs=9),
     ),
     "jigsaw": TransNasTask(
         about="the order of nine tiles of an image of Taskonomy, 1,000 permutations",
-        column="top1", metric=_TOP1, epochs=10, input_shape=(3, 64, 64), outputs=1000,
+        column="top1", metric=_TOP1, epochs=10,
+        signature=Signature(input_shape=(3, 64, 64), outputs=1000),
     ),
     "autoencoder": TransNasTask(
         about="images of Taskonomy, given back from a code",
         column="ssim", metric=Metric(name="SSIM", direction="max"),
-        epochs=30, input_shape=_IMAGE, outputs=512,
+        epochs=30, signature=Signature(input_shape=_IMAGE, outputs=512),
     ),
 }  # fmt: skip
 
@@ -91,8 +91,7 @@ def read_transnas(path: Path, metric: str) -> Table:
         by_epochs={task.epochs: recorded},
         params=params,
         flops=flops,
-        input_shape=task.input_shape,
-        outputs=task.outputs,
+        signature=task.signature,
         figure="the best over epochs of one training",
     )
 

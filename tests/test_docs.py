@@ -150,7 +150,7 @@ def test_the_users_files_of_the_pages_load(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.chdir(tmp_path)
     task = load_task("my_data.py:task")
     assert isinstance(task, TrainableTask)
-    assert task.outputs == 3
+    assert task.signature.outputs == 3
     space = load_space(f"{ROOT / 'docs/examples/my_space.py'}:space")
     assert [slot.name for slot in space.slots] == ["layers", "width", "dropout", "activation"]
 

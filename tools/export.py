@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from vitruvius.errors import ConfigError
-from vitruvius.spaces.space import Architecture, Builder, SearchSpace
+from vitruvius.spaces.space import Architecture, Builder, SearchSpace, Signature
 from vitruvius.tasks.task import TrainableTask
 from vitruvius.tools.export_flat import flat_source
 from vitruvius.tools.export_source import Unexportable, definitions
@@ -114,7 +114,7 @@ def load_weights(path: Path) -> dict[str, torch.Tensor]:
 def _trained(
     space: Builder, architecture: Architecture, weights: Path, task: TrainableTask
 ) -> nn.Module:
-    network = space.build(architecture, task.input_shape, task.outputs)
+    network = space.build(architecture, task.signature)
     try:
         network.load_state_dict(load_weights(weights))
     except RuntimeError as error:
@@ -128,14 +128,14 @@ def _source(
     """Returns the source of a module whose network behaves exactly as `network`."""
     reasons = []
     ways: tuple[Callable[[], tuple[str, str]], ...] = (
-        lambda: definitions(lambda: space.build(architecture, task.input_shape, task.outputs)),
+        lambda: definitions(lambda: space.build(architecture, task.signature)),
         lambda: flat_source(network),
     )
     for write in ways:
         try:
             body, call = write()
             source = _module(body, call, space, architecture, task, stem)
-            _verify(source, network, task.input_shape)
+            _verify(source, network, task.signature)
         except Unexportable as error:
             reasons.append(str(error))
         else:
@@ -149,8 +149,8 @@ def _source(
 def _module(
     body: str, call: str, space: Builder, architecture: Architecture, task: TrainableTask, stem: str
 ) -> str:
-    shape = ", ".join(map(str, task.input_shape))
-    head = HEAD.format(stem=stem, shape=shape, outputs=task.outputs)
+    shape = ", ".join(map(str, task.signature.input_shape))
+    head = HEAD.format(stem=stem, shape=shape, outputs=task.signature.outputs)
     tail = TAIL.format(
         space=getattr(space, "id", ""),
         task=task.id,
@@ -161,9 +161,9 @@ def _module(
     return f"{head}{body.strip()}\n{tail}"
 
 
-def _verify(source: str, network: nn.Module, input_shape: tuple[int, ...]) -> None:
+def _verify(source: str, network: nn.Module, signature: Signature) -> None:
     """Runs the module and compares its network with the original, exactly."""
-    inputs = torch.randn((4, *input_shape), generator=torch.Generator().manual_seed(0))
+    inputs = torch.randn((4, *signature.input_shape), generator=torch.Generator().manual_seed(0))
     names: dict[str, object] = {"__name__": "_vitruvius_export", "__file__": "network.py"}
     try:
         exec(compile(source, "<export>", "exec"), names)  # made of the space's own code

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from vitruvius.spaces.space import Signature
+
 COUNTED = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
 
@@ -21,7 +23,7 @@ def count_params(network: nn.Module) -> int:
     return sum(parameter.numel() for parameter in network.parameters())
 
 
-def count_flops(network: nn.Module, input_shape: tuple[int, ...]) -> int:
+def count_flops(network: nn.Module, signature: Signature) -> int:
     """Returns the multiply-adds of one forward pass of one example, counted on a real pass.
 
     The convention is that of NAS-Bench-201 (Dong & Yang 2020, arXiv:2001.00326), whose
@@ -33,14 +35,14 @@ def count_flops(network: nn.Module, input_shape: tuple[int, ...]) -> int:
     Modes, buffers, gradients, device and the global random generator stay as they were.
 
     Args:
-        network: maps [B, *input_shape] to outputs, on any device.
-        input_shape: shape of one example, without the batch.
+        network: of the signature, on any device.
+        signature: what the network takes in.
 
     Raises:
         RuntimeError: whatever torch raises where the shapes do not fit.
 
     Example:
-        >>> count_flops(nn.Linear(4, 2), (4,))
+        >>> count_flops(nn.Linear(4, 2), Signature(input_shape=(4,), outputs=2))
         10
     """
     total = 0
@@ -53,11 +55,17 @@ def count_flops(network: nn.Module, input_shape: tuple[int, ...]) -> int:
     hooks = [layer.register_forward_hook(count) for layer in layers]
     try:
         with evaluating(network), unmoved_generator(), torch.no_grad():
-            network(torch.zeros((1, *input_shape), device=device_of(network)))
+            network(blank(signature, device_of(network)))
     finally:
         for hook in hooks:
             hook.remove()
     return total
+
+
+def blank(signature: Signature, device: torch.device) -> Tensor:
+    """Returns one example of zeros: float32 numbers, or int64 tokens."""
+    kind = torch.float32 if signature.vocabulary is None else torch.int64
+    return torch.zeros((1, *signature.input_shape), dtype=kind, device=device)
 
 
 def device_of(network: nn.Module) -> torch.device:

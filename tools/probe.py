@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from vitruvius.errors import VitruviusError
+from vitruvius.spaces.space import Signature
 from vitruvius.tools.flops import count_flops, count_params, device_of, unmoved_generator
 
 RECTIFIERS = (
@@ -53,7 +54,7 @@ class Probe:
     """
 
     network: nn.Module
-    input_shape: tuple[int, ...]
+    signature: Signature
     batch: Batch | None = None
 
     @cached_property
@@ -62,7 +63,7 @@ class Probe:
 
     @cached_property
     def flops(self) -> int:
-        return count_flops(self.network, self.input_shape)
+        return count_flops(self.network, self.signature)
 
     @cached_property
     def codes(self) -> Tensor:
@@ -110,7 +111,9 @@ class Probe:
             for parameter in twin.parameters():
                 parameter.abs_()
         weights = _weights(twin)
-        ones = torch.ones((1, *self.input_shape), dtype=torch.float64, device=device_of(twin))
+        ones = torch.ones(
+            (1, *self.signature.input_shape), dtype=torch.float64, device=device_of(twin)
+        )
         with unmoved_generator(), torch.enable_grad():
             return _with_gradients(twin(ones).sum(), weights)
 

@@ -141,7 +141,7 @@ def proxies_for(space: SearchSpace, task: Task) -> tuple[str, ...]:
     """Returns the names of the proxies that can be computed for a space and a task."""
     if isinstance(task, TabularTask):
         known = tuple(name for name in ("params", "flops") if name in task.cost_names)
-        if isinstance(space, Builder) and task.input_shape:
+        if isinstance(space, Builder) and task.signature is not None:
             return tuple(n for n, p in PROXIES.items() if n in known or not p.needs_data)
         return known
     return tuple(PROXIES) if isinstance(space, Builder) else ()

@@ -138,9 +138,10 @@ def _probe(
     """Returns the probe of a freshly built network, or why it could not be built."""
     assert isinstance(space, Builder)
     assert isinstance(task, TrainableTask | TabularTask)
+    assert task.signature is not None, "`proxies_for` says so"
     try:
         with unmoved_generator(seed):
-            network = space.build(architecture, task.input_shape, task.outputs)
+            network = space.build(architecture, task.signature)
     except Exception as error:  # noqa: BLE001 - the tool's boundary: a user's builder may raise
         return f"the network cannot be built: {type(error).__name__}: {error}"
-    return Probe(network=network, input_shape=task.input_shape, batch=batch)
+    return Probe(network=network, signature=task.signature, batch=batch)

@@ -10,8 +10,12 @@ import pytest
 import torch
 from torch import nn
 
+from vitruvius.spaces.space import Signature
 from vitruvius.tools.probe import Batch, DoesNotApply, Probe
 from vitruvius.tools.proxies import Proxy
+
+SERIES = Signature(input_shape=(1, 8), outputs=3)
+PAIR = Signature(input_shape=(2,), outputs=2)
 
 
 class ProxyContract:
@@ -36,7 +40,7 @@ class ProxyContract:
         network[1].eval()  # a mode of its own, to be kept
         inputs, labels = torch.randn(8, 1, 8), torch.arange(8) % 3
         (network(inputs).sum()).backward()  # gradients of the owner's, to be kept
-        yield Probe(network=network, input_shape=(1, 8), batch=Batch(inputs=inputs, labels=labels))
+        yield Probe(network=network, signature=SERIES, batch=Batch(inputs=inputs, labels=labels))
         torch.set_rng_state(state)
 
     def test_it_says_what_it_is(self, proxy: Proxy) -> None:
@@ -81,7 +85,7 @@ class ProxyContract:
         batch = Batch(inputs=torch.zeros(3, 2), labels=torch.zeros(3, dtype=torch.int64))
         before = torch.get_rng_state()
         try:
-            proxy(Probe(network=network, input_shape=(2,), batch=batch))
+            proxy(Probe(network=network, signature=PAIR, batch=batch))
         except RuntimeError:
             assert network.training
             assert all(not module._forward_hooks for module in network.modules())
@@ -90,11 +94,11 @@ class ProxyContract:
     def test_it_gives_the_same_number_again(self, proxy: Proxy, probe: Probe) -> None:
         first = proxy(probe)
         torch.rand(5)  # the state of the global generator must not matter
-        again = Probe(network=probe.network, input_shape=probe.input_shape, batch=probe.batch)
+        again = Probe(network=probe.network, signature=probe.signature, batch=probe.batch)
         assert proxy(again) == first
 
     def test_it_says_so_where_it_needs_data_and_has_none(self, proxy: Proxy, probe: Probe) -> None:
-        blind = Probe(network=probe.network, input_shape=probe.input_shape)
+        blind = Probe(network=probe.network, signature=probe.signature)
         if not proxy.needs_data:
             assert math.isfinite(proxy(blind))
             return

@@ -93,8 +93,8 @@ class Trainer:
         self._start_peak()
         _seed_everything(request.seed)
         task = self._task
-        network = self._space.build(request.architecture, task.input_shape, task.outputs)
-        params, flops = count_params(network), count_flops(network, task.input_shape)
+        network = self._space.build(request.architecture, task.signature)
+        params, flops = count_params(network), count_flops(network, task.signature)
         broken = task.constraints.violation(params=params, flops=flops)
         if broken is not None:
             raise TrainingStopped(FailureKind.INFEASIBLE, broken)

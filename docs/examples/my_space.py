@@ -8,7 +8,7 @@ import math
 from torch import nn
 
 from vitruvius.spaces.slots import SlotSpace
-from vitruvius.spaces.space import Architecture, Choice, Slot
+from vitruvius.spaces.space import Architecture, Choice, Signature, Slot
 
 ACTIVATIONS = {"relu": nn.ReLU, "gelu": nn.GELU, "tanh": nn.Tanh}
 
@@ -18,16 +18,16 @@ def numbers(*values: float) -> tuple[Choice, ...]:
     return tuple(Choice(name=f"{value:g}", value=value) for value in values)
 
 
-def build(architecture: Architecture, input_shape: tuple[int, ...], outputs: int) -> nn.Module:
+def build(architecture: Architecture, signature: Signature) -> nn.Module:
     """Makes the network of an architecture; `spec` maps each slot to the name of a choice."""
     spec = architecture.spec
     width, dropout = int(spec["width"]), float(spec["dropout"])
     layers: list[nn.Module] = [nn.Flatten()]
-    inputs = math.prod(input_shape)
+    inputs = math.prod(signature.input_shape)
     for _ in range(int(spec["layers"])):
         layers += [nn.Linear(inputs, width), ACTIVATIONS[spec["activation"]](), nn.Dropout(dropout)]
         inputs = width
-    return nn.Sequential(*layers, nn.Linear(inputs, outputs))
+    return nn.Sequential(*layers, nn.Linear(inputs, signature.outputs))
 
 
 space = SlotSpace(

@@ -78,6 +78,6 @@ class BestNetwork:
         task, space, weights = self.trained_task(), self.space, self.weights
         if not isinstance(space, Builder):
             raise ToolError(f"space {space.name} builds no networks")
-        network = space.build(self.architecture, task.input_shape, task.outputs)
+        network = space.build(self.architecture, task.signature)
         network.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
         return network.eval()

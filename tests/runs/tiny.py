@@ -1,5 +1,6 @@
 """A space and a task whose trainings take milliseconds; each start of one leaves a line."""
 
+import math
 import os
 import time
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vitruvius.spaces.slots import SlotSpace
-from vitruvius.spaces.space import Architecture, Choice, Slot
+from vitruvius.spaces.space import Architecture, Choice, Signature, Slot
 from vitruvius.tasks.registry import load_task
 from vitruvius.tasks.table import TableRow
 from vitruvius.tasks.task import Constraints, Fidelity, Metric
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 
-def build(architecture: Architecture, input_shape: tuple[int, ...], outputs: int) -> "nn.Module":
+def build(architecture: Architecture, signature: Signature) -> "nn.Module":
     from torch import nn
 
     if log := os.environ.get("TINY_LOG"):
@@ -25,12 +26,12 @@ def build(architecture: Architecture, input_shape: tuple[int, ...], outputs: int
             file.write(architecture.text + "\n")
     time.sleep(float(os.environ.get("TINY_SLEEP", "0")))
     spec = architecture.spec
-    inputs = input_shape[0] * input_shape[1] * input_shape[2]
+    inputs = math.prod(signature.input_shape)
     width = int(spec["width"])
     act = {"relu": nn.ReLU, "tanh": nn.Tanh, "none": nn.Identity}[spec["activation"]]
     middle = nn.LayerNorm(width) if spec["norm"] == "yes" else nn.Identity()
     return nn.Sequential(
-        nn.Flatten(), nn.Linear(inputs, width), middle, act(), nn.Linear(width, outputs)
+        nn.Flatten(), nn.Linear(inputs, width), middle, act(), nn.Linear(width, signature.outputs)
     )
 
 

@@ -18,7 +18,7 @@ from vitruvius.spaces.builders.cell import CellModule
 from vitruvius.spaces.cell import SLOTS, Cell, from_string, to_string
 from vitruvius.spaces.cell_classes import OPERATIONS, all_cells, representatives
 from vitruvius.spaces.registry import load_space
-from vitruvius.spaces.space import Architecture
+from vitruvius.spaces.space import Architecture, Signature
 
 CLASSES = 4930
 
@@ -220,7 +220,7 @@ def test_published_size_has_the_published_parameter_counts(table: pd.DataFrame) 
     space = load_space("nb201:channels=16,cells=5,reduction=residual")
     for row in table.sample(40, random_state=0).itertuples():
         with torch.device("meta"):
-            network = space.build(row.raw, (3, 32, 32), 10)
+            network = space.build(row.raw, Signature(input_shape=(3, 32, 32), outputs=10))
         params = sum(p.numel() for p in network.parameters())
         assert params == round(row.c10_params_m_derived * 1e6)
 
@@ -239,7 +239,10 @@ def test_every_option_changes_what_is_built(
     assert load_space(changed.ref) == changed
     cell = raw(["nor_conv_3x3"] * 6)
     sizes = [
-        sum(p.numel() for p in space.build(cell, shape, 10).parameters())
+        sum(
+            p.numel()
+            for p in space.build(cell, Signature(input_shape=shape, outputs=10)).parameters()
+        )
         for space in (plain, changed)
     ]
     assert (sizes[1] > sizes[0]) == larger
@@ -248,18 +251,20 @@ def test_every_option_changes_what_is_built(
 @pytest.mark.parametrize("shape", [(1,), (1, 3), (3, 8, 3), (1, 2, 2, 2)])
 def test_an_input_that_does_not_fit_is_refused(shape: tuple[int, ...]) -> None:
     with pytest.raises(ConfigError, match=r"shape"):
-        Cell().build(raw(["none"] * 6), shape, 10)
+        Cell().build(raw(["none"] * 6), Signature(input_shape=shape, outputs=10))
 
 
 @pytest.mark.parametrize("size", [7, 9, 10])
 def test_odd_sizes_pass_both_reductions(size: int) -> None:
     for reduction in ("pool", "residual"):
-        network = Cell(reduction=reduction).build(raw(["none"] * 6), (1, size, size), 3)
+        network = Cell(reduction=reduction).build(
+            raw(["none"] * 6), Signature(input_shape=(1, size, size), outputs=3)
+        )
         assert network(torch.zeros(2, 1, size, size)).shape == (2, 3)
 
 
 def test_a_cell_without_operations_still_learns(space: Cell) -> None:
-    network = space.build(raw(["none"] * 6), (1, 16), 3)
+    network = space.build(raw(["none"] * 6), Signature(input_shape=(1, 16), outputs=3))
     network(torch.randn(4, 1, 16)).sum().backward()
     assert network.classifier.bias.grad is not None
 

@@ -7,7 +7,7 @@ import torch
 
 from vitruvius.errors import ConfigError
 from vitruvius.spaces.macro import SLOTS, Macro
-from vitruvius.spaces.space import Architecture
+from vitruvius.spaces.space import Architecture, Signature
 
 PLAIN = {
     "depth": "3",
@@ -18,12 +18,15 @@ PLAIN = {
     "skip": "off",
     "pooling": "average",
 }
+SERIES = Signature(input_shape=(2, 12), outputs=3)
 INPUTS = torch.randn(4, 2, 12, generator=torch.Generator().manual_seed(0))
 
 
 def output(spec: dict[str, str]) -> torch.Tensor:
     torch.manual_seed(0)
-    result: torch.Tensor = Macro().build(Architecture.of(spec), (2, 12), 3)(INPUTS)
+    result: torch.Tensor = Macro().build(
+        Architecture.of(spec), Signature(input_shape=(2, 12), outputs=3)
+    )(INPUTS)
     return result
 
 
@@ -52,7 +55,9 @@ def test_members_are_the_canonical_ones() -> None:
 def test_reach_is_what_the_gradient_says(depth: str, kernel: str) -> None:
     spec = {**PLAIN, "depth": depth, "kernel": kernel, "normalisation": "none", "width": "32",
             "activation": "tanh"}  # fmt: skip
-    network = Macro().build(Architecture.of(spec), (1, 256), 2).double()
+    network = (
+        Macro().build(Architecture.of(spec), Signature(input_shape=(1, 256), outputs=2)).double()
+    )
     inputs = torch.randn(1, 1, 256, dtype=torch.float64, requires_grad=True)
     positions = torch.nn.Sequential(*list(network.children())[:-2])(inputs)
     positions[0, :, positions.shape[2] // 2].sum().backward()
@@ -65,4 +70,4 @@ def test_reach_is_what_the_gradient_says(depth: str, kernel: str) -> None:
 
 def test_an_input_too_small_for_its_pooling_is_refused() -> None:
     with pytest.raises(ConfigError, match="halved 2 times"):
-        Macro().build(Architecture.of(PLAIN), (1, 3), 2)
+        Macro().build(Architecture.of(PLAIN), Signature(input_shape=(1, 3), outputs=2))

@@ -7,7 +7,7 @@ import pytest
 
 from vitruvius.errors import ConfigError, ToolError
 from vitruvius.spaces.slots import SlotSpace
-from vitruvius.spaces.space import Architecture, Builder, Choice, Slot
+from vitruvius.spaces.space import Architecture, Builder, Choice, Signature, Slot
 
 
 def named(name: str, *choices: str) -> Slot:
@@ -102,10 +102,18 @@ def test_id_follows_everything_that_changes_what_is_built(space: SlotSpace) -> N
 def test_a_space_is_a_builder_when_it_can_build(space: SlotSpace) -> None:
     assert not isinstance(space, Builder)
 
-    def build(architecture: Architecture, input_shape: tuple[int, ...], outputs: int) -> None:
+    def build(architecture: Architecture, signature: Signature) -> None:
         raise AssertionError
 
     assert isinstance(SlotSpace("toy", space.slots, build=build), Builder)
+
+
+def test_a_build_of_other_arguments_is_refused(space: SlotSpace) -> None:
+    def build(architecture: Architecture, input_shape: tuple[int, ...], outputs: int) -> None:
+        raise AssertionError
+
+    with pytest.raises(ConfigError, match="two arguments, an architecture and a Signature"):
+        SlotSpace("toy", space.slots, build=build)
 
 
 def test_large_spaces_do_not_list_members() -> None:

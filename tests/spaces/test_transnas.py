@@ -25,7 +25,7 @@ from vitruvius.spaces.cell_classes import (
 from vitruvius.spaces.cell_features import structure, structure_columns
 from vitruvius.spaces.four_nodes import cell_of
 from vitruvius.spaces.registry import load_space
-from vitruvius.spaces.space import Architecture
+from vitruvius.spaces.space import Architecture, Signature
 from vitruvius.spaces.transnas import TransNas, from_code, to_code
 from vitruvius.spaces.transnas_size import backbone_sizes
 from vitruvius.tools.flops import count_flops, count_params
@@ -173,7 +173,9 @@ def tied_output(space: TransNas, cell: Architecture, inputs: torch.Tensor) -> to
 
     Biases are random too, but for operations on nothing, which count as zero.
     """
-    network = space.build(cell, tuple(inputs.shape[1:]), 5).double().eval()
+    network = (
+        space.build(cell, Signature(input_shape=tuple(inputs.shape[1:]), outputs=5)).double().eval()
+    )
     _, _, terms = values_by_hand(cell.spec)
     for name, tensor in (*network.named_parameters(), *network.named_buffers()):
         if not tensor.is_floating_point() or name.endswith("running_var"):
@@ -273,18 +275,21 @@ def test_features_named_as_those_of_nas_bench_201_mean_the_same(space: TransNas)
 @pytest.mark.parametrize("code", list(RECORDED_PARAMS))
 def test_published_size_has_the_recorded_parameter_counts(code: str) -> None:
     with torch.device("meta"):
-        network = load_space(PUBLISHED).build(from_code(code), (3, 256, 256), 63)
+        network = load_space(PUBLISHED).build(
+            from_code(code), Signature(input_shape=(3, 256, 256), outputs=63)
+        )
     assert count_params(network) == round(RECORDED_PARAMS[code] * 1e6)
 
 
 @pytest.mark.parametrize("code", ["0_00_000", "1_11_111", "1_02_333", "0_30_201", "3_33_333"])
 def test_sizes_counted_without_building_are_those_of_the_network(code: str) -> None:
+    image = Signature(input_shape=(3, 100, 100), outputs=7)
     with torch.device("meta"):
-        network = load_space(PUBLISHED).build(from_code(code), (3, 100, 100), 7)
+        network = load_space(PUBLISHED).build(from_code(code), image)
     operations = np.array([[int(digit) for digit in code.replace("_", "")]])
     params, flops = backbone_sizes(operations, side=100)
     assert count_params(network) == params[0] + 7 * 513
-    assert count_flops(network, (3, 100, 100)) == flops[0] + 7 * 513
+    assert count_flops(network, image) == flops[0] + 7 * 513
 
 
 def test_operations_are_numbered_as_in_the_codes() -> None:
@@ -298,7 +303,10 @@ def test_every_option_changes_what_is_built(option: str) -> None:
     assert changed.ref == f"transnas:{option}"
     assert load_space(changed.ref) == changed
     cell = from_code("3_33_333")
-    sizes = {count_params(each.build(cell, (3, 32, 32), 10)) for each in (plain, changed)}
+    sizes = {
+        count_params(each.build(cell, Signature(input_shape=(3, 32, 32), outputs=10)))
+        for each in (plain, changed)
+    }
     assert len(sizes) == 2
 
 
@@ -318,11 +326,12 @@ def test_wrong_options_are_refused(option: str, message: str) -> None:
 
 
 def test_an_input_that_cannot_be_halved_so_often_is_refused() -> None:
+    small = Signature(input_shape=(3, 16, 16), outputs=10)
     with pytest.raises(ConfigError, match="cannot be halved 5 times"):
-        load_space(PUBLISHED).build(from_code("0_00_000"), (3, 16, 16), 10)
+        load_space(PUBLISHED).build(from_code("0_00_000"), small)
 
 
 def test_a_cell_without_operations_still_learns(space: TransNas) -> None:
-    network = space.build(from_code("0_00_000"), (1, 16), 3)
+    network = space.build(from_code("0_00_000"), Signature(input_shape=(1, 16), outputs=3))
     network(torch.randn(4, 1, 16)).sum().backward()
     assert network.classifier.bias.grad is not None

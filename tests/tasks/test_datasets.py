@@ -165,7 +165,7 @@ def test_samples_caps_the_training_part_only() -> None:
 def test_labels_become_consecutive_in_increasing_order() -> None:
     inputs, labels = blobs(classes=3)
     task = create_dataset_task(inputs, np.array([10, 20, 40])[labels])
-    assert task.outputs == 3
+    assert task.signature.outputs == 3
     plain = create_dataset_task(inputs, labels).load()
     np.testing.assert_array_equal(task.load().train.labels, plain.train.labels)
 
@@ -204,7 +204,7 @@ def test_channels_last_images_keep_their_pixels() -> None:
 def test_idx_files_of_their_own_are_the_test_part(tmp_path: Path) -> None:
     task = load(f"data:{write_idx_folder(tmp_path / 'a')}")
     splits = task.load()
-    assert task.input_shape == (1, 5, 4)
+    assert task.signature.input_shape == (1, 5, 4)
     assert len(splits.test.labels) == 30
     assert len(splits.train.labels) + len(splits.valid.labels) == 90
     gzipped = load(f"data:{write_idx_folder(tmp_path / 'b', suffix='.gz')}").load()
@@ -229,7 +229,7 @@ def test_idx_values_are_those_of_the_file(tmp_path: Path) -> None:
 def test_npz_archives_under_usual_names(tmp_path: Path, names: tuple[str, str]) -> None:
     np.savez(tmp_path / "d.npz", **dict(zip(names, blobs(), strict=True)))
     task = load(f"data:{tmp_path / 'd.npz'},epochs=1")
-    assert (task.name, task.input_shape, task.outputs) == ("d", (1, 6), 3)
+    assert (task.name, task.signature.input_shape, task.signature.outputs) == ("d", (1, 6), 3)
 
 
 def test_npz_with_a_test_part(tmp_path: Path) -> None:

@@ -78,7 +78,7 @@ def test_the_numbers_are_those_of_the_parquet_table(
         assert found.test == pytest.approx(expected.test, abs=1e-4)
         assert found.train_s == pytest.approx(expected.train_s, abs=1e-2)
         assert (found.params, found.flops) == (expected.params, expected.flops)
-    assert (official.metric, official.input_shape) == (known.metric, known.input_shape)
+    assert (official.metric, official.signature) == (known.metric, known.signature)
 
 
 def test_single_runs_are_those_of_the_parquet_table(folder, parquet, names) -> None:

@@ -47,7 +47,7 @@ def test_a_pair_of_arrays_is_a_task(tmp_path: Path) -> None:
     )
     task = load_task(ref)
     assert isinstance(task, DatasetTask)
-    assert (task.name, task.ref, task.input_shape) == ("it", ref, (1, 12))
+    assert (task.name, task.ref, task.signature.input_shape) == ("it", ref, (1, 12))
 
 
 def test_a_task_of_ones_own_with_a_recipe(tmp_path: Path) -> None:

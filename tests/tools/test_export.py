@@ -57,11 +57,11 @@ def export_and_compare(
     space: SearchSpace, architecture: Architecture, task: DatasetTask, tmp_path: Path
 ) -> Exported:
     """Exports a network and asserts that an isolated Python predicts exactly as we do."""
-    network = train_a_little(space.build(architecture, task.input_shape, task.outputs), task)
+    network = train_a_little(space.build(architecture, task.signature), task)
     weights = tmp_path / "7.pt"
     torch.save(network.state_dict(), weights)
     exported = export(space, architecture, weights, task, tmp_path / "out")
-    inputs = torch.randn(5, *task.input_shape)
+    inputs = torch.randn(5, *task.signature.input_shape)
     torch.save(inputs, tmp_path / "inputs.pt")
     code = PREDICT.format(
         folder=str(exported.module.parent),
@@ -100,7 +100,7 @@ def test_every_architecture_of_a_sample_can_be_exported(
         space = load_space(ref)
         for task in (sequences, images):
             architecture = space.sample(rng)
-            network = space.build(architecture, task.input_shape, task.outputs)
+            network = space.build(architecture, task.signature)
             torch.save(network.state_dict(), tmp_path / "w.pt")
             export(space, architecture, tmp_path / "w.pt", task, tmp_path / "out")
 
@@ -116,10 +116,11 @@ class Own(SlotSpace):
         widths = tuple(Choice(name=str(w), value=w) for w in (4, 8))
         super().__init__("own", (Slot(name="width", choices=widths),))
 
-    def build(self, architecture, input_shape, outputs):
+    def build(self, architecture, signature):
         from torch import nn
 
         width = int(architecture.spec["width"])
+        input_shape, outputs = signature.input_shape, signature.outputs
         {build}
 
 
@@ -179,7 +180,7 @@ def test_weights_of_another_architecture_are_refused(
 ) -> None:
     space = load_space("macro")
     one, other = (space.sample(np.random.default_rng(i)) for i in (0, 1))
-    network = space.build(other, sequences.input_shape, sequences.outputs)
+    network = space.build(other, sequences.signature)
     torch.save(network.state_dict(), tmp_path / "w.pt")
     with pytest.raises(ConfigError, match="are not the weights of"):
         export(space, one, tmp_path / "w.pt", sequences, tmp_path / "out")

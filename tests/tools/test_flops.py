@@ -3,12 +3,17 @@ import torch
 from torch import nn
 
 from vitruvius.spaces.cell import Cell, from_string
+from vitruvius.spaces.space import Signature
 from vitruvius.tools.flops import count_flops, count_params, unmoved_generator
 
 
+def signature(input_shape: tuple[int, ...]) -> Signature:
+    return Signature(input_shape=input_shape, outputs=1)
+
+
 def test_linear_layer_costs_its_weights_and_biases() -> None:
-    assert count_flops(nn.Linear(5, 3), (5,)) == 18
-    assert count_flops(nn.Linear(5, 3, bias=False), (5,)) == 15
+    assert count_flops(nn.Linear(5, 3), signature((5,))) == 18
+    assert count_flops(nn.Linear(5, 3, bias=False), signature((5,))) == 15
     assert count_params(nn.Linear(5, 3)) == 18
 
 
@@ -22,18 +27,18 @@ def test_linear_layer_costs_its_weights_and_biases() -> None:
     ],
 )
 def test_convolutions_follow_the_closed_form(layer, shape, expected) -> None:
-    assert count_flops(layer, shape) == expected
+    assert count_flops(layer, signature(shape)) == expected
 
 
 def test_other_layers_cost_nothing() -> None:
     network = nn.Sequential(nn.BatchNorm1d(3), nn.ReLU(), nn.AvgPool1d(2), nn.Flatten())
-    assert count_flops(network, (3, 8)) == 0
+    assert count_flops(network, signature((3, 8))) == 0
 
 
 def test_a_layer_used_twice_costs_twice_and_is_stored_once() -> None:
     shared = nn.Linear(4, 4, bias=False)
     network = nn.Sequential(shared, nn.ReLU(), shared)
-    assert count_flops(network, (4,)) == 32
+    assert count_flops(network, signature((4,))) == 32
     assert count_params(network) == 16
 
 
@@ -42,7 +47,9 @@ def test_counting_leaves_no_trace() -> None:
     network[1].eval()
     before = {name: value.clone() for name, value in network.state_dict().items()}
     state = torch.get_rng_state()
-    count_flops(network, (1, 1))  # one position: batch norm in training mode would refuse it
+    count_flops(
+        network, signature((1, 1))
+    )  # one position: batch norm in training mode would refuse it
     assert [module.training for module in network] == [True, False, True, True]
     assert all(torch.equal(value, before[n]) for n, value in network.state_dict().items())
     assert torch.equal(torch.get_rng_state(), state)
@@ -52,7 +59,7 @@ def test_counting_leaves_no_trace() -> None:
 def test_a_failed_count_leaves_no_trace_either() -> None:
     network = nn.Sequential(nn.Linear(2, 2), nn.Linear(3, 2))
     with pytest.raises(RuntimeError):
-        count_flops(network, (2,))
+        count_flops(network, signature((2,)))
     assert network[0].training
     assert not network[0]._forward_hooks
 
@@ -87,7 +94,7 @@ def test_full_size_cells_cost_what_the_benchmark_recorded(
     ]
     for cell in cells:
         architecture = from_string(cell)
-        network = space.build(architecture, shape, outputs)
+        network = space.build(architecture, Signature(input_shape=shape, outputs=outputs))
         row = table.index[architecture]
         assert count_params(network) == table.params[row]
-        assert count_flops(network, shape) == table.flops[row]
+        assert count_flops(network, signature(shape)) == table.flops[row]

@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from vitruvius.errors import ToolError
 from vitruvius.spaces.cell import Cell
-from vitruvius.spaces.space import Architecture
+from vitruvius.spaces.space import Architecture, Signature
 from vitruvius.tasks.datasets import create_dataset_task
 from vitruvius.tasks.nas_bench_201 import read_nas_bench_201
 from vitruvius.tasks.table import TabularTask
@@ -32,7 +32,8 @@ class TestProxies(ProxyContract):
 def probe_of(network: nn.Module, inputs: torch.Tensor, labels: list[int] | None = None) -> Probe:
     labels = [0] * len(inputs) if labels is None else labels
     batch = Batch(inputs=inputs, labels=torch.tensor(labels))
-    return Probe(network=network, input_shape=tuple(inputs.shape[1:]), batch=batch)
+    signature = Signature(input_shape=tuple(inputs.shape[1:]), outputs=2)
+    return Probe(network=network, signature=signature, batch=batch)
 
 
 def linear(weights: list[list[float]], bias: list[float] | None = None) -> nn.Linear:

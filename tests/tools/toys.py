@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from vitruvius.errors import ToolError
-from vitruvius.spaces.space import Architecture
+from vitruvius.spaces.space import Architecture, Signature
 from vitruvius.tasks.task import Constraints, Fidelity, Metric, Recipe, Split, Splits
 
 KINDS = (
@@ -79,15 +79,15 @@ class ToySpace:
     def draw(self, architecture) -> str:
         return str(architecture)
 
-    def build(self, architecture, input_shape, outputs):
+    def build(self, architecture, signature):
         from torch import nn
 
         kind = architecture.spec["kind"]
-        size = int(np.prod(input_shape))
+        size = int(np.prod(signature.input_shape))
         if kind == "linear":
-            return nn.Sequential(nn.Flatten(), nn.Linear(size, outputs))
+            return nn.Sequential(nn.Flatten(), nn.Linear(size, signature.outputs))
         body = [nn.Linear(size, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Dropout(0.1)]
-        network = nn.Sequential(nn.Flatten(), *body, nn.Linear(16, outputs))
+        network = nn.Sequential(nn.Flatten(), *body, nn.Linear(16, signature.outputs))
         if kind != "mlp":
             network.register_forward_hook(getattr(self, f"_{kind}"))
         return network
@@ -171,8 +171,7 @@ class ToyTask:
     fidelity: Fidelity = field(default_factory=lambda: Fidelity(epochs=3))
     recipe: Recipe = field(default_factory=lambda: Recipe(epochs=3, batch_size=32))
     is_noisy: bool = True
-    input_shape: tuple[int, ...] = (1, 12)
-    outputs: int = 3
+    signature: Signature = field(default_factory=lambda: Signature(input_shape=(1, 12), outputs=3))
     samples: int = 300
 
     @property
@@ -186,9 +185,9 @@ class ToyTask:
 
     def load(self) -> Splits:
         rng = np.random.default_rng(0)
-        labels = rng.integers(0, self.outputs, 2 * self.samples)
-        centres = rng.normal(size=(self.outputs, *self.input_shape))
-        noise = rng.normal(size=(len(labels), *self.input_shape))
+        labels = rng.integers(0, self.signature.outputs, 2 * self.samples)
+        centres = rng.normal(size=(self.signature.outputs, *self.signature.input_shape))
+        noise = rng.normal(size=(len(labels), *self.signature.input_shape))
         inputs = (0.7 * centres[labels] + noise).astype(np.float32)
         edges = (0, self.samples, 3 * self.samples // 2, 2 * self.samples)
         parts = [
