@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +15,7 @@ from vitruvius.tools.twins import BATCH_NORMS, DoesNotApply, weight_of
 
 KERNEL_EXAMPLES = 32
 
-_WEIGHT_SLOPES = {
+_WEIGHT_SLOPES: dict[type[nn.Module], Callable[..., Tensor]] = {
     nn.Conv1d: conv1d_weight,
     nn.Conv2d: conv2d_weight,
     nn.Conv3d: conv3d_weight,
@@ -77,7 +78,7 @@ def _of_example(call: Call, slope: Tensor, i: int) -> Tensor:
     assert isinstance(layer, nn.Conv1d | nn.Conv2d | nn.Conv3d)
     if layer.padding_mode != "zeros" or isinstance(layer.padding, str):
         raise DoesNotApply("it needs convolutions that pad with a number of zeros")
-    slopes: Tensor = _WEIGHT_SLOPES[type(layer)](
+    slopes = _WEIGHT_SLOPES[type(layer)](
         call.taken[i : i + 1].detach(),
         layer.weight.shape,
         slope[i : i + 1],

@@ -115,9 +115,8 @@ def record_states(twin: nn.Module, inputs: Tensor, deepest: int) -> dict[int, li
         elif isinstance(module, RepresentationTap):
             raise _Seen
 
-    with _listening(twin, listen), unmoved_generator(), torch.no_grad():
-        with suppress(_Seen):
-            twin(inputs)
+    with _listening(twin, listen), unmoved_generator(), torch.no_grad(), suppress(_Seen):
+        twin(inputs)
     return hidden
 
 

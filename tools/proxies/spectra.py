@@ -16,8 +16,8 @@ def correlation_score(rows: Tensor, *, counts_constant: bool = True) -> float:
 
     The eigenvalues are those of the rows' Pearson correlations. Mellor et al. 2021,
     arXiv:2006.04647v1 (version 1). Uncorrelated rows give the largest value, about minus their
-    number; every direction that is lost costs about 1e5. In float64, by a symmetric solver, eigenvalues
-    not below 0. NaN where a row is not finite.
+    number; every direction that is lost costs about 1e5. In float64, by a symmetric solver,
+    eigenvalues not below 0. NaN where a row is not finite.
 
     Args:
         rows: [n, m], m observations of n things.
