@@ -18,6 +18,7 @@ from vitruvius.errors import ConfigError
 from vitruvius.spaces.cell import Cell
 from vitruvius.spaces.flexibert import FlexiBert, FlexiBertFull, FlexiBertTrained
 from vitruvius.spaces.macro import Macro
+from vitruvius.spaces.recurrent import Recurrent
 from vitruvius.spaces.sources import hash_sources
 from vitruvius.spaces.space import SearchSpace
 from vitruvius.spaces.transnas import TransNas
@@ -26,6 +27,7 @@ BUILT_IN: dict[str, Callable[..., SearchSpace]] = {
     "nb201": Cell,
     "transnas": TransNas,
     "macro": Macro,
+    "recurrent": Recurrent,
     "flexibert": FlexiBert,
     "flexibert_full": FlexiBertFull,
     "flexibert_trained": FlexiBertTrained,

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from vitruvius.errors import ConfigError
-from vitruvius.tasks import flexibert, nas_bench_201, nats_bench, transnas
+from vitruvius.tasks import flexibert, nas_bench_201, nas_bench_nlp, nats_bench, transnas
 from vitruvius.tasks.recorded import Table
 from vitruvius.tasks.row_files import is_parquet
 
@@ -21,7 +21,8 @@ class Reader:
     columns: frozenset[str]  # what every such file has, and no other kind
     metrics: tuple[str, ...]  # the first is the default
     epochs: Callable[[str], tuple[int, ...]]  # by metric; the first is the default
-    read: Callable[[Path, str], Table]
+    read: Callable[..., Table]  # of path, metric and, by name, the options
+    options: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # the first is the default
 
 
 NATS_BENCH = Reader(
@@ -45,6 +46,14 @@ READERS = (
         metrics=tuple(transnas.TASKS),
         epochs=lambda metric: (transnas.TASKS[metric].epochs,),
         read=transnas.read_transnas,
+    ),
+    Reader(
+        name="NAS-Bench-NLP",
+        columns=nas_bench_nlp.COLUMNS,
+        metrics=nas_bench_nlp.METRICS,
+        epochs=lambda _: tuple(range(50, 0, -1)),
+        read=nas_bench_nlp.read_nas_bench_nlp,
+        options={"classics": ("true", "false")},
     ),
     Reader(
         name="FlexiBERT",
@@ -76,9 +85,11 @@ def _columns(path: Path) -> frozenset[str]:
 
     if not path.is_file():
         raise ConfigError(
-            f"there is no table at {path}: expected a CSV or parquet file, or a folder of "
-            f"NATS-Bench records with {nats_bench.META}"
+            f"there is no table at {path}: expected a CSV or parquet file, a log (.jsonl) or a "
+            f"folder of NATS-Bench records with {nats_bench.META}"
         )
+    if path.name.endswith((".jsonl", ".jsonl.gz")):
+        return nas_bench_nlp.log_columns(path)
     if path.suffix == ".json":
         return _keys(path)
     if path.suffix not in (".parquet", ".pq") and not is_parquet(path):

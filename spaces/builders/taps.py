@@ -12,7 +12,7 @@ from typing import Literal, TypeVar
 from torch import nn
 
 Reads = Literal["x", "hidden", "node"]
-Part = Literal["operation", "feed_forward"]
+Part = Literal["operation", "projection", "feed_forward"]
 Layer = TypeVar("Layer", bound=nn.Module)
 
 
@@ -59,8 +59,8 @@ def announce(
         layer: an `nn.Linear` or convolution; changed in place.
         reads: of a recurrent cell's layer: the step's input, a hidden state, or an inner node.
         position: of a recurrent cell's layer: place of what it reads in its node's list, from 0.
-        part: of a transformer's layer: the token-mixing operation, its output projection
-            included, or the feed-forward part.
+        part: of a transformer's layer: inside the token-mixing operation (queries, keys, values,
+            the transform's input), its output projection, or the feed-forward part.
 
     Example:
         >>> announce(nn.Linear(4, 4), reads="hidden", position=1).reads
