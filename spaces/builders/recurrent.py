@@ -11,7 +11,7 @@ from typing import cast
 from torch import Tensor, nn
 
 from vitruvius.errors import ConfigError
-from vitruvius.spaces.builders.recurrent_layer import RecurrentLayer
+from vitruvius.spaces.builders.recurrent_layer import RecurrentLayer, undrawn
 from vitruvius.spaces.builders.taps import EmbeddingTap, RepresentationTap
 from vitruvius.spaces.recurrent_graph import Graph
 from vitruvius.spaces.space import Signature
@@ -65,10 +65,12 @@ class RecurrentNetwork(nn.Module):
             for place in range(layers)
         )
         self.represented = RepresentationTap()
-        self.head = nn.Linear(widths[-1], signature.outputs)
         if is_tied:
+            self.head = undrawn(widths[-1], signature.outputs, has_bias=True)
             self.head.weight = cast(nn.Embedding, self.embed).weight
             nn.init.zeros_(self.head.bias)
+        else:
+            self.head = nn.Linear(widths[-1], signature.outputs)
         if is_frozen:
             for layer in self.layers:
                 cast(RecurrentLayer, layer).freeze()
