@@ -24,11 +24,11 @@ from vitruvius.spaces.recurrent_graph import (
     Graph,
     Node,
     X,
+    ancestors,
     direct_reads,
     new,
     previous,
     problems,
-    pruned,
 )
 
 MAIN = (LINEAR, LINEAR, LINEAR, BLEND, PRODUCT, SUM)  # each as likely as the others
@@ -94,9 +94,9 @@ def _draw(count: int, dice: _Dice) -> Graph:
 def _named(graph: Graph, chosen: tuple[str, ...]) -> Graph:
     """Returns the graph with the chosen nodes as new states, without dead nodes."""
     names = {name: new(state) for state, name in enumerate(chosen)}
-    return pruned(
-        {
-            names.get(name, name): Node(op, tuple(names.get(each, each) for each in inputs))
-            for name, (op, inputs) in graph.items()
-        }
-    )
+    kept = ancestors(graph, chosen)
+    return {
+        names.get(name, name): Node(op, tuple(names.get(each, each) for each in inputs))
+        for name, (op, inputs) in graph.items()
+        if name in kept
+    }

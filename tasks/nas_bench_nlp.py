@@ -52,12 +52,18 @@ class LoggedRun:
     epochs_run: int  # the one that diverged included
 
 
-def read_log(path: Path) -> list[LoggedRun]:
+def read_log(path: Path) -> tuple[LoggedRun, ...]:
     """Returns the trainings of a log, in its order.
 
     Raises:
         ConfigError: names the line that is not one of the format.
     """
+    stat = path.stat()
+    return _read(path, stat.st_mtime_ns, stat.st_size)
+
+
+@lru_cache(maxsize=4)  # the task and the space of one run are made of the same file
+def _read(path: Path, *_: int) -> tuple[LoggedRun, ...]:
     space = Recurrent()
     runs = []
     for number, line in _lines(path):
@@ -69,7 +75,7 @@ def read_log(path: Path) -> list[LoggedRun]:
             ) from None
     if not runs:
         raise ConfigError(f"{path} is empty")
-    return runs
+    return tuple(runs)
 
 
 def log_columns(path: Path) -> frozenset[str]:
@@ -103,15 +109,11 @@ def read_nas_bench_nlp(path: Path, metric: str, *, classics: str = "true") -> Ta
     Raises:
         ConfigError: if the file cannot be read or a line is not one of the format.
     """
-    stat = path.stat()
-    return _table(path, metric, classics == "true", stat.st_mtime_ns, stat.st_size)
-
-
-@lru_cache(maxsize=4)  # a task and a space of one run read the same file
-def _table(path: Path, metric: str, with_classics: bool, *_: int) -> Table:
-    space = Recurrent()
+    space, with_classics = Recurrent(), classics == "true"
     left_out = set() if with_classics else {space.parse(recipe) for recipe in CLASSICS.values()}
     runs = [run for run in read_log(path) if run.architecture not in left_out]
+    if not runs:
+        raise ConfigError(f"{path} holds no other cells than the RNN, the LSTM and the GRU")
     log = _Log.of(runs)
     vocabulary = _vocabulary(runs[0])
     task, dataset = DATASETS.get(vocabulary or 0, ("text", path.name))
@@ -162,13 +164,14 @@ class _Log:
                 rows.append([])
             rows[place].append(number)
         seconds = np.array([run.epoch_s for run in runs])
-        epochs = max(len(run.val) for run in runs)
+        typical = 0.0 if np.isnan(seconds).all() else float(np.nanmedian(seconds))
+        epochs = max(1, *(len(run.val) for run in runs))
         return cls(
             index=index,
             rows=rows,
             val=np.array([_padded(run.val, epochs) for run in runs]),
             test=np.array([_padded(run.test, epochs) for run in runs]),
-            epoch_s=np.where(np.isnan(seconds), np.nanmedian(seconds), seconds),
+            epoch_s=np.where(np.isnan(seconds), typical, seconds),
             epochs_run=np.array([run.epochs_run for run in runs]),
         )
 

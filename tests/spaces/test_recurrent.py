@@ -58,16 +58,12 @@ class TestRecurrent(SearchSpaceContract):
         TEXT,
         Signature(input_shape=(9,), outputs=3, vocabulary=11),
         Signature(input_shape=(2, 9), outputs=5),
-        Signature(input_shape=(2, 9), outputs=5, per_token=True),
         Signature(input_shape=(3, 8, 8), outputs=5),
     )
 
     @pytest.fixture
     def space(self) -> SearchSpace:
         return Recurrent(layers=2, hidden=8, embedding=6)
-
-    def test_networks_fit_the_task_and_follow_the_seed(self, space, drawn) -> None:
-        super().test_networks_fit_the_task_and_follow_the_seed(space, drawn)
 
 
 @pytest.mark.usefixtures("few_draws")
