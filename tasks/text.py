@@ -184,8 +184,8 @@ class TextTask:
 def usual_unit(*, masked: bool) -> Unit:
     """Returns characters for masked tokens, words else.
 
-    In seconds of training, transformers were seen to leave the level of mere frequencies with masked
-    characters, and with masked words not at 2,000 of them (docs/text.md).
+    In seconds of training, some transformers were seen to leave the level of mere frequencies with
+    masked characters; with 2,000 words the one that was tried did not (docs/text.md).
     """
     return "char" if masked else "word"
 
