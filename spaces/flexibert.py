@@ -11,6 +11,7 @@ import itertools
 import json
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -215,8 +216,8 @@ class FlexiBert:
         from vitruvius.spaces.builders.transformer import DEVIATION, Transformer
 
         return Transformer(
-            self._built(architecture),
-            signature,
+            [asdict(layer) for layer in self._built(architecture)],
+            asdict(signature),
             embedding=EMBEDDING // self.scale,
             deviation=DEVIATION * math.sqrt(self.scale),
             dropout=self.dropout / 100,
