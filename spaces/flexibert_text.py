@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from vitruvius.errors import ToolError
-from vitruvius.spaces.flexibert_form import BuiltLayer, Layer, Layers, Menu, Networks, written
+from vitruvius.spaces.flexibert_form import BuiltAs, BuiltLayer, Layer, Layers, Menu, written
 from vitruvius.spaces.space import Feature
 
 _OPERATIONS = {
@@ -27,9 +27,9 @@ _TRAINED = (
 )
 
 
-def described(name: str, menu: Menu, networks: Networks, features: Sequence[Feature]) -> str:
+def described(name: str, menu: Menu, built_as: BuiltAs, features: Sequence[Feature]) -> str:
     """Returns the description of a space: form, choices, features."""
-    about = _SPECIFIED if networks == "specified" else _TRAINED
+    about = _SPECIFIED if built_as == "specified" else _TRAINED
     lines = [
         f"Space {name}. Transformer encoders of FlexiBERT. "
         + about.format(operation=menu.operations[0], width=menu.ff_widths[0]),
@@ -42,7 +42,7 @@ def described(name: str, menu: Menu, networks: Networks, features: Sequence[Feat
         f"- ff_layers: {_listed(menu.ff_layers)}, how many of them before the one that leads back",
     ]
     lines.append(f"For example {_example(menu)}")
-    if networks == "specified":
+    if built_as == "specified":
         lines += ["", "Operations:"]
         first = menu.heads[0]
         lines += [f"- {name}: {_OPERATIONS[name].format(first=first)}" for name in menu.operations]

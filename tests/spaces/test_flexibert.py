@@ -309,7 +309,7 @@ def test_published_sizes_are_those_of_what_we_build(shared_data: Path) -> None:
             built = count_params(space.build(written(layers, SUBSPACE), signature))
             head, kinds_of_tokens = row["hidden_size"] + 1, 2 * 128
             lacks = 2 * row["hidden_size"] * sum(one.kind == "transform" for one in layers)
-            lacks *= space.networks == "specified"
+            lacks *= space.built_as == "specified"
             assert built - head == row[key] - kinds_of_tokens + lacks
 
 
