@@ -113,7 +113,7 @@ def depth(network: nn.Module, signature: Signature) -> int:
             module.eval()
     example = blank(signature, device_of(network))
     if any(isinstance(module, HiddenTap) for module in twin.modules()):
-        example = example[..., :1]
+        example = example[:, :1] if signature.vocabulary is not None else example[:, :, :1]
     found = record(twin, example)
     if found.output.grad_fn is None:
         return 0

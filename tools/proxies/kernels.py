@@ -56,7 +56,7 @@ KERNEL_SCORES = (
         description="how evenly gradient descent would learn the examples; convolutions and "
         "linear layers",
         needs_data=True,
-        passes="graph",
+        passes=("graph",),
         formula=ntk_condition,
     ),
     Formula(
@@ -64,7 +64,7 @@ KERNEL_SCORES = (
         description="whether gradients are alike where labels are; one label an example",
         needs_data=True,
         needs_labels=True,
-        passes="graph",
+        passes=("graph",),
         formula=lga,
     ),
 )
