@@ -2,8 +2,8 @@
 
     python -m vitruvius.evals.bench_proxies [--architectures 3] [--only images|recurrent|hidden]
 
-`images`: full-size networks of NAS-Bench-201 (16 channels, 5 cells a stage) on 64 images of 32 x 32;
-`recurrent`: language models of 3 layers of random cells on 50 sequences of 70 tokens. For each
+`images`: full-size networks of NAS-Bench-201 (16 channels, 5 cells a stage) on 64 images of 32 by
+32; `recurrent`: language models of 3 layers of random cells on 50 sequences of 70 tokens. For each
 network both ways are timed in turn, one thread, in CPU seconds, so that other work on the machine
 takes part in neither; prints both, their ratio, and scores that lie further apart than `CLOSE`.
 `hidden`: hidden covariance of cells of published size (3 layers of 600), in CPU seconds.
@@ -16,6 +16,7 @@ import json
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,7 @@ from vitruvius.spaces.space import Builder, Signature
 from vitruvius.tools.flops import unmoved_generator
 from vitruvius.tools.probe import Batch
 from vitruvius.tools.proxies import PROXIES
-from vitruvius.tools.scoring import measure, plan
+from vitruvius.tools.scoring import LARGEST, measure, plan
 
 CLOSE = 1e-3  # relative difference
 IMAGES = Signature(input_shape=(3, 32, 32), outputs=10)
@@ -76,10 +77,10 @@ def compare(kind: str, seed: int) -> dict[str, Any]:
     first, second = FIRST_ORDER[kind], SECOND_ORDER[kind]
     costs, alone = {}, {}
     for name, score in {**first, **second}.items():
-        costs[name], alone[name] = seconds(lambda score=score: score(network, *_of(batch)))
+        costs[name], alone[name] = seconds(partial(score, network, *_of(batch)))
     row: dict[str, Any] = {}
     for suite, names in (("first order", [*first]), ("all", [*first, *second])):
-        spent, found = seconds(lambda names=names: together(network, signature, batch, names))
+        spent, found = seconds(partial(together, network, signature, batch, names))
         apart = {name: _apart(alone[name], found[name]) for name in names}
         plain = sum(costs[name] for name in names)
         row[suite] = {"one at a time": plain, "together": spent, "ratio": plain / spent}
@@ -93,14 +94,17 @@ def _of(batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def _apart(first: float, second: float | None) -> float:
-    return 1.0 if second is None else abs(first - second) / max(abs(first), 1e-12)
+    """Returns the relative difference; 0 where both say that the network is broken."""
+    if second is None:
+        return 0.0 if not abs(first) <= LARGEST else 1.0
+    return abs(first - second) / max(abs(first), 1e-12)
 
 
 def hidden(seed: int) -> dict[str, float]:
     """Returns the CPU seconds of hidden covariance, of the first layer and of all three."""
     network, signature, batch = example("hidden", seed)
     return {
-        names[-1]: seconds(lambda names=names: together(network, signature, batch, names))[0]
+        names[-1]: seconds(partial(together, network, signature, batch, names))[0]
         for names in (LAYERS[:1], LAYERS)
     }
 

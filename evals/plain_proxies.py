@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd import backward
 from torch.nn import functional
 
 from vitruvius.spaces.builders.taps import EmbeddingTap, HiddenTap, RepresentationTap
@@ -52,7 +53,7 @@ def _after_backward(
     network: nn.Module, inputs: Tensor, labels: Tensor
 ) -> list[tuple[Tensor, Tensor]]:
     twin = _copy(network)
-    _loss(twin(inputs), labels).backward()
+    backward(_loss(twin(inputs), labels))
     layers = [m for m in twin.modules() if isinstance(m, LAYERS)]
     return [(m.weight.detach(), m.weight.grad) for m in layers if m.weight.grad is not None]
 
@@ -62,7 +63,7 @@ def _params(network: nn.Module, inputs: Tensor, labels: Tensor) -> float:
 
 
 def _l2(network: nn.Module, inputs: Tensor, labels: Tensor) -> float:
-    return float(sum(m.weight.norm() for m in network.modules() if isinstance(m, LAYERS)))
+    return float(sum(m.weight.detach().norm() for m in network.modules() if isinstance(m, LAYERS)))
 
 
 def _grad_norm(network: nn.Module, inputs: Tensor, labels: Tensor) -> float:
@@ -87,7 +88,7 @@ def _fisher(network: nn.Module, inputs: Tensor, labels: Tensor) -> float:
     for module in twin.modules():
         if isinstance(module, LAYERS):
             module.register_forward_hook(keep)
-    _loss(twin(inputs), labels).backward()
+    backward(_loss(twin(inputs), labels))
     sums: dict[int, Tensor] = {}
     for module, output in outputs:
         if output.grad is None:
@@ -134,8 +135,9 @@ def _jacobian(network: nn.Module, inputs: Tensor, noise: float, published: bool)
         _listen(twin, RepresentationTap, lambda module, taken, given: states.append(given))
     outputs = twin(inputs) if taps else twin(enter(inputs))
     target = states[0] if states else outputs
-    target.backward(torch.ones_like(target))
-    slope: Tensor = entries[0].grad
+    backward(target, torch.ones_like(target))
+    slope = entries[0].grad
+    assert slope is not None
     return slope.flatten(1)
 
 
@@ -177,10 +179,12 @@ def _hidden_covariance(layer: int) -> Plain:
 
 
 def _hidden_gradients(
-    network: nn.Module, inputs: Tensor, backward: Callable[[Tensor, Tensor], None], noise: float
+    network: nn.Module, inputs: Tensor, from_last: Callable[[Tensor, Tensor], None], noise: float
 ) -> float:
     """Returns the sum of |state x gradient| of one pass of its own."""
-    twin, states, last = _copy(network), [], []
+    twin = _copy(network)
+    states: list[Tensor] = []
+    last: list[Tensor] = []
 
     def keep(module: nn.Module, taken: object, given: Tensor) -> None:
         if given.requires_grad:
@@ -196,32 +200,32 @@ def _hidden_gradients(
     if noise:
         _listen(twin, EmbeddingTap, add_noise)
     outputs = twin(inputs)
-    backward(outputs, last[0])
+    from_last(outputs, last[0])
     return float(sum((s * s.grad).abs().sum() for s in states if s.grad is not None))
 
 
 def _hidden_synaptic_saliency(network: nn.Module, inputs: Tensor, labels: Tensor) -> float:
-    return -_hidden_gradients(network, inputs, lambda y, z: _loss(y, labels).backward(), 0.0)
+    return -_hidden_gradients(network, inputs, lambda y, z: backward(_loss(y, labels)), 0.0)
 
 
 def _hidden_synaptic_saliency_published(
     network: nn.Module, inputs: Tensor, labels: Tensor
 ) -> float:
-    ones = sum(
-        _hidden_gradients(network, inputs, lambda y, z: z.backward(torch.ones_like(z)), noise)
-        for noise in (0.0, 0.1, 10.0, 100.0)
-    )
-    return -ones - _hidden_gradients(network, inputs, lambda y, z: z.backward(z.detach()), 0.0)
+    ones = 0.0
+    for a in (0.0, 0.1, 10.0, 100.0):
+        ones += _hidden_gradients(network, inputs, lambda y, z: backward(z, torch.ones_like(z)), a)
+    return -ones - _hidden_gradients(network, inputs, lambda y, z: backward(z, z.detach()), 0.0)
 
 
 def _synaptic_saliency_published(network: nn.Module, inputs: Tensor, labels: Tensor) -> float:
-    twin, last = _copy(network), []
+    twin = _copy(network)
+    last: list[Tensor] = []
     _listen(twin, RepresentationTap, lambda module, taken, given: last.append(given))
     twin(inputs)
-    last[0].backward(last[0].detach())
+    backward(last[0], last[0].detach())
     chosen = [m for m in twin.modules() if getattr(m, "position", 0) >= 1]
     chosen += [m for m in twin.modules() if isinstance(m, nn.Embedding)]
-    weights = [m.weight for m in chosen]
+    weights: list[Tensor] = [m.get_parameter("weight") for m in chosen]
     return -float(sum((w * w.grad).abs().sum() for w in weights if w.grad is not None))
 
 
@@ -234,7 +238,7 @@ def _grasp(network: nn.Module, inputs: Tensor, labels: Tensor) -> float:
     )
     pairs = [(s, a) for s, a in zip(slopes, again, strict=True) if s is not None and a is not None]
     product = torch.stack([(s * a).sum() for s, a in pairs]).sum()
-    product.backward()
+    backward(product)
     return -float(sum((w * w.grad).sum() for w in weights if w.grad is not None))
 
 
@@ -250,10 +254,10 @@ def _kernel(network: nn.Module, inputs: Tensor) -> Tensor:
     rows = []
     for i in range(EXAMPLES):
         twin.zero_grad()
-        twin(inputs[i : i + 1]).sum().backward()
+        backward(twin(inputs[i : i + 1]).sum())
         layers = [m.weight for m in twin.modules() if isinstance(m, LAYERS)]
         rows.append(torch.cat([w.grad.flatten() for w in layers if w.grad is not None]))
-    gradients = torch.stack(rows)
+    gradients = torch.stack(rows).double()
     return gradients @ gradients.T
 
 
@@ -265,7 +269,7 @@ def _ntk_condition(network: nn.Module, inputs: Tensor, labels: Tensor) -> float:
 def _lga(network: nn.Module, inputs: Tensor, labels: Tensor) -> float:
     kernel = _kernel(network, inputs)
     few = labels[:EXAMPLES]
-    equal = (few[:, None] == few[None, :]).float()
+    equal = (few[:, None] == few[None, :]).double()
     kernel, equal = kernel - kernel.mean(), equal - equal.mean()
     return float((kernel * equal).sum() / (kernel.norm() * equal.norm()))
 
@@ -281,7 +285,7 @@ def _synflow(network: nn.Module, inputs: Tensor, labels: Tensor) -> float:
     for tap in taps:
         tap.register_forward_hook(lambda module, taken, given: torch.ones_like(given))
     outputs = twin(torch.ones_like(inputs[:1], dtype=torch.int64 if taps else torch.float64))
-    outputs.sum().backward()
+    backward(outputs.sum())
     weights = [m.weight for m in twin.modules() if isinstance(m, LAYERS)]
     return math.log(float(sum((w * w.grad).abs().sum() for w in weights if w.grad is not None)))
 

@@ -58,6 +58,7 @@ class FlexiBert:
     """The smaller space. It has no slots, as networks differ in their number of layers."""
 
     name = "flexibert"
+    builds = "transformer"  # which proxies say something
     menu = SUBSPACE
     networks: Networks = "specified"
     slots: tuple[Slot, ...] = ()
