@@ -201,7 +201,7 @@ def _hidden_gradients(
         _listen(twin, EmbeddingTap, add_noise)
     outputs = twin(inputs)
     from_last(outputs, last[0])
-    return float(sum((s * s.grad).abs().sum() for s in states if s.grad is not None))
+    return float(sum((s * s.grad).detach().abs().sum() for s in states if s.grad is not None))
 
 
 def _hidden_synaptic_saliency(network: nn.Module, inputs: Tensor, labels: Tensor) -> float:
@@ -226,7 +226,7 @@ def _synaptic_saliency_published(network: nn.Module, inputs: Tensor, labels: Ten
     chosen = [m for m in twin.modules() if getattr(m, "position", 0) >= 1]
     chosen += [m for m in twin.modules() if isinstance(m, nn.Embedding)]
     weights: list[Tensor] = [m.get_parameter("weight") for m in chosen]
-    return -float(sum((w * w.grad).abs().sum() for w in weights if w.grad is not None))
+    return -float(sum((w * w.grad).detach().abs().sum() for w in weights if w.grad is not None))
 
 
 def _grasp(network: nn.Module, inputs: Tensor, labels: Tensor) -> float:
@@ -239,7 +239,7 @@ def _grasp(network: nn.Module, inputs: Tensor, labels: Tensor) -> float:
     pairs = [(s, a) for s, a in zip(slopes, again, strict=True) if s is not None and a is not None]
     product = torch.stack([(s * a).sum() for s, a in pairs]).sum()
     backward(product)
-    return -float(sum((w * w.grad).sum() for w in weights if w.grad is not None))
+    return -float(sum((w * w.grad).detach().sum() for w in weights if w.grad is not None))
 
 
 def _kernel(network: nn.Module, inputs: Tensor) -> Tensor:
@@ -252,7 +252,7 @@ def _kernel(network: nn.Module, inputs: Tensor) -> Tensor:
         twin(inputs)  # batch statistics, constants from here on
     twin.eval()
     rows = []
-    for i in range(EXAMPLES):
+    for i in range(min(EXAMPLES, len(inputs))):
         twin.zero_grad()
         backward(twin(inputs[i : i + 1]).sum())
         layers = [m.weight for m in twin.modules() if isinstance(m, LAYERS)]
@@ -287,7 +287,8 @@ def _synflow(network: nn.Module, inputs: Tensor, labels: Tensor) -> float:
     outputs = twin(torch.ones_like(inputs[:1], dtype=torch.int64 if taps else torch.float64))
     backward(outputs.sum())
     weights = [m.weight for m in twin.modules() if isinstance(m, LAYERS)]
-    return math.log(float(sum((w * w.grad).abs().sum() for w in weights if w.grad is not None)))
+    total = sum((w * w.grad).detach().abs().sum() for w in weights if w.grad is not None)
+    return math.log(float(total)) if total > 0 else -math.inf
 
 
 def _zen(network: nn.Module, inputs: Tensor, labels: Tensor) -> float:
