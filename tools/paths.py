@@ -75,8 +75,9 @@ def zen_terms(network: nn.Module, signature: Signature) -> tuple[float, float]:
                 module.weight.copy_(torch.randn(module.weight.shape, generator=generator))
             elif isinstance(module, NORMALISED) and isinstance(module.weight, Tensor):
                 module.weight.fill_(1.0)
-            if isinstance(getattr(module, "bias", None), Tensor):
-                module.bias.zero_()
+            bias = getattr(module, "bias", None)
+            if isinstance(bias, Tensor):
+                bias.zero_()
     shape = (ZEN_EXAMPLES, *signature.input_shape)
     first = torch.randn(shape, generator=generator).to(device_of(network))
     step = torch.randn(shape, generator=generator).to(device_of(network))
