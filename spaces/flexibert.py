@@ -59,7 +59,7 @@ class FlexiBert:
     """The smaller space. It has no slots, as networks differ in their number of layers."""
 
     name = "flexibert"
-    networks = "transformer"  # the kind that it builds
+    builds = "transformer"  # which proxies say something
     menu = SUBSPACE
     built_as: BuiltAs = "specified"
     slots: tuple[Slot, ...] = ()

@@ -119,9 +119,10 @@ class Block(nn.Module):
         self.project: nn.Module = nn.Identity()  # a transform ends a layer's mixing by itself
         if OPERATIONS[layer.operation] != "transform":
             self.project = nn.Linear(layer.hidden, layer.hidden)
-        for module in (*self.operation.modules(), self.project):
+        for module in self.operation.modules():
             if isinstance(module, nn.Linear | nn.Conv1d):
                 announce(module, part="operation")
+        announce(self.project, part="projection")
         self.operation_norm = nn.LayerNorm(layer.hidden)
         self.feed_forward = _feed_forward(layer)
         self.feed_forward_norm = nn.LayerNorm(layer.hidden)
