@@ -58,14 +58,14 @@ def compare(network: nn.Module, signature: Signature, batch: Batch, kind: str) -
         "all": [*FIRST_ORDER[kind], *SECOND_ORDER[kind]],
     }
     for suite, names in suites.items():
-        spent, found = seconds(
-            lambda names=names: _shared(network, signature, batch, names)
-        )
+        spent, found = seconds(lambda names=names: _shared(network, signature, batch, names))
         rows[suite] = {
             "one at a time": round(sum(costs[name] for name in names), 2),
             "shared": round(spent, 2),
             "ratio": round(sum(costs[name] for name in names) / spent, 2),
-            "apart": {n: _apart(alone[n], found[n]) for n in names if _apart(alone[n], found[n]) > 1e-3},
+            "apart": {
+                n: _apart(alone[n], found[n]) for n in names if _apart(alone[n], found[n]) > 1e-3
+            },
         }
     rows["costs"] = {name: round(cost, 2) for name, cost in costs.items()}
     return rows

@@ -37,7 +37,9 @@ def _loss(outputs: Tensor, labels: Tensor) -> Tensor:
     return functional.cross_entropy(outputs.flatten(0, -2), labels.flatten(), ignore_index=-100)
 
 
-def _after_backward(network: nn.Module, inputs: Tensor, labels: Tensor) -> list[tuple[Tensor, Tensor]]:
+def _after_backward(
+    network: nn.Module, inputs: Tensor, labels: Tensor
+) -> list[tuple[Tensor, Tensor]]:
     twin = _copy(network)
     _loss(twin(inputs), labels).backward()
     layers = [m for m in twin.modules() if isinstance(m, LAYERS)]

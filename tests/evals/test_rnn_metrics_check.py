@@ -52,34 +52,19 @@ def test_a_batch_is_fifty_places_of_the_corpus_without_punctuation(batch: torch.
     assert len({tuple(row) for row in batch.tolist()}) == 50
 
 
-def test_units_that_have_nothing_in_common_score_their_number() -> None:
-    signs = torch.tensor([[1.0, -1, 1, -1], [1, 1, -1, -1], [1, -1, -1, 1]])
-    states = (signs * torch.tensor([[1.0], [3.0], [0.2]])).T.reshape(2, 2, 3)
-    assert check.hidden_covariance(states) == pytest.approx(-3, abs=1e-3)
-    assert check.hidden_covariance(states + 7) == pytest.approx(-3, abs=1e-3)
-
-
-def test_a_lost_direction_costs_one_over_the_offset() -> None:
-    signs = torch.tensor([[1.0, -1, 1, -1], [1, 1, -1, -1]])
-    constant = torch.cat([signs, torch.ones(1, 4)]).T.reshape(2, 2, 3)
-    expected = -2 - math.log(1e-5) - 1e5
-    assert check.hidden_covariance(constant) == pytest.approx(expected, rel=1e-6)
-    repeated = torch.cat([signs, signs[:1]]).T.reshape(2, 2, 3)  # eigenvalues 2, 1 and 0
-    expected = -(math.log(2) + 0.5) - 1 - math.log(1e-5) - 1e5
-    assert check.hidden_covariance(repeated) == pytest.approx(expected, rel=1e-3)
-    assert math.isnan(check.hidden_covariance(constant * math.inf))
-
-
-def test_states_are_those_that_enter_each_step(batch: torch.Tensor) -> None:
+def test_a_cell_is_scored_at_every_layer(batch: torch.Tensor) -> None:
+    first = check.figures_of(runs()[0], batch)
+    assert first.layers == check.figures_of(runs()[0], batch).layers
     torch.manual_seed(0)
     network: Any = check.SPACE.build(Architecture.of(RNN), check.SIGNATURE)
     with torch.no_grad():
-        found = check.hidden_states(network, batch)
         values = network.embed(batch).transpose(0, 1)
-        for states, layer in zip(found, network.layers, strict=True):
+        for layer, found in zip(network.layers, first.layers, strict=True):
             values = layer(values)
-            assert (states[0] == 0).all()
-            torch.testing.assert_close(states[1:], values[:-1])
+            entering = torch.cat([torch.zeros_like(values[:1]), values[:-1]])
+            correlations = np.corrcoef(entering.flatten(0, 1).T.double().numpy())
+            shifted = np.linalg.eigvalsh(correlations).clip(0) + 1e-5
+            assert found == pytest.approx(-(np.log(shifted) + 1 / shifted).sum(), rel=1e-6)
 
 
 def test_a_run_that_was_cut_off_goes_on(batch: torch.Tensor, tmp_path: Path) -> None:
