@@ -39,7 +39,7 @@ def run(
     space: Annotated[
         str | None,
         typer.Option(
-            help="nb201 (default), nb201:channels=16, transnas, macro, flexibert, "
+            help="nb201 (default), nb201:channels=16, transnas, macro, recurrent, flexibert, "
             "table:PATH, or file.py:object."
         ),
     ] = None,
