@@ -162,11 +162,15 @@ def test_every_weighted_layer_says_what_it_is_for() -> None:
     built = network(*map(layer, OPERATIONS))
     for block in built.layers:
         assert isinstance(block, Block)
-        operation, feed_forward = [*block.operation.modules(), block.project], block.feed_forward
-        for part, modules in (("operation", operation), ("feed_forward", feed_forward)):
-            weighted = [m for m in modules if isinstance(m, nn.Linear | nn.Conv1d)]
-            assert weighted
-            assert {getattr(module, "part", None) for module in weighted} == {part}
+        parts = (
+            ("operation", block.operation),
+            ("projection", block.project),
+            ("feed_forward", block.feed_forward),
+        )
+        for part, whole in parts:
+            weighted = [m for m in whole.modules() if isinstance(m, nn.Linear | nn.Conv1d)]
+            assert weighted or part == "projection"  # a transform has none
+            assert {getattr(module, "part", None) for module in weighted} <= {part}
 
 
 def test_activations_are_modules_called_once() -> None:
