@@ -22,7 +22,9 @@ from vitruvius.spaces.space import Architecture, Builder, SearchSpace
 from vitruvius.tasks.registry import load_task
 from vitruvius.tasks.task import TrainableTask
 from vitruvius.tools.flops import unmoved_generator
-from vitruvius.tools.training import Data, TrainingStopped, train
+from vitruvius.tools.measures import TrainingStopped
+from vitruvius.tools.training import train
+from vitruvius.tools.training_data import Data
 
 WANTED_RATIO = 5.0
 

@@ -16,7 +16,9 @@ from typing import Any, cast
 
 from vitruvius.errors import ConfigError
 from vitruvius.spaces.cell import Cell
+from vitruvius.spaces.flexibert import FlexiBert, FlexiBertFull, FlexiBertTrained
 from vitruvius.spaces.macro import Macro
+from vitruvius.spaces.recurrent import Recurrent
 from vitruvius.spaces.sources import hash_sources
 from vitruvius.spaces.space import SearchSpace
 from vitruvius.spaces.transnas import TransNas
@@ -25,6 +27,10 @@ BUILT_IN: dict[str, Callable[..., SearchSpace]] = {
     "nb201": Cell,
     "transnas": TransNas,
     "macro": Macro,
+    "recurrent": Recurrent,
+    "flexibert": FlexiBert,
+    "flexibert_full": FlexiBertFull,
+    "flexibert_trained": FlexiBertTrained,
 }
 # What makes a space of a reference of this name. Named by text: floors below know tables.
 DEFERRED = {"table": ("vitruvius.tasks.table_refs", "load_table_space")}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -19,6 +19,7 @@ from vitruvius.tasks.task import (
     Metric,
     Recipe,
     Splits,
+    recipe_parts,
     task_id,
 )
 
@@ -46,7 +47,7 @@ class DatasetTask:
             self.constraints,
             data=self.identity,
             split=SPLIT_SEED,
-            recipe=asdict(self.recipe),
+            recipe=recipe_parts(self.recipe),
         )
 
     @property

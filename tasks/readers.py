@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from vitruvius.errors import ConfigError
-from vitruvius.tasks import nas_bench_201, nats_bench, transnas
+from vitruvius.tasks import flexibert, nas_bench_201, nas_bench_nlp, nats_bench, transnas
 from vitruvius.tasks.recorded import Table
 from vitruvius.tasks.row_files import is_parquet
 
 
 @dataclass(frozen=True, kw_only=True)
 class Reader:
-    """How one kind of table is known by its columns, and what can be asked of it."""
+    """How one kind of table is known by its columns (or keys), and what can be asked of it."""
 
     name: str
     columns: frozenset[str]  # what every such file has, and no other kind
     metrics: tuple[str, ...]  # the first is the default
     epochs: Callable[[str], tuple[int, ...]]  # by metric; the first is the default
-    read: Callable[[Path, str], Table]
+    read: Callable[..., Table]  # of path, metric and, by name, the options
+    options: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # the first is the default
 
 
 NATS_BENCH = Reader(
@@ -45,6 +47,21 @@ READERS = (
         epochs=lambda metric: (transnas.TASKS[metric].epochs,),
         read=transnas.read_transnas,
     ),
+    Reader(
+        name="NAS-Bench-NLP",
+        columns=nas_bench_nlp.COLUMNS,
+        metrics=nas_bench_nlp.METRICS,
+        epochs=lambda _: tuple(range(50, 0, -1)),
+        read=nas_bench_nlp.read_nas_bench_nlp,
+        options={"classics": ("true", "false")},
+    ),
+    Reader(
+        name="FlexiBERT",
+        columns=flexibert.KEYS,
+        metrics=flexibert.METRICS,
+        epochs=flexibert.fidelities,
+        read=flexibert.read_flexibert,
+    ),
 )
 
 
@@ -68,12 +85,25 @@ def _columns(path: Path) -> frozenset[str]:
 
     if not path.is_file():
         raise ConfigError(
-            f"there is no table at {path}: expected a CSV or parquet file, or a folder of "
-            f"NATS-Bench records with {nats_bench.META}"
+            f"there is no table at {path}: expected a CSV or parquet file, a log (.jsonl) or a "
+            f"folder of NATS-Bench records with {nats_bench.META}"
         )
+    if path.name.endswith((".jsonl", ".jsonl.gz")):
+        return nas_bench_nlp.log_columns(path)
+    if path.suffix == ".json":
+        return _keys(path)
     if path.suffix not in (".parquet", ".pq") and not is_parquet(path):
         return frozenset()
     try:
         return frozenset(pyarrow.parquet.read_schema(path).names)
     except (pyarrow.ArrowException, OSError) as error:
         raise ConfigError(f"cannot read the table {path}: {error}") from error
+
+
+def _keys(path: Path) -> frozenset[str]:
+    """Returns the keys of a JSON object; none if the file holds something else."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"cannot read the table {path}: {error}") from error
+    return frozenset(content) if isinstance(content, dict) else frozenset()

@@ -107,3 +107,4 @@ class Table:
     costs: Mapping[str, Column] = field(default_factory=dict)  # further ones, NaN where missing
     signature: Signature | None = None  # of the networks that were trained; None: not known
     figure: str = "the mean over seeds"  # what `Recorded.value` is, in words
+    counted: str = "epochs"  # what the keys of `by_epochs` count, in words

@@ -26,8 +26,18 @@ from vitruvius.tasks.files import read_path
 from vitruvius.tasks.table import Tabular, TabularTask
 from vitruvius.tasks.table_refs import load_table_task
 from vitruvius.tasks.task import Constraints, Recipe, Task, TrainableTask
+from vitruvius.tasks.text_refs import TOPICS, load_text_task
 
-KNOWN = ("mnist1d", "digits", "data:PATH", "table:PATH,metric=NAME", "file.py:object")
+KNOWN = (
+    "mnist1d",
+    "digits",
+    "topics",
+    "text:PATH",
+    "masked:PATH",
+    "data:PATH",
+    "table:PATH,metric=NAME",
+    "file.py:object",
+)
 MNIST1D_SAMPLES = 4000
 MNIST1D_MOST = 1_000_000
 
@@ -36,10 +46,11 @@ def load_task(ref: str, space: SearchSpace | None = None) -> Task:
     """Returns the task that a reference names.
 
     `mnist1d` and `digits` (options epochs, batch, lr, samples, params, flops), `data:PATH` (the
-    same and kind=image|sequence), `table:PATH` (metric, epochs, noise, latency, max_COST; the file
-    says which metrics and epochs there are; for files of a user's own also direction, unit,
-    columns, space), or `file.py:object`: a task, a pair (inputs, labels), or a function that
-    returns either.
+    same and kind=image|sequence), `topics`, `text:PATH`, `masked:topics` and `masked:PATH` (epochs,
+    batch, lr, params, flops, unit, context, vocabulary, tokens, metric), `table:PATH` (metric,
+    epochs, noise, latency, max_COST; the file says which metrics and epochs there are; for files of
+    a user's own also direction, unit, columns, space), or `file.py:object`: a task, a pair (inputs,
+    labels), or a function that returns either.
 
     Args:
         ref: the reference.
@@ -51,7 +62,10 @@ def load_task(ref: str, space: SearchSpace | None = None) -> Task:
     if is_user_object(ref):
         return _user_task(absolute_ref(ref))
     name, options = parse_ref(ref)
-    if options.get("path"):  # the reference must hold in any folder
+    if options.get("path") and (name, options["path"]) != (
+        "masked",
+        TOPICS,
+    ):  # the reference must hold in any folder
         path = str(Path(options["path"]).expanduser().resolve())
         ref = ref.strip().replace(options["path"], path, 1)
     reader = Options(name, options)
@@ -61,6 +75,8 @@ def load_task(ref: str, space: SearchSpace | None = None) -> Task:
         return _digits(ref, reader)
     if name == "data":
         return _data(ref, reader)
+    if name in (TOPICS, "text", "masked"):
+        return load_text_task(ref, reader)
     if name == "table":
         return load_table_task(reader, space)
     near = difflib.get_close_matches(name, KNOWN, n=1)
@@ -123,9 +139,11 @@ class Options:
             raise ConfigError(f"{self.name} needs a path: {self.name}:PATH")
         return Path(value).expanduser().resolve()
 
-    def recipe(self) -> Recipe:
-        usual = Recipe()
-        return Recipe(
+    def recipe(self, usual: Recipe | None = None) -> Recipe:
+        """Returns the usual recipe with what is given of it: epochs, batch, lr."""
+        usual = usual or Recipe()
+        return replace(
+            usual,
             epochs=self.whole("epochs") or usual.epochs,
             batch_size=self.whole("batch") or usual.batch_size,
             learning_rate=self.positive("lr") or usual.learning_rate,

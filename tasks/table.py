@@ -129,7 +129,7 @@ class TabularTask:
     def _length(self) -> str:
         """Returns how long was trained, in words; nothing where the table does not tell."""
         is_told = any(epochs > 1 for epochs in self.table.by_epochs)
-        return f" after {self.fidelity.epochs} epochs" if is_told else ""
+        return f" after {self.fidelity.epochs} {self.table.counted}" if is_told else ""
 
     def lookup(self, architecture: Architecture, fidelity: Fidelity, seed: int) -> TableRow:
         """Returns what the table records for an architecture at a fidelity.

@@ -13,7 +13,7 @@ from vitruvius.spaces.registry import absolute_ref, is_user_object, load_space, 
 from vitruvius.spaces.space import Architecture, SearchSpace, distinct
 from vitruvius.tasks.latency import LATENCY, with_latency
 from vitruvius.tasks.plain_table import EPOCHS, metric_column, plain_table
-from vitruvius.tasks.readers import find_reader
+from vitruvius.tasks.readers import Reader, find_reader
 from vitruvius.tasks.recorded import Table
 from vitruvius.tasks.row_files import RowFile, read_rows
 from vitruvius.tasks.table import TabularTask
@@ -57,7 +57,10 @@ def load_table_task(options: Options, hint: SearchSpace | None) -> TabularTask:
         table = _plain(path, options, constraints, hint, reference)
     else:
         metric = options.one_of("metric", reader.metrics, None) or reader.metrics[0]
-        table = reader.read(path, metric)
+        further = {
+            key: options.one_of(key, choices, choices[0]) for key, choices in reader.options.items()
+        }
+        table = reader.read(path, metric, **further)
     epochs = options.one_of("epochs", tuple(str(epochs) for epochs in table.by_epochs), None)
     noise = options.one_of("noise", ("true", "false"), "false") == "true"
     options.done()
@@ -83,14 +86,15 @@ def load_table_space(ref: str) -> SearchSpace:
     if not options.get("path"):
         raise ConfigError("a space of a table needs a path: table:PATH")
     path = Path(options.pop("path")).expanduser().resolve()
+    reader = find_reader(path)
+    further = _further(options, reader)
     for key in options:
-        if key not in ("columns", "space", "epochs"):
+        if key not in ("columns", "space", "epochs", *further):
             raise ConfigError(
                 f"a space of a table has no option {key!r}; it has columns, space, epochs"
             )
     reference = _Reference(options={"path": str(path), **options})
     told = _told_space(options.get("space"), reference)
-    reader = find_reader(path)
     if reader is None:
         file = read_rows(path)
         written = _read(file, options.get("columns"), told, None, reference)
@@ -98,10 +102,24 @@ def load_table_space(ref: str) -> SearchSpace:
         return _pool(written.space, rows, reference.text)
     if not {"columns", "epochs"}.isdisjoint(options):
         raise ConfigError(f"{path} is a table of {reader.name}: its space has the option space")
-    table = reader.read(path, reader.metrics[0])
+    table = reader.read(path, reader.metrics[0], **further)
     if told is not None:
         TabularTask(table=table, ref="").check_space(told)
     return _pool(told or table.space, tuple(table.index), reference.text)
+
+
+def _further(options: dict[str, str], reader: Reader | None) -> dict[str, str]:
+    """Returns the options of the table's own kind that are given.
+
+    Raises:
+        ConfigError: if one has a value that it cannot have.
+    """
+    known = {} if reader is None else reader.options
+    given = {key: options[key] for key in known if key in options}
+    for key, value in given.items():
+        if value not in known[key]:
+            raise ConfigError(f"option {key} must be {' or '.join(known[key])}, got {value!r}")
+    return given
 
 
 def _at(file: RowFile, written: Written, epochs: str) -> tuple[Architecture, ...]:
@@ -125,7 +143,9 @@ def recorded_part(task: TabularTask, space: SearchSpace) -> SearchSpace:
     if isinstance(space, Pool) or (members is not None and all(map(task.has, members))):
         return space
     _, given = parse_ref(task.ref) if task.ref.startswith("table:") else ("", {})
-    kept: dict[str, str] = {key: given[key] for key in ("path", "columns") if key in given}
+    reader = find_reader(Path(given["path"])) if "path" in given else None
+    same = ("path", "columns", *(reader.options if reader is not None else ()))
+    kept: dict[str, str] = {key: given[key] for key in same if key in given}
     if space.ref:
         kept["space"] = space.ref.replace(",", "|")
     rows = task.recorded()

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from vitruvius.spaces.space import Architecture, Signature
 
+IGNORED = -100  # the label of a token that is not judged
 EVALUATOR_VERSION = 1  # part of every task's id: raise it when the same request gives other numbers
 
 
@@ -165,9 +166,9 @@ def known_costs(task: Task, architecture: Architecture) -> Mapping[str, float]:
 
 @dataclass(frozen=True, kw_only=True)
 class Split:
-    """Inputs [N, *input_shape] float32 and integer labels [N]."""
+    """Inputs [N, *input_shape]: float32, or int64 tokens. Labels [N] or, per token, [N, T]."""
 
-    inputs: NDArray[np.float32]
+    inputs: NDArray[np.float32 | np.int64]
     labels: NDArray[np.int64]
 
 
@@ -182,12 +183,24 @@ class Splits:
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """How a network is trained: AdamW with a one-cycle learning rate."""
+    """How a network is trained: AdamW with a one-cycle learning rate.
+
+    `gradient_norm` is the norm to which longer gradients are cut; None leaves them as they are.
+    """
 
     epochs: int = 8
     batch_size: int = 128
     learning_rate: float = 0.02
     weight_decay: float = 0.01
+    gradient_norm: float | None = None
+
+
+def recipe_parts(recipe: Recipe) -> dict[str, float]:
+    """Returns what a task's id hashes of its recipe: every field that is set.
+
+    Recipes without a limit on gradients keep the ids that they had before there was one.
+    """
+    return {name: value for name, value in asdict(recipe).items() if value is not None}
 
 
 @runtime_checkable

@@ -16,7 +16,7 @@ from vitruvius.errors import ToolError
 from vitruvius.spaces.space import Architecture
 from vitruvius.tasks.registry import load_task
 from vitruvius.tasks.table import TabularTask
-from vitruvius.tasks.task import Split, Task, TrainableTask
+from vitruvius.tasks.task import IGNORED, Split, Task, TrainableTask
 
 _PRINT_DIGEST = """
 import sys
@@ -57,23 +57,12 @@ class TaskContract:
         assert again.metric == task.metric
 
 
-class TrainableTaskContract(TaskContract):
+class _DataContract(TaskContract):
     """What a task whose networks are really trained promises besides."""
 
     @pytest.fixture
     def task(self) -> TrainableTask:
         raise NotImplementedError
-
-    def test_splits_have_the_promised_shape(self, task: TrainableTask) -> None:
-        splits, signature = task.load(), task.signature
-        for part in (splits.train, splits.valid, splits.test):
-            assert part.inputs.dtype == np.float32
-            assert part.labels.dtype == np.int64
-            assert part.inputs.shape == (len(part.labels), *signature.input_shape)
-            assert np.isfinite(part.inputs).all()
-            assert part.labels.min() >= 0
-            assert part.labels.max() < signature.outputs
-        assert set(splits.train.labels.tolist()) == set(range(signature.outputs))
 
     def test_splits_are_disjoint(self, task: TrainableTask) -> None:
         splits = task.load()
@@ -81,13 +70,6 @@ class TrainableTaskContract(TaskContract):
         assert not train & valid
         assert not train & test
         assert not valid & test
-
-    def test_training_inputs_are_standardised(self, task: TrainableTask) -> None:
-        inputs = task.load().train.inputs.astype(np.float64)
-        axes = (0, *range(2, inputs.ndim))
-        np.testing.assert_allclose(inputs.mean(axis=axes), 0.0, atol=1e-4)
-        spread = inputs.std(axis=axes)
-        np.testing.assert_allclose(spread[spread > 0], 1.0, atol=1e-3)
 
     def test_splits_are_the_same_at_each_call_and_in_another_process(
         self, task: TrainableTask
@@ -108,6 +90,50 @@ class TrainableTaskContract(TaskContract):
         before = pickle.dumps(np.random.get_state())  # noqa: NPY002
         load_task(task.ref).load()  # type: ignore[attr-defined]  # a task that can be trained
         assert pickle.dumps(np.random.get_state()) == before  # noqa: NPY002
+
+
+class TrainableTaskContract(_DataContract):
+    """What a task of numbers, whose examples have one label each, promises besides."""
+
+    def test_splits_have_the_promised_shape(self, task: TrainableTask) -> None:
+        splits, signature = task.load(), task.signature
+        for part in (splits.train, splits.valid, splits.test):
+            assert part.inputs.dtype == np.float32
+            assert part.labels.dtype == np.int64
+            assert part.inputs.shape == (len(part.labels), *signature.input_shape)
+            assert np.isfinite(part.inputs).all()
+            assert part.labels.min() >= 0
+            assert part.labels.max() < signature.outputs
+        assert set(splits.train.labels.tolist()) == set(range(signature.outputs))
+
+    def test_training_inputs_are_standardised(self, task: TrainableTask) -> None:
+        inputs = task.load().train.inputs.astype(np.float64)
+        axes = (0, *range(2, inputs.ndim))
+        np.testing.assert_allclose(inputs.mean(axis=axes), 0.0, atol=1e-4)
+        spread = inputs.std(axis=axes)
+        np.testing.assert_allclose(spread[spread > 0], 1.0, atol=1e-3)
+
+
+class TokenTaskContract(_DataContract):
+    """What a task on text promises besides."""
+
+    def test_splits_have_the_promised_shape(self, task: TrainableTask) -> None:
+        splits, signature = task.load(), task.signature
+        assert signature.per_token
+        assert signature.vocabulary == signature.outputs
+        for part in (splits.train, splits.valid, splits.test):
+            assert part.inputs.dtype == part.labels.dtype == np.int64
+            assert part.inputs.shape == part.labels.shape
+            assert part.inputs.shape == (len(part.inputs), *signature.input_shape)
+            judged = part.labels[part.labels != IGNORED]
+            assert ((part.labels != IGNORED).sum(axis=1) > 0).all()
+            for tokens in (part.inputs, judged):
+                assert tokens.min() >= 0
+                assert tokens.max() < signature.outputs
+        assert (splits.train.labels == IGNORED).any() != signature.causal
+
+    def test_less_is_better(self, task: TrainableTask) -> None:
+        assert task.metric.direction == "min"
 
 
 class TabularTaskContract(TaskContract):

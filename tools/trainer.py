@@ -24,8 +24,10 @@ from vitruvius.tools.evaluation import (
 )
 from vitruvius.tools.flops import count_flops, count_params
 from vitruvius.tools.limits import peak_mib, start_peak
+from vitruvius.tools.measures import TrainingStopped, measure_of
 from vitruvius.tools.outcomes import weights_path, write_whole
-from vitruvius.tools.training import Course, Data, Progress, TrainingStopped, measure_of, train
+from vitruvius.tools.training import Course, Progress, train
+from vitruvius.tools.training_data import Data
 
 
 class Trainer:

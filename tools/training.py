@@ -7,67 +7,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional
+from torch import nn
 
-from vitruvius.errors import ConfigError, VitruviusError
-from vitruvius.tasks.task import Metric, Recipe, Split, Splits
+from vitruvius.tasks.task import Metric, Recipe
 from vitruvius.tools.evaluation import FailureKind
-
-SUBSET_SEED = 20_201  # a fraction of the data is the same examples for every trial
-EVALUATION_BATCH = 1024
+from vitruvius.tools.measures import TrainingStopped, loss_of, score
+from vitruvius.tools.training_data import Data
 
 Progress = Callable[[int, float | None], None]
 """Called with the epoch under way (from 1) and, at its end, the validation metric."""
-
-
-class TrainingStopped(VitruviusError):
-    """A training that ends without a number, and which kind of failure that is."""
-
-    def __init__(self, kind: FailureKind, message: str) -> None:
-        super().__init__(message)
-        self.kind = kind
-
-
-@dataclass(frozen=True, kw_only=True)
-class Examples:
-    """A split on its device: inputs [N, *input_shape] and labels [N]."""
-
-    inputs: Tensor
-    labels: Tensor
-
-    @classmethod
-    def of(cls, split: Split, device: torch.device) -> Examples:
-        return cls(
-            inputs=torch.as_tensor(split.inputs, dtype=torch.float32).to(device),
-            labels=torch.as_tensor(split.labels, dtype=torch.int64).to(device),
-        )
-
-    def fraction(self, share: float) -> Examples:
-        """Returns the first `share` of the examples in a shuffled order that never changes."""
-        if share >= 1.0:
-            return self
-        generator = torch.Generator().manual_seed(SUBSET_SEED)
-        order = torch.randperm(len(self.labels), generator=generator)
-        chosen = order[: max(1, round(share * len(order)))].to(self.labels.device)
-        return Examples(inputs=self.inputs[chosen], labels=self.labels[chosen])
-
-
-@dataclass(frozen=True, kw_only=True)
-class Data:
-    """The three splits on one device."""
-
-    train: Examples
-    valid: Examples
-    test: Examples
-
-    @classmethod
-    def of(cls, splits: Splits, device: torch.device) -> Data:
-        return cls(
-            train=Examples.of(splits.train, device),
-            valid=Examples.of(splits.valid, device),
-            test=Examples.of(splits.test, device),
-        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,24 +26,6 @@ class Course:
     test: float
     curve: tuple[float, ...]
     train_s: float
-
-
-def pick_device(wanted: str | None = None) -> torch.device:
-    """Returns the device to train on: the one wanted, else cuda, mps or cpu, in that order.
-
-    Raises:
-        ConfigError: if the wanted device cannot be used here.
-    """
-    if wanted is None or wanted == "auto":
-        if torch.cuda.is_available():
-            return torch.device("cuda")
-        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-    try:
-        device = torch.device(wanted)
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise ConfigError(f"expected a usable torch device, got {wanted!r}: {error}") from error
-    return device
 
 
 def train(
@@ -116,9 +46,9 @@ def train(
     examples of an epoch that do not fill a batch wait for the next shuffle.
 
     Args:
-        network: maps [B, *input_shape] to logits [B, classes]; on the device of `data`.
+        network: maps inputs to logits, [B, outputs] or [B, T, outputs]; on the device of `data`.
         data: splits on one device; a smaller fidelity passes a fraction of `train`.
-        recipe: batch size, learning rate and weight decay.
+        recipe: batch size, learning rate, weight decay and limit of the gradient's norm.
         epochs: passes over the training split, at least 1.
         seed: of the order of the examples and of whatever the network draws (dropout).
         metric: how the splits are scored, see `score`.
@@ -126,7 +56,7 @@ def train(
         progress: told about every batch and, with the metric, the end of every epoch.
 
     Raises:
-        TrainingStopped: if the loss or the outputs are not finite, or time is up.
+        TrainingStopped: if the loss, the outputs or the metric are not finite, or time is up.
         ConfigError: if `metric` is not known.
     """
     started = time.perf_counter()
@@ -148,9 +78,11 @@ def train(
         total = torch.zeros((), device=labels.device)
         for chosen in torch.split(order[: steps * size], size):
             _check_time(deadline, epoch)
-            loss = functional.cross_entropy(network(inputs[chosen]), labels[chosen])
+            loss = loss_of(network(inputs[chosen]), labels[chosen])
             optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
+            if recipe.gradient_norm is not None:
+                nn.utils.clip_grad_norm_(network.parameters(), recipe.gradient_norm)
             optimiser.step()
             schedule.step()
             total += loss.detach()
@@ -165,50 +97,6 @@ def train(
     return Course(
         value=curve[-1], test=test, curve=tuple(curve), train_s=time.perf_counter() - started
     )
-
-
-def score(network: nn.Module, examples: Examples, metric: Metric) -> float:
-    """Returns the metric of the network on the examples, in the metric's unit.
-
-    Known are `accuracy` and `error` in percent, in [0, 100], and `cross_entropy` in nats.
-    The network is left in evaluation mode.
-
-    Raises:
-        TrainingStopped: if an output is not finite (kind diverged).
-        ConfigError: if the metric's name is not known.
-    """
-    measure = measure_of(metric)
-    network.eval()
-    total = 0.0
-    with torch.inference_mode():
-        parts = (
-            torch.split(examples.inputs, EVALUATION_BATCH),
-            torch.split(examples.labels, EVALUATION_BATCH),
-        )
-        for inputs, labels in zip(*parts, strict=True):
-            logits = network(inputs)  # [B, classes]
-            if not torch.isfinite(logits).all():
-                raise TrainingStopped(FailureKind.DIVERGED, "the network's outputs are not finite")
-            total += measure(logits, labels).item()
-    return total / len(examples.labels)
-
-
-def measure_of(metric: Metric) -> Callable[[Tensor, Tensor], Tensor]:
-    """Returns a function from logits and labels to the sum of the metric over a batch.
-
-    Raises:
-        ConfigError: if the metric's name is not known.
-    """
-    measures: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
-        "accuracy": lambda logits, labels: 100.0 * (logits.argmax(1) == labels).sum(),
-        "error": lambda logits, labels: 100.0 * (logits.argmax(1) != labels).sum(),
-        "cross_entropy": lambda logits, labels: functional.cross_entropy(
-            logits, labels, reduction="sum"
-        ),
-    }
-    if metric.name not in measures:
-        raise ConfigError(f"expected a metric among {', '.join(measures)}, got {metric.name!r}")
-    return measures[metric.name]
 
 
 def _check_time(deadline: float | None, epoch: int) -> None:

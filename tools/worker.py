@@ -81,7 +81,7 @@ def _prepare(setup: Setup) -> Trainer:
     import torch
 
     from vitruvius.tools.trainer import Trainer
-    from vitruvius.tools.training import pick_device
+    from vitruvius.tools.training_data import pick_device
 
     torch.set_num_threads(setup.threads)
     device = pick_device(setup.device)

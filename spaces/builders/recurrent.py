@@ -1,0 +1,116 @@
+"""Networks of recurrent cells: language models and classifiers of sequences.
+
+The published network (Klyuchnikov et al. 2020, arXiv:2006.07116) is that of 3 layers of 600 units
+on an embedding of 400: the last layer is as wide as the embedding, whose weights the decoder has.
+"""
+
+from __future__ import annotations
+
+from typing import cast
+
+from torch import Tensor, nn
+
+from vitruvius.errors import ConfigError
+from vitruvius.spaces.builders.recurrent_layer import RecurrentLayer
+from vitruvius.spaces.builders.taps import EmbeddingTap, RepresentationTap
+from vitruvius.spaces.recurrent_graph import Graph
+from vitruvius.spaces.space import Signature
+
+EMBEDDING_RANGE = 0.1  # tokens' vectors are drawn uniformly between minus this and this
+
+
+class RecurrentNetwork(nn.Module):
+    """Embedding, layers of one cell, classifier or decoder: [B, T] or [B, C, L] to outputs.
+
+    Tokens are embedded; of other inputs each step goes through a linear layer. States start at
+    zero. Every parameter of a layer of H units is drawn from U(-1/sqrt(H), 1/sqrt(H)).
+    """
+
+    def __init__(
+        self,
+        graph: Graph,
+        signature: Signature,
+        *,
+        layers: int,
+        hidden: int,
+        embedding: int,
+        is_frozen: bool,
+        reading: str,
+    ) -> None:
+        """Makes the network.
+
+        Args:
+            graph: the cell, as written: the order of its inputs is kept.
+            signature: what goes in and comes out.
+            layers: how many cells are on top of each other.
+            hidden: units of each layer, but for the last one of a language model.
+            embedding: width of the first layer's input.
+            is_frozen: whether weight matrices that are not fed by x stay as they are drawn.
+            reading: `last` or `mean`: what a single answer for a sequence is judged by.
+
+        Raises:
+            ConfigError: if the input is neither tokens nor a series nor an image.
+        """
+        super().__init__()
+        self.signature = signature
+        self.reading = reading
+        self.embed = _embedder(signature, embedding)
+        self.embedded = EmbeddingTap()
+        is_tied = signature.per_token and signature.vocabulary == signature.outputs
+        widths = [embedding, *[hidden] * layers]
+        if is_tied:
+            widths[-1] = embedding
+        self.layers = nn.ModuleList(
+            RecurrentLayer(graph, widths[place], widths[place + 1], place + 1)
+            for place in range(layers)
+        )
+        self.represented = RepresentationTap()
+        self.head = nn.Linear(widths[-1], signature.outputs)
+        if is_tied:
+            self.head.weight = cast(nn.Embedding, self.embed).weight
+            nn.init.zeros_(self.head.bias)
+        if is_frozen:
+            for layer in self.layers:
+                cast(RecurrentLayer, layer).freeze()
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Returns [B, outputs] or, with one answer for every token, [B, T, outputs]."""
+        steps = inputs if self.signature.vocabulary is not None else _as_steps(inputs)
+        values: Tensor = self.embedded(self.embed(steps))  # [B, T, D]
+        values = values.transpose(0, 1)  # [T, B, D]
+        for layer in self.layers:
+            values = layer(values)
+        if self.signature.per_token:
+            values = values.transpose(0, 1)
+        elif self.reading == "last":
+            values = values[-1]
+        else:
+            values = values.mean(dim=0)
+        result: Tensor = self.head(self.represented(values))
+        return result
+
+
+def _embedder(signature: Signature, width: int) -> nn.Module:
+    """Returns what makes a vector of each step's input.
+
+    Raises:
+        ConfigError: if the input is neither tokens nor a series nor an image.
+    """
+    shape = signature.input_shape
+    if signature.vocabulary is not None:
+        embedder = nn.Embedding(signature.vocabulary, width)
+        nn.init.uniform_(embedder.weight, -EMBEDDING_RANGE, EMBEDDING_RANGE)
+        return embedder
+    if len(shape) not in (2, 3):
+        raise ConfigError(
+            "recurrent networks read tokens, series (channels, length) or images (channels, height,"
+            f" width) row by row, not inputs of shape {shape}"
+        )
+    return nn.Linear(shape[0] if len(shape) == 2 else shape[0] * shape[2], width)
+
+
+def _as_steps(inputs: Tensor) -> Tensor:
+    """Returns a series [B, C, L] or an image [B, C, H, W] as steps [B, L, C] or [B, H, C * W]."""
+    if inputs.dim() == 3:
+        return inputs.transpose(1, 2)
+    return inputs.transpose(1, 2).flatten(2)
