@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from vitruvius.agents.hypotheses import hypotheses
-from vitruvius.agents.mining import CUT_LIMIT, Finding, Miner, subject_of
+from vitruvius.agents.mining import CUT_LIMIT, Miner, subject_of
 from vitruvius.memory.audit.factors import Factors
 from vitruvius.memory.contrasts import TOP_BOUND, IntArray, best_of_draws
 from vitruvius.memory.population import Population, describe_population
