@@ -22,8 +22,9 @@ from vitruvius.memory.records import Evidence, Trial
 from vitruvius.spaces.rules import Rule, words
 from vitruvius.spaces.space import SearchSpace
 from vitruvius.tasks.task import Metric, Task
+from vitruvius.tools.decisions import LEAST_TO_AUDIT
 
-FEWEST = 12  # labelled architectures that an audit needs
+FEWEST = LEAST_TO_AUDIT
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -184,7 +184,7 @@ class FlexiBert:
     def nominal_size(self) -> int:
         """The number of specifications, as papers count them."""
         hidden, layers = self.menu.hidden, math.prod(map(len, self.menu.of_layer.values()))
-        combined = sum(layers**depth for depth in self.menu.depths)
+        combined: int = sum(layers**depth for depth in self.menu.depths)
         return combined if self.menu.hidden_by_layer else len(hidden) * combined
 
     def specifications(self, architecture: Architecture) -> int:
@@ -195,7 +195,9 @@ class FlexiBert:
     def _twins(self) -> Counter[Layer]:
         """How many layers are reduced to each."""
         names, hidden = list(self.menu.of_layer), self.menu.hidden
-        common = [{}] if self.menu.hidden_by_layer else [{"hidden": width} for width in hidden]
+        common: list[dict[str, Any]] = [{"hidden": width} for width in hidden]
+        if self.menu.hidden_by_layer:
+            common = [{}]
         layers = tuple(
             Layer(**one, **dict(zip(names, choices, strict=True)))
             for one in common

@@ -15,8 +15,9 @@ from vitruvius.spaces.space import Architecture, BoolArray, FloatArray, SearchSp
 
 @dataclass(frozen=True, kw_only=True)
 class Removed:
-    """Shares removed: of the sampler's draws, of the labelled architectures, of all canonical
-    ones, and of all specifications; None where these cannot be counted.
+    """Shares removed: of the sampler's draws, of labels, of all architectures, of specifications.
+
+    None where these cannot be counted.
     """
 
     sampler: float
@@ -38,7 +39,8 @@ def removed_by(
 
     def lost(features: FloatArray) -> BoolArray:
         kept = [holds(rule, space, features) for rule in rules]
-        return ~np.logical_and.reduce([np.ones(len(features), dtype=np.bool_), *kept])
+        everything = np.ones(len(features), dtype=np.bool_)
+        return np.asarray(~np.logical_and.reduce([everything, *kept]))
 
     counted = specifications(space)
     members = space.members() if counted is None else list(counted)

@@ -62,7 +62,7 @@ def total_share(values: FloatArray, others: Codes) -> FloatArray | None:
     within, covered = spread_within(values, others)
     if covered < COVERED:
         return None
-    return np.minimum(within / np.maximum(values.var(axis=1), 1e-12), 1.0)
+    return np.asarray(np.minimum(within / np.maximum(values.var(axis=1), 1e-12), 1.0))
 
 
 def redrawn_share(before: FloatArray, after: FloatArray) -> FloatArray:
@@ -75,4 +75,4 @@ def redrawn_share(before: FloatArray, after: FloatArray) -> FloatArray:
         after: values of the same architectures with the factor drawn anew [B, N].
     """
     changed = ((after - before) ** 2).mean(axis=1) / 2
-    return np.minimum(changed / np.maximum(before.var(axis=1), 1e-12), 1.0)
+    return np.asarray(np.minimum(changed / np.maximum(before.var(axis=1), 1e-12), 1.0))

@@ -292,6 +292,7 @@ def rows_of(
     seed: int,
     up_to: int | None,
 ) -> list[GivenRow]:
+    """Returns the rows to learn from: those of a table, or a run's closed trials."""
     if origin.run is None:
         assert isinstance(origin.task, Tabular)
         return rows_of_table(origin.task, origin.space, rows=rows, best=best, seed=seed)
