@@ -30,7 +30,8 @@ def calibrate(
     metric's direction.
 
     Args:
-        scores: of proxies; those without a value or a trial are left out.
+        scores: of proxies; a degenerate one ranks below all others, for dropping broken networks
+            flatters a proxy. Those that were not measured or have no trial are left out.
         trials: of the run.
         metric: gives the direction.
     """
@@ -43,8 +44,8 @@ def calibrate(
             if size is not None:
                 proxies[name][trial.architecture] = float(size)
     for score in scores:
-        if score.value is not None and math.isfinite(score.value):
-            proxies[score.proxy][score.architecture] = score.value
+        if score.rank_value is not None:
+            proxies[score.proxy][score.architecture] = score.rank_value
     found = []
     for name in sorted(proxies):
         both = [a for a in results if a in proxies[name]]

@@ -13,7 +13,7 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -32,6 +32,7 @@ from vitruvius.spaces.flexibert_form import (
     built_layers,
     layers_of,
     without_idle_choices,
+    without_transforms,
     written,
 )
 from vitruvius.spaces.flexibert_moves import moves
@@ -62,12 +63,15 @@ class FlexiBert:
     networks: Networks = "specified"
     slots: tuple[Slot, ...] = ()
 
-    def __init__(self, *, scale: int = SMALL, dropout: int = 0) -> None:
+    def __init__(
+        self, *, scale: int = SMALL, dropout: int = 0, causal: Literal["no", "yes"] = "no"
+    ) -> None:
         """Makes the space.
 
         Args:
             scale: 1, 2, 4 or 8: divides hidden, feed-forward and embedding widths. Published: 1.
             dropout: in percent. Published: 10.
+            causal: `yes` leaves out the transforms, which cannot predict the next token.
 
         Raises:
             ConfigError: if an option has another value.
@@ -78,15 +82,19 @@ class FlexiBert:
             raise ConfigError(
                 f"option dropout must be whole percent from 0 to {MOST_DROPOUT}, got {dropout!r}"
             )
-        self.scale, self.dropout = scale, dropout
-        options = {"scale": (scale, SMALL), "dropout": (dropout, 0)}
+        if causal not in ("no", "yes"):
+            raise ConfigError(f"option causal must be yes or no, got {causal!r}")
+        self.scale, self.dropout, self.causal = scale, dropout, causal
+        if causal == "yes":
+            self.menu = without_transforms(self.menu)
+        options = {"scale": (scale, SMALL), "dropout": (dropout, 0), "causal": (causal, "no")}
         changed = ",".join(f"{key}={now}" for key, (now, usual) in options.items() if now != usual)
         self.ref = f"{self.name}:{changed}" if changed else self.name
 
     @cached_property
     def id(self) -> str:
         """The name and a hash of the options."""
-        text = json.dumps([self.name, self.scale, self.dropout])
+        text = json.dumps([self.name, self.scale, self.dropout, self.causal])
         return f"{self.name}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
     def __eq__(self, other: object) -> bool:
@@ -99,8 +107,14 @@ class FlexiBert:
         return f"<FlexiBert {self.id}>"
 
     def __getstate__(self) -> dict[str, Any]:
-        kept = ("scale", "dropout", "ref")  # what is cached holds functions that cannot travel
-        return {name: vars(self)[name] for name in kept}
+        kept = {
+            "scale",
+            "dropout",
+            "causal",
+            "menu",
+            "ref",
+        }  # what is cached holds functions that cannot travel
+        return {name: value for name, value in vars(self).items() if name in kept}
 
     @property
     def features(self) -> tuple[Feature, ...]:
@@ -121,10 +135,11 @@ class FlexiBert:
             return choices[int(rng.integers(len(choices)))]
 
         menu = self.menu
+        kinds = [kind for kind in KINDS if any(OPERATIONS[o] == kind for o in menu.operations)]
         hidden, depth = pick(menu.hidden), pick(menu.depths)
         layers = []
         for _ in range(depth):
-            kind: Kind = pick(KINDS)
+            kind: Kind = pick(kinds)
             layers.append(
                 Layer(
                     hidden=pick(menu.hidden) if menu.hidden_by_layer else hidden,
@@ -177,7 +192,7 @@ class FlexiBert:
         return featurised(self._columns, [layers_of(one) for one in architectures])
 
     def members(self) -> Sequence[Architecture] | None:
-        """Returns None: there are 7,500,064 architectures, and more in the full space."""
+        """Returns None: there are 7,500,064 architectures, in the full space many more."""
         return None
 
     @property
@@ -257,6 +272,14 @@ class FlexiBertTrained(FlexiBert):
 
     name = "flexibert_trained"
     networks: Networks = "trained"
+
+    def __init__(self, *, scale: int = SMALL, dropout: int = 0) -> None:
+        """Makes the space; the options are those of `FlexiBert`.
+
+        Raises:
+            ConfigError: if an option has another value.
+        """
+        super().__init__(scale=scale, dropout=dropout)
 
     def members(self) -> Sequence[Architecture]:
         """Returns all canonical architectures."""

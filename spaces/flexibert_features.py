@@ -8,7 +8,16 @@ from itertools import pairwise
 
 import numpy as np
 
-from vitruvius.spaces.flexibert_form import KINDS, Kind, Layer, Layers, Menu, Networks, built_layers
+from vitruvius.spaces.flexibert_form import (
+    KINDS,
+    OPERATIONS,
+    Kind,
+    Layer,
+    Layers,
+    Menu,
+    Networks,
+    built_layers,
+)
 from vitruvius.spaces.flexibert_size import body_params
 from vitruvius.spaces.space import Feature, FloatArray
 
@@ -43,10 +52,11 @@ def feature_columns(menu: Menu, networks: Networks) -> list[tuple[Feature, Colum
 
 
 def _operations(menu: Menu) -> list[tuple[Feature, Column]]:
+    kinds = [kind for kind in KINDS if any(OPERATIONS[o] == kind for o in menu.operations)]
     found = [_share(f"operation={name}", _is_operation(name)) for name in menu.operations]
-    found += [_share(f"kind={kind}", _is_kind(kind)) for kind in KINDS]
+    found += [_share(f"kind={kind}", _is_kind(kind)) for kind in kinds]
     for end, place in (("first", 0), ("last", -1)):
-        found += [_at_end(end, place, kind) for kind in KINDS]
+        found += [_at_end(end, place, kind) for kind in kinds]
     feature = Feature(
         name="changes_of_kind",
         kind="count",

@@ -90,6 +90,13 @@ FULL = Menu(
 )
 
 
+def without_transforms(menu: Menu) -> Menu:
+    """Returns the menu without the operations that must see all tokens."""
+    return replace(
+        menu, operations=tuple(o for o in menu.operations if OPERATIONS[o] != "transform")
+    )
+
+
 def layers_of(architecture: Architecture) -> Layers:
     """Returns the layers that an architecture's specification holds."""
     spec = architecture.spec

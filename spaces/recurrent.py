@@ -213,8 +213,11 @@ class Recurrent:
         from vitruvius.spaces.builders.recurrent import RecurrentNetwork
 
         return RecurrentNetwork(
-            from_recipe(architecture.spec),
-            signature,
+            architecture.spec,
+            signature.input_shape,
+            signature.outputs,
+            vocabulary=signature.vocabulary,
+            per_token=signature.per_token,
             layers=self.layers,
             hidden=self.hidden,
             embedding=self.embedding,

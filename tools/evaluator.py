@@ -8,6 +8,8 @@ import os
 import sys
 from pathlib import Path
 
+import numpy as np
+
 from vitruvius.errors import ConfigError, ToolError
 from vitruvius.spaces.space import Builder, SearchSpace
 from vitruvius.tasks.table import Tabular, broken_limit
@@ -82,7 +84,7 @@ def check_can_evaluate(task: Task, space: SearchSpace) -> None:
     """Checks that the task has a table, or data on which the space's networks can be trained.
 
     Raises:
-        ConfigError: says what is missing.
+        ConfigError: says what is missing, or why the space has no such networks.
     """
     if isinstance(task, Tabular):
         return
@@ -90,6 +92,33 @@ def check_can_evaluate(task: Task, space: SearchSpace) -> None:
         raise ConfigError(f"the task {task.name} has neither data to train on nor a table")
     if not isinstance(space, Builder):
         raise ConfigError(f"the space {space.name} builds no networks: it needs a build method")
+    _check_signature(task, space)
+
+
+def _check_signature(task: TrainableTask, space: SearchSpace) -> None:
+    """Builds a network, to see whether the space has any of the task's signature.
+
+    A few are tried, as single architectures may be too deep for small inputs. Whatever else goes
+    wrong in a builder is the failure of a trial.
+
+    Raises:
+        ConfigError: what the space says of it.
+    """
+    assert isinstance(space, Builder)
+    from vitruvius.tools.flops import unmoved_generator
+
+    rng = np.random.default_rng(0)
+    for last in (False, False, True):
+        try:
+            with unmoved_generator():
+                space.build(space.sample(rng), task.signature)
+        except ConfigError as error:
+            if last:
+                raise ConfigError(f"task {task.name}: {error}") from error
+        except (Exception, SystemExit):  # noqa: BLE001 - the tool boundary: user code
+            return
+        else:
+            return
 
 
 def create_evaluator(

@@ -151,7 +151,8 @@ def refuse_uncausal(layers: Sequence[BuiltLayer], signature: Signature) -> None:
         if signature.causal and OPERATIONS[layer.operation] == "transform":
             raise ConfigError(
                 f"layer {place} is a {layer.operation}, which mixes all tokens, later ones too, so"
-                " it cannot predict the next token; use sdp, wma or a dsc, or a masked task"
+                " it cannot predict the next token; use sdp, wma or a dsc (flexibert:causal=yes has"
+                " no others)"
             )
 
 
