@@ -78,7 +78,7 @@ def test_kept_cuts_are_principles_that_a_run_recalls(shell: Shell, tmp_path: Pat
         principles_from=[data["run"]],
     )  # fmt: skip
     with Ledger.open(home) as ledger:
-        recalled = {adoption.version.split(".")[0] for adoption in ledger.adoptions(run.id)}
+        recalled = {adoption.version.split(".")[0] for adoption in ledger.adopted(run.id)}
     assert recalled & {f"P{version.principle}" for version in kept}
 
 

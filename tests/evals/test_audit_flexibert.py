@@ -29,6 +29,7 @@ def test_the_labels_of_other_rows_change_nothing(judge: Judge) -> None:
     )
 
 
+@pytest.mark.slow
 def test_audits_cut_depth_and_hidden_size_and_keep_the_best(judge: Judge) -> None:
     found = perform(judge, range(3))
     audited, depth = figures(found["audit"]), figures(found["depth alone"])
