@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -128,7 +129,7 @@ def _early(valid: FloatArray) -> dict[str, FloatArray]:
     losses = {f"epoch {epoch}": -valid[:, epoch - 1] for epoch in EPOCHS}
     falls = {
         f"fall {first} to {last}": valid[:, first - 1] - valid[:, last - 1]
-        for first, last in zip(EPOCHS, EPOCHS[1:], strict=False)
+        for first, last in pairwise(EPOCHS)
     }
     return losses | falls
 

@@ -56,13 +56,13 @@ class Cells:
     def architectures(self) -> tuple[Architecture, ...]:
         return tuple(self.pool.members())
 
-    def board_scores(self, which: Mapping[str, FloatArray], rows: FloatArray) -> list[Score]:
+    def board_scores(self, which: Mapping[str, FloatArray], rows: NDArray[np.integer]) -> list[Score]:
         """Returns columns [N] by name as scores of the cells in `rows`; NaN is no score."""
         members = self.pool.members()
         return [
             Score(proxy=name, architecture=members[row], value=float(column[row]), wall_s=0.0)
             for name, column in which.items()
-            for row in rows.astype(int).tolist()
+            for row in rows.tolist()
             if not math.isnan(column[row])
         ]
 

@@ -10,6 +10,7 @@ import hashlib
 import itertools
 import json
 import math
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from functools import cached_property
@@ -195,6 +196,31 @@ class FlexiBert:
     def members(self) -> Sequence[Architecture] | None:
         """Returns None: there are 7,500,064 architectures, in the full space many more."""
         return None
+
+    @property
+    def nominal_size(self) -> int:
+        """The number of specifications, as papers count them."""
+        hidden, layers = self.menu.hidden, math.prod(map(len, self.menu.of_layer.values()))
+        combined: int = sum(layers**depth for depth in self.menu.depths)
+        return combined if self.menu.hidden_by_layer else len(hidden) * combined
+
+    def specifications(self, architecture: Architecture) -> int:
+        """Returns how many specifications have this canonical form."""
+        return math.prod(self._twins[layer] for layer in layers_of(architecture))
+
+    @cached_property
+    def _twins(self) -> Counter[Layer]:
+        """How many layers are reduced to each."""
+        names, hidden = list(self.menu.of_layer), self.menu.hidden
+        common: list[dict[str, Any]] = [{"hidden": width} for width in hidden]
+        if self.menu.hidden_by_layer:
+            common = [{}]
+        layers = tuple(
+            Layer(**one, **dict(zip(names, choices, strict=True)))
+            for one in common
+            for choices in itertools.product(*self.menu.of_layer.values())
+        )
+        return Counter(without_idle_choices(layers, self.menu, self.networks))
 
     def describe(self) -> str:
         """Returns the description for people and models."""
