@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vitruvius.memory.records import Score
 from vitruvius.spaces.pool import Pool

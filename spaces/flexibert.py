@@ -220,7 +220,7 @@ class FlexiBert:
             for one in common
             for choices in itertools.product(*self.menu.of_layer.values())
         )
-        return Counter(without_idle_choices(layers, self.menu, self.networks))
+        return Counter(without_idle_choices(layers, self.menu, self.built_as))
 
     def describe(self) -> str:
         """Returns the description for people and models."""
