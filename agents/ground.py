@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from vitruvius.agents.view import RunView
 from vitruvius.memory.records import Decision, DecisionStatus, Standing
 from vitruvius.tools.decisions import Proxy, Recall
@@ -28,7 +30,17 @@ def ground_of(view: RunView) -> Ground:
         },
         cuts={cut.number: cut.principle.split(".")[0] for cut in view.cuts},
         asked=dict(filter(None, map(_question, view.decisions))),
+        audited=_audited(view.decisions),
     )
+
+
+def _audited(decisions: Sequence[Decision]) -> str | None:
+    """Returns what the last audit answered, unless something was trained since."""
+    for decision in reversed(decisions):
+        tool = decision.call.get("tool")
+        if decision.status == DecisionStatus.CARRIED_OUT and tool in ("train", "audit"):
+            return f"step {decision.step}: {decision.outcome}" if tool == "audit" else None
+    return None
 
 
 def _question(decision: Decision) -> tuple[str, str] | None:

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from vitruvius.spaces.space import SearchSpace
+from vitruvius.tools.decisions import LEAST_TO_AUDIT
 from vitruvius.tools.validate import Ground
 
 Schema = dict[str, Any]
@@ -94,6 +95,12 @@ def decision_schemas(ground: Ground) -> dict[str, tuple[str, Schema]]:
         "Search the memory of principles, those of earlier runs included.",
         _object({"reason": _TEXT, "query": _TEXT}),
     )
+    if len(ground.evaluated) >= LEAST_TO_AUDIT and ground.audited is None:
+        tools["audit"] = (
+            "Audit the space by the results so far: what decides, what has no effect, which cuts "
+            "would keep the best. These become candidate principles. Costs nothing.",
+            _object({"reason": _TEXT}),
+        )
     cuttable = [name for name in ground.principles if name not in ground.cuts.values()]
     actions: list[Schema] = []
     if cuttable:

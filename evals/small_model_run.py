@@ -45,7 +45,7 @@ from vitruvius.spaces.region import Region
 from vitruvius.spaces.space import Architecture
 from vitruvius.tasks.registry import load_task
 from vitruvius.tasks.table import TabularTask
-from vitruvius.tools.decisions import AnyDecision, Proxy, Prune, Recall, Train
+from vitruvius.tools.decisions import AnyDecision, Audit, Proxy, Prune, Recall, Train
 
 INITIAL = 4
 REFLECT_AFTER = 8
@@ -138,6 +138,8 @@ class Search:
                 return "no principles of earlier runs"
             case Prune():
                 return "refused: a candidate may not prune"
+            case Audit():
+                return "refused: this program has no audit"
 
     def note(self, step: int, author: str, proposal: Proposal, outcome: str) -> None:
         rows = [

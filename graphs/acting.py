@@ -8,6 +8,7 @@ from typing import Any, Literal
 from vitruvius.errors import ToolError
 from vitruvius.events import EventKind
 from vitruvius.graphs import pruning
+from vitruvius.graphs.audit_call import answer_audit
 from vitruvius.graphs.session import Session
 from vitruvius.memory.records import (
     Decision,
@@ -218,6 +219,8 @@ def _other(session: Session, decision: Decision) -> str:
                 return _scores(session, call)
             case "recall":
                 return _recalled(session, call)
+            case "audit":
+                return answer_audit(session, decision)
             case _:
                 return pruning.prune_by_decision(session, decision)
     except ToolError as error:

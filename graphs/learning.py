@@ -14,7 +14,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vitruvius.agents.analyst import AUTHOR
+from vitruvius.agents.cutting import propose_cuts
 from vitruvius.events import Event, EventKind, Listener
+from vitruvius.graphs.auditing import measure_cuts
 from vitruvius.graphs.mining_rows import Mined, mine
 from vitruvius.memory.edits import Add
 from vitruvius.memory.given import taught
@@ -36,6 +38,7 @@ class Lesson:
     task: Task
     rows: Sequence[GivenRow]
     listener: Listener
+    audits: bool = False  # writes the cuts that an audit proposes, not all that can be said
 
 
 def learn_from_rows(lesson: Lesson) -> None:
@@ -74,6 +77,9 @@ def _tell(lesson: Lesson, kind: EventKind, text: str, **data: object) -> None:
 
 
 def _mine(lesson: Lesson, ledger: Ledger, driver: str, trials: Sequence[Trial]) -> list[Mined]:
+    if lesson.audits:
+        cuts = propose_cuts(lesson.space, trials, lesson.task.metric)
+        return measure_cuts(lesson.space, lesson.task, trials, cuts, lesson.run.seed)
     return mine(
         lesson.space,
         lesson.task,

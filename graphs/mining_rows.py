@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from vitruvius.agents.analyst import AUTHOR
 from vitruvius.agents.rewriting import propose_edits
 from vitruvius.agents.view import PrincipleView, RunView
+from vitruvius.memory.edits import Add
 from vitruvius.memory.effects import Key, measure
 from vitruvius.memory.ledger import Ledger
 from vitruvius.memory.records import (
@@ -72,6 +73,26 @@ def mine(
             for version in scratch.current(run.id)
             if (evidence := measured.get((version.principle, version.version))) is not None
             and evidence.standing == Standing.SUPPORTED
+        ]
+
+
+def measure_rules(
+    space: SearchSpace, task: Task, trials: Sequence[Trial], edits: Sequence[Add], seed: int
+) -> list[Mined]:
+    """Returns principles that someone else thought of, measured once on the trials, in order.
+
+    Whatever their standing. Arguments are those of `mine`.
+    """
+    with Ledger.in_memory() as scratch:
+        run = _scratch_run(scratch, space, task, seed)
+        versions = [
+            scratch.apply_edit(run.id, task.name, space.name, 0, AUTHOR, edit, ordinal=place)
+            for place, edit in enumerate(edits)
+        ]
+        measured = _measured(scratch, run, space, task, trials) if edits else {}
+        return [
+            Mined(version=version, evidence=measured[version.principle, version.version])
+            for version in versions
         ]
 
 

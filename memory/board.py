@@ -64,13 +64,15 @@ class Board:
 def board_of(scores: Sequence[Score]) -> Board | None:
     """Returns the board of scores, or None where no proxy tells architectures apart.
 
-    A score without a value, or with one that is not finite, is degenerate and shares the last
-    rank: a network whose score breaks down is no unknown one. A proxy with fewer than `FEWEST`
+    A score without a value shares the last rank, degenerate or not to be had: a network of which
+    nothing can be measured is no unknown one. A proxy with fewer than `FEWEST`
     scores, or with one and the same for all, is left out.
     """
     told: dict[str, dict[Architecture, float]] = {}
     for score in scores:
-        told.setdefault(score.proxy, {})[score.architecture] = rankable(score.value)
+        told.setdefault(score.proxy, {})[score.architecture] = (
+            -math.inf if score.value is None else score.value
+        )
     kept = {name: told[name] for name in sorted(told) if _tells(list(told[name].values()))}
     if not kept:
         return None
@@ -81,16 +83,6 @@ def board_of(scores: Sequence[Score]) -> Board | None:
         said[rows, column] = normal_scores(np.array(list(by.values())))
     filled, silence = _filled(said)
     return Board(proxies=tuple(kept), places=places, said=filled, silence=silence)
-
-
-def rankable(value: float | None) -> float:
-    """Returns a score to rank by: a degenerate one is -inf.
-
-    Example:
-        >>> [rankable(value) for value in (1e61, None, float("nan"), float("inf"))]
-        [1e+61, -inf, -inf, -inf]
-    """
-    return -math.inf if value is None or not math.isfinite(value) else value
 
 
 def _tells(values: Sequence[float]) -> bool:

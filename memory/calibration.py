@@ -11,7 +11,6 @@ import numpy as np
 from scipy.special import ndtri
 from scipy.stats import rankdata
 
-from vitruvius.memory.board import rankable
 from vitruvius.memory.ranking import learn
 from vitruvius.memory.records import Calibration, Score, Trial
 from vitruvius.spaces.space import Architecture, FloatArray, SearchSpace
@@ -40,7 +39,8 @@ def calibrate(
     metric's direction. Degenerate scores rank last; a proxy that has no others is left out.
 
     Args:
-        scores: of proxies; those without a trial are left out.
+        scores: of proxies; a degenerate one ranks below all others, for dropping broken networks
+            flatters a proxy. Those that were not measured or have no trial are left out.
         trials: of the run.
         metric: gives the direction.
         space: whose feature `depth` is held against proxies, if it has one.
@@ -56,8 +56,8 @@ def calibrate(
     if space is not None:
         proxies |= _depths(space, list(results))
     for score in scores:
-        if score.architecture in results:
-            proxies[score.proxy][score.architecture] = rankable(score.value)
+        if score.rank_value is not None and score.architecture in results:
+            proxies[score.proxy][score.architecture] = score.rank_value
     given = {name: proxies[name] for name in GIVEN if name in proxies}
     found = []
     for name in sorted(proxies):

@@ -15,7 +15,7 @@ import numpy as np
 
 from vitruvius.errors import ConfigError, ToolError
 from vitruvius.memory.ranking import MAX_TRIALS, N_BEST, quality
-from vitruvius.memory.records import GivenRow, ResultStatus, Trial
+from vitruvius.memory.records import GivenRow, Origin, ResultStatus, Trial
 from vitruvius.spaces.space import Architecture, SearchSpace, distinct
 from vitruvius.tasks.table import Tabular, broken_limit
 from vitruvius.tasks.task import Metric, Task
@@ -81,6 +81,31 @@ def rows_of_trials(
     order = rng.permutation(len(found)).tolist()
     mixed = sorted((found[place] for place in order), key=lambda row: row.propensity is None)
     return _ordered(mixed[:N_RANDOM], mixed[N_RANDOM:], metric)
+
+
+def as_trials(rows: Sequence[GivenRow]) -> list[Trial]:
+    """Returns rows as the trials of a run that gives them, numbered alike, with no ledger."""
+    return [
+        Trial(
+            run_id="",
+            number=number,
+            result_id=number,
+            decision_id=None,
+            architecture=row.architecture,
+            fidelity=row.fidelity,
+            seed=row.seed,
+            origin=Origin.GIVEN,
+            propensity=row.propensity,
+            reused=False,
+            status=row.status,
+            value=row.value,
+            train_s=row.train_s,
+            params=row.params,
+            flops=row.flops,
+            message=None,
+        )
+        for number, row in enumerate(rows, start=1)
+    ]
 
 
 def taught(trials: Sequence[Trial]) -> list[Trial]:

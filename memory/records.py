@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -326,15 +327,30 @@ class ModelCall:
     answer: Mapping[str, Any] | None = None
 
 
+DEGENERATE = "degenerate"  # how the note begins where a value says that the network is broken
+
+
 @dataclass(frozen=True, kw_only=True)
 class Score:
-    """A proxy's value for an architecture on a task; `value` None where it does not apply."""
+    """A proxy's value for an architecture on a task; `value` None where there is none.
+
+    Then the note says why: the score does not apply, the network cannot be built or run, or the
+    value was degenerate (NaN, infinite, beyond all bounds).
+    """
 
     proxy: str
     architecture: Architecture
     value: float | None
     wall_s: float
     note: str = ""
+
+    @property
+    def rank_value(self) -> float | None:
+        """What architectures are ranked by: a degenerate value is below all others.
+
+        None where nothing was measured: such a score says nothing of the architecture.
+        """
+        return -math.inf if self.note.startswith(DEGENERATE) else self.value
 
 
 @dataclass(frozen=True, kw_only=True)

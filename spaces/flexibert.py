@@ -10,9 +10,11 @@ import hashlib
 import itertools
 import json
 import math
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -23,14 +25,15 @@ from vitruvius.spaces.flexibert_form import (
     KINDS,
     OPERATIONS,
     SUBSPACE,
+    BuiltAs,
     BuiltLayer,
     Kind,
     Layer,
     Layers,
-    Networks,
     built_layers,
     layers_of,
     without_idle_choices,
+    without_transforms,
     written,
 )
 from vitruvius.spaces.flexibert_moves import moves
@@ -57,16 +60,20 @@ class FlexiBert:
     """The smaller space. It has no slots, as networks differ in their number of layers."""
 
     name = "flexibert"
+    builds = "transformer"  # which proxies say something
     menu = SUBSPACE
-    networks: Networks = "specified"
+    built_as: BuiltAs = "specified"
     slots: tuple[Slot, ...] = ()
 
-    def __init__(self, *, scale: int = SMALL, dropout: int = 0) -> None:
+    def __init__(
+        self, *, scale: int = SMALL, dropout: int = 0, causal: Literal["no", "yes"] = "no"
+    ) -> None:
         """Makes the space.
 
         Args:
             scale: 1, 2, 4 or 8: divides hidden, feed-forward and embedding widths. Published: 1.
             dropout: in percent. Published: 10.
+            causal: `yes` leaves out the transforms, which cannot predict the next token.
 
         Raises:
             ConfigError: if an option has another value.
@@ -77,15 +84,19 @@ class FlexiBert:
             raise ConfigError(
                 f"option dropout must be whole percent from 0 to {MOST_DROPOUT}, got {dropout!r}"
             )
-        self.scale, self.dropout = scale, dropout
-        options = {"scale": (scale, SMALL), "dropout": (dropout, 0)}
+        if causal not in ("no", "yes"):
+            raise ConfigError(f"option causal must be yes or no, got {causal!r}")
+        self.scale, self.dropout, self.causal = scale, dropout, causal
+        if causal == "yes":
+            self.menu = without_transforms(self.menu)
+        options = {"scale": (scale, SMALL), "dropout": (dropout, 0), "causal": (causal, "no")}
         changed = ",".join(f"{key}={now}" for key, (now, usual) in options.items() if now != usual)
         self.ref = f"{self.name}:{changed}" if changed else self.name
 
     @cached_property
     def id(self) -> str:
         """The name and a hash of the options."""
-        text = json.dumps([self.name, self.scale, self.dropout])
+        text = json.dumps([self.name, self.scale, self.dropout, self.causal])
         return f"{self.name}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
     def __eq__(self, other: object) -> bool:
@@ -98,8 +109,14 @@ class FlexiBert:
         return f"<FlexiBert {self.id}>"
 
     def __getstate__(self) -> dict[str, Any]:
-        kept = ("scale", "dropout", "ref")  # what is cached holds functions that cannot travel
-        return {name: vars(self)[name] for name in kept}
+        kept = {
+            "scale",
+            "dropout",
+            "causal",
+            "menu",
+            "ref",
+        }  # what is cached holds functions that cannot travel
+        return {name: value for name, value in vars(self).items() if name in kept}
 
     @property
     def features(self) -> tuple[Feature, ...]:
@@ -108,7 +125,7 @@ class FlexiBert:
 
     @cached_property
     def _columns(self) -> list[Any]:
-        return feature_columns(self.menu, self.networks)
+        return feature_columns(self.menu, self.built_as)
 
     def sample(self, rng: np.random.Generator) -> Architecture:
         """Returns the canonical form of one draw: each choice uniform, each layer by itself.
@@ -120,10 +137,11 @@ class FlexiBert:
             return choices[int(rng.integers(len(choices)))]
 
         menu = self.menu
+        kinds = [kind for kind in KINDS if any(OPERATIONS[o] == kind for o in menu.operations)]
         hidden, depth = pick(menu.hidden), pick(menu.depths)
         layers = []
         for _ in range(depth):
-            kind: Kind = pick(KINDS)
+            kind: Kind = pick(kinds)
             layers.append(
                 Layer(
                     hidden=pick(menu.hidden) if menu.hidden_by_layer else hidden,
@@ -140,7 +158,7 @@ class FlexiBert:
         return self._canonical(layers_of(architecture))
 
     def _canonical(self, layers: Layers) -> Architecture:
-        return written(without_idle_choices(layers, self.menu, self.networks), self.menu)
+        return written(without_idle_choices(layers, self.menu, self.built_as), self.menu)
 
     def mutate(self, architecture: Architecture, rng: np.random.Generator) -> Architecture:
         """Returns a random neighbour; never the same.
@@ -176,16 +194,41 @@ class FlexiBert:
         return featurised(self._columns, [layers_of(one) for one in architectures])
 
     def members(self) -> Sequence[Architecture] | None:
-        """Returns None: there are 7,500,064 architectures, and more in the full space."""
+        """Returns None: there are 7,500,064 architectures, in the full space many more."""
         return None
+
+    @property
+    def nominal_size(self) -> int:
+        """The number of specifications, as papers count them."""
+        hidden, layers = self.menu.hidden, math.prod(map(len, self.menu.of_layer.values()))
+        combined: int = sum(layers**depth for depth in self.menu.depths)
+        return combined if self.menu.hidden_by_layer else len(hidden) * combined
+
+    def specifications(self, architecture: Architecture) -> int:
+        """Returns how many specifications have this canonical form."""
+        return math.prod(self._twins[layer] for layer in layers_of(architecture))
+
+    @cached_property
+    def _twins(self) -> Counter[Layer]:
+        """How many layers are reduced to each."""
+        names, hidden = list(self.menu.of_layer), self.menu.hidden
+        common: list[dict[str, Any]] = [{"hidden": width} for width in hidden]
+        if self.menu.hidden_by_layer:
+            common = [{}]
+        layers = tuple(
+            Layer(**one, **dict(zip(names, choices, strict=True)))
+            for one in common
+            for choices in itertools.product(*self.menu.of_layer.values())
+        )
+        return Counter(without_idle_choices(layers, self.menu, self.built_as))
 
     def describe(self) -> str:
         """Returns the description for people and models."""
-        return described(self.name, self.menu, self.networks, self.features)
+        return described(self.name, self.menu, self.built_as, self.features)
 
     def draw(self, architecture: Architecture) -> str:
         """Returns a drawing in plain text: one line for each layer, widths in published units."""
-        return drawn(built_layers(layers_of(architecture), self.networks))
+        return drawn(built_layers(layers_of(architecture), self.built_as))
 
     def build(self, architecture: Architecture, signature: Signature) -> torch.nn.Module:
         """Returns an initialised network for tokens, or for values of shape (channels, ...).
@@ -200,8 +243,8 @@ class FlexiBert:
         from vitruvius.spaces.builders.transformer import DEVIATION, Transformer
 
         return Transformer(
-            self._built(architecture),
-            signature,
+            [asdict(layer) for layer in self._built(architecture)],
+            asdict(signature),
             embedding=EMBEDDING // self.scale,
             deviation=DEVIATION * math.sqrt(self.scale),
             dropout=self.dropout / 100,
@@ -212,7 +255,7 @@ class FlexiBert:
         return network_params(self._built(architecture), signature, EMBEDDING // self.scale)
 
     def _built(self, architecture: Architecture) -> tuple[BuiltLayer, ...]:
-        return built_layers(layers_of(architecture), self.networks, self.scale)
+        return built_layers(layers_of(architecture), self.built_as, self.scale)
 
 
 class FlexiBertFull(FlexiBert):
@@ -230,7 +273,15 @@ class FlexiBertTrained(FlexiBert):
     """
 
     name = "flexibert_trained"
-    networks: Networks = "trained"
+    built_as: BuiltAs = "trained"
+
+    def __init__(self, *, scale: int = SMALL, dropout: int = 0) -> None:
+        """Makes the space; the options are those of `FlexiBert`.
+
+        Raises:
+            ConfigError: if an option has another value.
+        """
+        super().__init__(scale=scale, dropout=dropout)
 
     def members(self) -> Sequence[Architecture]:
         """Returns all canonical architectures."""
@@ -245,7 +296,7 @@ class FlexiBertTrained(FlexiBert):
                 Layer(hidden=hidden, **dict(zip(names, choices, strict=True)))
                 for choices in itertools.product(*self.menu.of_layer.values())
             )
-            different = dict.fromkeys(without_idle_choices(layers, self.menu, self.networks))
+            different = dict.fromkeys(without_idle_choices(layers, self.menu, self.built_as))
             for depth in self.menu.depths:
                 for combined in itertools.product(different, repeat=depth):
                     yield written(combined, self.menu)

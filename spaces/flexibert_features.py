@@ -8,14 +8,23 @@ from itertools import pairwise
 
 import numpy as np
 
-from vitruvius.spaces.flexibert_form import KINDS, Kind, Layer, Layers, Menu, Networks, built_layers
+from vitruvius.spaces.flexibert_form import (
+    KINDS,
+    OPERATIONS,
+    BuiltAs,
+    Kind,
+    Layer,
+    Layers,
+    Menu,
+    built_layers,
+)
 from vitruvius.spaces.flexibert_size import body_params
 from vitruvius.spaces.space import Feature, FloatArray
 
 Column = Callable[[Layers], float]
 
 
-def feature_columns(menu: Menu, networks: Networks) -> list[tuple[Feature, Column]]:
+def feature_columns(menu: Menu, built_as: BuiltAs) -> list[tuple[Feature, Column]]:
     """Returns each feature with the function of layers that computes it.
 
     Features of choices without effect in these networks are left out: they would be constant.
@@ -25,7 +34,7 @@ def feature_columns(menu: Menu, networks: Networks) -> list[tuple[Feature, Colum
         _ordinal(
             "log2_params",
             "log2 of the layers' parameters at published widths, without embedding and head",
-            lambda layers: math.log2(body_params(built_layers(layers, networks))),
+            lambda layers: math.log2(body_params(built_layers(layers, built_as))),
         ),
     ]
     if menu.hidden_by_layer:
@@ -35,7 +44,7 @@ def feature_columns(menu: Menu, networks: Networks) -> list[tuple[Feature, Colum
         found.append(_ordinal("hidden", "hidden size of all layers", lambda ls: ls[0].hidden))
     found += _numbers("heads", "number of heads", lambda layer: layer.heads)
     found += _numbers("ff_layers", "number of feed-forward layers", lambda layer: layer.ff_layers)
-    if networks == "trained":
+    if built_as == "trained":
         found += _numbers("ff_extra", "width of extra feed-forward layers, 0 if none", _extra_width)
         return found
     found += _numbers("ff_width", "feed-forward width", lambda layer: layer.ff_width)
@@ -43,10 +52,11 @@ def feature_columns(menu: Menu, networks: Networks) -> list[tuple[Feature, Colum
 
 
 def _operations(menu: Menu) -> list[tuple[Feature, Column]]:
+    kinds = [kind for kind in KINDS if any(OPERATIONS[o] == kind for o in menu.operations)]
     found = [_share(f"operation={name}", _is_operation(name)) for name in menu.operations]
-    found += [_share(f"kind={kind}", _is_kind(kind)) for kind in KINDS]
+    found += [_share(f"kind={kind}", _is_kind(kind)) for kind in kinds]
     for end, place in (("first", 0), ("last", -1)):
-        found += [_at_end(end, place, kind) for kind in KINDS]
+        found += [_at_end(end, place, kind) for kind in kinds]
     feature = Feature(
         name="changes_of_kind",
         kind="count",

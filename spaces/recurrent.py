@@ -66,6 +66,7 @@ class Recurrent:
     """Recurrent cells in a network of some layers, with an embedding or a linear layer in front."""
 
     name = "recurrent"
+    builds = "recurrent"  # which proxies say something
     slots: tuple[Slot, ...] = ()
     features: tuple[Feature, ...] = FEATURES
 
@@ -213,8 +214,11 @@ class Recurrent:
         from vitruvius.spaces.builders.recurrent import RecurrentNetwork
 
         return RecurrentNetwork(
-            from_recipe(architecture.spec),
-            signature,
+            architecture.spec,
+            signature.input_shape,
+            signature.outputs,
+            vocabulary=signature.vocabulary,
+            per_token=signature.per_token,
             layers=self.layers,
             hidden=self.hidden,
             embedding=self.embedding,

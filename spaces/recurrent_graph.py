@@ -14,9 +14,13 @@ from typing import Any, NamedTuple
 
 from vitruvius.errors import ToolError
 
-LINEAR, BLEND = "linear", "blend"
-PRODUCT, SUM = "elementwise_prod", "elementwise_sum"
-TANH, SIGMOID, LEAKY = "activation_tanh", "activation_sigm", "activation_leaky_relu"
+LINEAR = "linear"
+BLEND = "blend"
+PRODUCT = "elementwise_prod"
+SUM = "elementwise_sum"
+TANH = "activation_tanh"
+SIGMOID = "activation_sigm"
+LEAKY = "activation_leaky_relu"
 OPERATIONS = (LINEAR, BLEND, PRODUCT, SUM, TANH, SIGMOID, LEAKY)
 ACTIVATIONS = (TANH, SIGMOID, LEAKY)
 COMMUTATIVE = frozenset({LINEAR, PRODUCT, SUM})

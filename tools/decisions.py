@@ -6,6 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+LEAST_TO_AUDIT = 12  # architectures with a result
+
 Reason = Annotated[str, Field(max_length=600)]
 Specs = Annotated[list[dict[str, Any]], Field(min_length=1, max_length=32)]
 
@@ -49,4 +51,11 @@ class Prune(_Decision):
     reason: Reason = ""
 
 
-AnyDecision = Annotated[Train | Proxy | Recall | Prune, Field(discriminator="tool")]
+class Audit(_Decision):
+    """Ask what decides in the space, by the results so far; proposed cuts become candidates."""
+
+    tool: Literal["audit"] = "audit"
+    reason: Reason = ""
+
+
+AnyDecision = Annotated[Train | Proxy | Recall | Prune | Audit, Field(discriminator="tool")]

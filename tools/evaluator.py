@@ -8,6 +8,8 @@ import os
 import sys
 from pathlib import Path
 
+import numpy as np
+
 from vitruvius.errors import ConfigError, ToolError
 from vitruvius.spaces.space import Builder, SearchSpace
 from vitruvius.tasks.table import Tabular, broken_limit
@@ -26,6 +28,8 @@ from vitruvius.tools.setup import Carried, Setup
 from vitruvius.tools.workers import Limits, OnBeat, WorkerPool
 
 __all__ = ["TableEvaluator", "adopt", "create_evaluator"]
+
+DRAWS = 3  # architectures that are built to see whether a space can serve a task
 
 
 class TableEvaluator:
@@ -82,7 +86,7 @@ def check_can_evaluate(task: Task, space: SearchSpace) -> None:
     """Checks that the task has a table, or data on which the space's networks can be trained.
 
     Raises:
-        ConfigError: says what is missing.
+        ConfigError: says what is missing, or why the space has no such networks.
     """
     if isinstance(task, Tabular):
         return
@@ -90,6 +94,33 @@ def check_can_evaluate(task: Task, space: SearchSpace) -> None:
         raise ConfigError(f"the task {task.name} has neither data to train on nor a table")
     if not isinstance(space, Builder):
         raise ConfigError(f"the space {space.name} builds no networks: it needs a build method")
+    _check_signature(task, space)
+
+
+def _check_signature(task: TrainableTask, space: SearchSpace) -> None:
+    """Builds a few networks, to see whether the space has any of the task's signature.
+
+    Single architectures may refuse one, such as those too deep for a small image: a search can
+    live with that, unless most do. Whatever else goes wrong in a builder is the failure of a trial.
+
+    Raises:
+        ConfigError: what the space says of it.
+    """
+    assert isinstance(space, Builder)
+    from vitruvius.tools.flops import unmoved_generator
+
+    rng = np.random.default_rng(0)
+    refusals: list[ConfigError] = []
+    for _ in range(DRAWS):
+        try:
+            with unmoved_generator():
+                space.build(space.sample(rng), task.signature)
+        except ConfigError as error:
+            refusals.append(error)
+        except (Exception, SystemExit):  # noqa: BLE001 - the tool boundary: user code
+            return
+    if 2 * len(refusals) > DRAWS:
+        raise ConfigError(f"task {task.name}: {refusals[-1]}") from refusals[-1]
 
 
 def create_evaluator(

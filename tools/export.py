@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import pprint
+import sys
 import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import cast
 
 import torch
@@ -14,6 +17,7 @@ from torch import nn
 from vitruvius.errors import ConfigError
 from vitruvius.spaces.space import Architecture, Builder, SearchSpace, Signature
 from vitruvius.tasks.task import TrainableTask
+from vitruvius.tasks.text import TextTask
 from vitruvius.tools.export_flat import flat_source
 from vitruvius.tools.export_source import Unexportable, definitions
 from vitruvius.tools.flops import unmoved_generator
@@ -22,7 +26,7 @@ from vitruvius.tools.outcomes import write_whole
 HEAD = '''"""A network found by Vitruvius. Needs torch and nothing else.
 
 >>> from {stem} import load
->>> network = load()  # with its weights, ready to predict: [B, {shape}] to [B, {outputs}]
+>>> network = load()  # with its weights, ready to predict: {shapes}
 """
 
 '''
@@ -149,8 +153,7 @@ def _source(
 def _module(
     body: str, call: str, space: Builder, architecture: Architecture, task: TrainableTask, stem: str
 ) -> str:
-    shape = ", ".join(map(str, task.signature.input_shape))
-    head = HEAD.format(stem=stem, shape=shape, outputs=task.signature.outputs)
+    head = HEAD.format(stem=stem, shapes=_shapes(task.signature))
     tail = TAIL.format(
         space=getattr(space, "id", ""),
         task=task.id,
@@ -158,20 +161,48 @@ def _module(
         call=textwrap.indent(call, "    ").lstrip(),
         weights=f"{stem}.pt",
     )
-    return f"{head}{body.strip()}\n{tail}"
+    return f"{head}{body.strip()}\n{tail}{_tokens(task)}"
+
+
+def _tokens(task: TrainableTask) -> str:
+    """Returns the line that says which token has which number; nothing for a task of numbers."""
+    if not isinstance(task, TextTask):
+        return ""
+    numbered = pprint.pformat(task.vocabulary.tokens, width=98, compact=True)
+    return f"\n\n# the {task.unit}s that the numbers stand for\nTOKENS = {numbered}\n"
+
+
+def _shapes(signature: Signature) -> str:
+    """Returns what the network maps to what, in words."""
+    inputs = ["B", *map(str, signature.input_shape)]
+    tokens = "" if signature.vocabulary is None else f" int64 tokens below {signature.vocabulary}"
+    outputs = [*(inputs[:2] if signature.per_token else inputs[:1]), str(signature.outputs)]
+    return f"[{', '.join(inputs)}]{tokens} to [{', '.join(outputs)}]"
+
+
+def _example(signature: Signature) -> torch.Tensor:
+    """Returns a batch of four examples, the same at each call."""
+    generator, shape = torch.Generator().manual_seed(0), (4, *signature.input_shape)
+    if signature.vocabulary is None:
+        return torch.randn(shape, generator=generator)
+    return torch.randint(signature.vocabulary, shape, generator=generator)
 
 
 def _verify(source: str, network: nn.Module, signature: Signature) -> None:
     """Runs the module and compares its network with the original, exactly."""
-    inputs = torch.randn((4, *signature.input_shape), generator=torch.Generator().manual_seed(0))
-    names: dict[str, object] = {"__name__": "_vitruvius_export", "__file__": "network.py"}
+    inputs = _example(signature)
+    module = ModuleType("_vitruvius_export")
+    module.__file__ = "network.py"
+    sys.modules[module.__name__] = module  # dataclasses look their module up
     try:
-        exec(compile(source, "<export>", "exec"), names)  # made of the space's own code
-        copy = cast("Callable[[], nn.Module]", names["build"])()
+        exec(compile(source, "<export>", "exec"), vars(module))  # made of the space's own code
+        copy = cast("Callable[[], nn.Module]", module.build)()
         copy.load_state_dict(network.state_dict())
         with torch.inference_mode():
             same = torch.equal(copy.eval()(inputs), network(inputs))
     except Exception as error:
         raise Unexportable(f"its copy raised {type(error).__name__}: {error}") from error
+    finally:
+        del sys.modules[module.__name__]
     if not same:
         raise Unexportable("its copy gives other outputs")

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from vitruvius.spaces.space import Signature
 
 COUNTED = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
+_BATCHED = (torch.ops.aten.bmm.default, torch.ops.aten.baddbmm.default)
 
 
 def count_params(network: nn.Module) -> int:
@@ -29,8 +32,9 @@ def count_flops(network: nn.Module, signature: Signature) -> int:
     The convention is that of NAS-Bench-201 (Dong & Yang 2020, arXiv:2001.00326), whose
     recorded FLOPs it reproduces: a convolution or linear layer costs its weights once per output
     position, plus one per output where it has a bias; normalisation, activations, pooling and
-    sums cost nothing. Layers that are called and whose output is not used count. Products written
-    in functional form (attention, recurrence) are not seen.
+    sums cost nothing. Layers that are called and whose output is not used count. A product of two
+    batches of matrices ([B, m, k] with [B, k, n]: attention) costs its multiply-adds, however it is
+    written; other products in functional form and fast Fourier transforms are not seen.
 
     Modes, buffers, gradients, device and the global random generator stay as they were.
 
@@ -51,15 +55,32 @@ def count_flops(network: nn.Module, signature: Signature) -> int:
         nonlocal total
         total += output.numel() * _per_output(layer)
 
+    products = _Products()
     layers = [layer for layer in network.modules() if isinstance(layer, COUNTED)]
     hooks = [layer.register_forward_hook(count) for layer in layers]
     try:
-        with evaluating(network), unmoved_generator(), torch.no_grad():
+        with evaluating(network), unmoved_generator(), torch.no_grad(), products:
             network(blank(signature, device_of(network)))
     finally:
         for hook in hooks:
             hook.remove()
-    return total
+    return total + products.total
+
+
+class _Products(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch lacks annotations
+    """Adds up the multiply-adds of products of two batches of matrices."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]  # torch lacks annotations
+        self.total = 0
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        if func in _BATCHED:
+            first, second = args[-2:]  # baddbmm has what it adds before them
+            self.total += first.numel() * second.shape[-1]
+        return func(*args, **(kwargs or {}))
 
 
 def blank(signature: Signature, device: torch.device) -> Tensor:

@@ -2,60 +2,60 @@
 
 from __future__ import annotations
 
-import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
-from vitruvius.errors import VitruviusError
 from vitruvius.spaces.space import Signature
-from vitruvius.tools.flops import count_flops, count_params, device_of, unmoved_generator
+from vitruvius.tools.flops import count_flops, count_params, device_of
+from vitruvius.tools.graph import Graph, Slopes, batch_loss, gradients_of
+from vitruvius.tools.jacobians import Jacobian, Of, jacobians, noised_jacobians
+from vitruvius.tools.kernels import tangent_kernel
+from vitruvius.tools.paths import depth, synaptic_flow, zen_terms
+from vitruvius.tools.recording import Record, hidden_of, record_states
+from vitruvius.tools.twins import DoesNotApply, create_twin, weight_of
 
-RECTIFIERS = (
-    nn.ReLU,
-    nn.ReLU6,
-    nn.LeakyReLU,
-    nn.PReLU,
-    nn.ELU,
-    nn.GELU,
-    nn.SiLU,
-    nn.Hardswish,
-)
-WEIGHTED = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
-NORMALISED = (
-    nn.modules.batchnorm._BatchNorm,
-    nn.modules.instancenorm._InstanceNorm,
-    nn.GroupNorm,
-    nn.LayerNorm,
-)
+__all__ = ["Batch", "DoesNotApply", "Passes", "Probe"]
 
-
-class DoesNotApply(VitruviusError):
-    """Why a score is not defined for this network, in one sentence."""
+Passes = Literal["states", "graph", "curvature", "outputs", "targets"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Batch:
-    """Examples for a score: inputs [B, *input_shape] float32, labels [B] int64."""
+    """Examples for a score: inputs [B, *input_shape] float32 or int64 tokens, labels int64.
+
+    Labels are [B] or, per token, [B, T]; None where only inputs are at hand (a table of networks
+    for text, for which random tokens stand in).
+    """
 
     inputs: Tensor
-    labels: Tensor
+    labels: Tensor | None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Probe:
     """A network, perhaps a batch, and the passes over them, each made once and on a copy.
 
-    Random draws inside (dropout) come from a generator of fixed seed, so the same network and batch
-    give the same numbers. `batch` is None where a task has no data (a table).
+    One forward pass serves every score of the batch, one backward pass those of the loss. `plans`
+    says beforehand what will be asked for: then the cheap pass of the hidden states is not made
+    where the whole graph will be, and the loss's gradients are made once where they are to be
+    differentiated again; `deepest` is the deepest layer whose hidden states will be asked for.
+    Leaving them out costs time, never a number.
+
+    Random draws inside come from generators of fixed seed, so the same network and batch give the
+    same numbers. `batch` is None where a task has no data (a table).
     """
 
     network: nn.Module
     signature: Signature
     batch: Batch | None = None
+    plans: frozenset[Passes] = frozenset()
+    deepest: int = 0
+    _jacobians: dict[tuple[float, Of], Jacobian] = field(default_factory=dict, init=False)
+    _states: dict[int, dict[int, list[Tensor]]] = field(default_factory=dict, init=False)
 
     @cached_property
     def params(self) -> int:
@@ -66,88 +66,117 @@ class Probe:
         return count_flops(self.network, self.signature)
 
     @cached_property
-    def codes(self) -> Tensor:
-        """Which rectifiers are on for which example: float64 zeros and ones [B, units].
-
-        A unit is on where its input is above 0. Training mode: at initialisation the running
-        statistics of a normalisation say nothing.
-        """
-        twin, batch = self._twin(), self._batch()
-        seen: list[Tensor] = []
-
-        def keep(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-            seen.append((inputs[0].detach() > 0).flatten(1))
-
-        for module in twin.modules():
-            if isinstance(module, RECTIFIERS):
-                module.register_forward_pre_hook(keep)
-        with unmoved_generator(), torch.no_grad():
-            twin(batch.inputs)
-        if not seen:
-            raise DoesNotApply("it needs rectifying activations (ReLU and its kin)")
-        return torch.cat(seen, dim=1).double()  # [B, units]
-
-    @cached_property
-    def gradients(self) -> list[tuple[Tensor, Tensor]]:
-        """Weights of convolutions and linear layers, and the gradients of the mean cross-entropy.
-
-        Training mode, initial weights. A weight that the loss does not reach has gradient 0.
-        """
-        twin, batch = self._twin(), self._batch()
-        weights = _weights(twin)
-        with unmoved_generator(), torch.enable_grad():
-            loss = functional.cross_entropy(twin(batch.inputs), batch.labels)
-            return _with_gradients(loss, weights)
+    def depth(self) -> int:
+        """Weighted layers on the longest path from input to output."""
+        return depth(self.network, self.signature)
 
     @cached_property
     def flow(self) -> list[tuple[Tensor, Tensor]]:
-        """Absolute weights, and the gradients of the summed output for an input of ones.
+        """Absolute weights, and the gradients of the summed output for an input of ones."""
+        return synaptic_flow(self.network, self.signature)
 
-        Tanaka et al. 2020, arXiv:2006.05467, alg. 1, in float64, normalisations left out as in
-        Abdelfattah et al. 2021, arXiv:2101.08134.
-        """
-        twin = _without_normalisation(self._twin()).double().eval()
-        with torch.no_grad():
-            for parameter in twin.parameters():
-                parameter.abs_()
-        weights = _weights(twin)
-        ones = torch.ones(
-            (1, *self.signature.input_shape), dtype=torch.float64, device=device_of(twin)
-        )
-        with unmoved_generator(), torch.enable_grad():
-            return _with_gradients(twin(ones).sum(), weights)
+    @cached_property
+    def zen(self) -> tuple[float, float]:
+        return zen_terms(self.network, self.signature)
 
-    def _twin(self) -> nn.Module:
-        """Returns a copy that may be spoilt, in training mode, every weight with gradients."""
-        twin = copy.deepcopy(self.network).train()
-        return twin.requires_grad_(True)
-
-    def _batch(self) -> Batch:
+    @cached_property
+    def inputs(self) -> Tensor:
         if self.batch is None:
             raise DoesNotApply("it needs data, and this task has none")
-        device = device_of(self.network)
-        return Batch(
-            inputs=self.batch.inputs.to(device, copy=True), labels=self.batch.labels.to(device)
-        )
+        return self.batch.inputs.to(device_of(self.network), copy=True)
 
+    @cached_property
+    def labels(self) -> Tensor:
+        if self.batch is None or self.batch.labels is None:
+            raise DoesNotApply("it needs labelled data, and this task has none")
+        return self.batch.labels.to(device_of(self.network))
 
-def _weights(network: nn.Module) -> list[Tensor]:
-    weights = [module.weight for module in network.modules() if isinstance(module, WEIGHTED)]
-    if not weights:
-        raise DoesNotApply("it needs convolutions or linear layers")
-    return list(weights)
+    @cached_property
+    def graph(self) -> Graph:
+        return Graph(self.network, self.inputs)
 
+    @property
+    def record(self) -> Record:
+        return self.graph.record
 
-def _with_gradients(total: Tensor, weights: list[Tensor]) -> list[tuple[Tensor, Tensor]]:
-    if not total.requires_grad:
-        return [(weight.detach(), torch.zeros_like(weight)) for weight in weights]
-    found = torch.autograd.grad(total, weights, allow_unused=True, materialize_grads=True)
-    return [(w.detach(), g.detach()) for w, g in zip(weights, found, strict=True)]
+    def hidden(self, layer: int) -> Tensor:
+        """Returns the output states that enter each step of a recurrent layer: [T, B, H].
 
+        Raises:
+            DoesNotApply: if the network has no such recurrent layer.
+        """
+        wants_graph = not self.plans.isdisjoint({"graph", "curvature"})
+        if wants_graph or "graph" in self.__dict__:
+            return hidden_of(self.record.hidden, layer).detach()
+        deepest = max(layer, self.deepest)
+        if deepest not in self._states:
+            twin = create_twin(self.network)
+            self._states[deepest] = record_states(twin, self.inputs, deepest)
+        return hidden_of(self._states[deepest], layer)
 
-def _without_normalisation(network: nn.Module) -> nn.Module:
-    if isinstance(network, NORMALISED):
-        return nn.Identity()
-    for name, child in network.named_children():
-        setattr(network, name, _without_normalisation(child))
-    return network
+    @cached_property
+    def loss(self) -> Slopes:
+        """Gradients of the mean cross-entropy of the batch, at the initial weights."""
+        return self._loss(curved="curvature" in self.plans)
+
+    @property
+    def gradients(self) -> list[tuple[Tensor, Tensor]]:
+        """Weights of convolutions and linear layers, and the gradients of the loss."""
+        return self._paired(self.loss)
+
+    @cached_property
+    def curvature(self) -> list[tuple[Tensor, Tensor]]:
+        """Weights, and the loss's Hessian times its gradient."""
+        slopes = self.loss if "curvature" in self.plans else self._loss(curved=True)
+        norm = sum(((slope * slope.detach()).sum() for slope in slopes.weights), torch.zeros(()))
+        weights = self._weights()
+        return list(zip(weights, gradients_of(norm, weights), strict=True))
+
+    def jacobian(self, of: Of, noise: float = 0.0) -> Jacobian:
+        """Returns the gradients with respect to the entry after noise is added to it.
+
+        Args:
+            of: what is summed and differentiated.
+            noise: one of `jacobians.SCALES`, or 0, which leaves the entry as it is.
+        """
+        if (noise, of) not in self._jacobians:
+            kinds: list[Of] = ["outputs", "targets"]
+            kinds = [kind for kind in kinds if kind == of or kind in self.plans]
+            if noise:
+                found = noised_jacobians(self._second_twin, self.inputs, noise, kinds)
+            else:
+                found = {0.0: jacobians(self.record, kinds)[0]}
+            for scale, row in found.items():
+                self._jacobians.update({(scale, kind): each for kind, each in row.items()})
+        return self._jacobians[noise, of]
+
+    @cached_property
+    def ones(self) -> Slopes:
+        """Gradients of the summed representation (where there is none, output)."""
+        return self.graph.slopes(self.record.target.sum())
+
+    @cached_property
+    def squares(self) -> Slopes:
+        """Gradients of half the summed squares of the representation (or output)."""
+        return self.graph.slopes(self.record.target.square().sum() / 2)
+
+    @cached_property
+    def kernel(self) -> Tensor:
+        """The tangent kernel of the first examples [n, n] in float64."""
+        return tangent_kernel(self.graph, self.inputs)
+
+    @cached_property
+    def _second_twin(self) -> nn.Module:
+        """A twin for noised passes, which would spoil the batch statistics of the first."""
+        return create_twin(self.network)
+
+    def _weights(self) -> list[Tensor]:
+        return [weight_of(layer) for layer in self.graph.layers]
+
+    def _paired(self, slopes: Slopes) -> list[tuple[Tensor, Tensor]]:
+        weights = [weight.detach() for weight in self._weights()]
+        return [(w, g.detach()) for w, g in zip(weights, slopes.weights, strict=True)]
+
+    def _loss(self, *, curved: bool) -> Slopes:
+        loss = batch_loss(self.record.output, self.labels)
+        return self.graph.slopes(loss, curved=curved)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import math
 import time
 from collections.abc import Sequence
 
@@ -11,15 +10,16 @@ import numpy as np
 import torch
 
 from vitruvius.errors import ToolError
-from vitruvius.memory.records import Score
-from vitruvius.spaces.space import Architecture, Builder, SearchSpace
+from vitruvius.memory.records import DEGENERATE, Score
+from vitruvius.spaces.space import Architecture, Builder, SearchSpace, Signature
 from vitruvius.tasks.table import TabularTask
 from vitruvius.tasks.task import Task, TrainableTask
 from vitruvius.tools.flops import unmoved_generator
 from vitruvius.tools.probe import Batch, DoesNotApply, Probe
-from vitruvius.tools.proxies import PROXIES, Proxy, proxies_for
+from vitruvius.tools.proxies import PROXIES, Proxy, computable
 
 BATCH_SIZE = 64
+LARGEST = 1e30  # beyond, a network has exploded and its score compares nothing
 
 
 def score(
@@ -28,32 +28,37 @@ def score(
     architectures: Sequence[Architecture],
     proxies: Sequence[str],
     seed: int,
+    batch_size: int = BATCH_SIZE,
 ) -> list[Score]:
     """Returns every proxy of every architecture, architecture by architecture, in order.
 
-    Networks are built on the CPU from `seed`, which also draws the batch of `BATCH_SIZE` training
-    examples; the same call gives the same values. A table answers for parameters and FLOPs
-    itself. A value that is NaN or infinite, or a network that cannot be built or run, gives a score
-    whose value is None and whose note says why. `wall_s` is in seconds; the first proxy that needs
-    a pass pays for it.
+    Networks are built on the CPU from `seed`, which also draws the batch of training examples;
+    the same call gives the same values. A table answers for parameters and FLOPs itself; for a
+    table of networks of tokens, random tokens stand in for examples. A network that cannot be built
+    or run, or has not what a score looks at, gives a score whose value is None and whose note
+    says why. So does a value that is NaN, infinite or beyond `LARGEST`, but that is degenerate:
+    it ranks below all others (`Score.rank_value`). `wall_s` is in seconds; the first proxy that
+    needs a pass pays for it.
 
     Args:
         space: must be a `Builder` for anything but a table's own numbers.
         task: gives shapes and examples.
         architectures: canonical members of the space.
-        proxies: names among `proxies_for(space, task)`.
+        proxies: names among `computable(space, task)`.
         seed: of initial weights and batch, at least 0.
+        batch_size: number of examples, as far as the task has them.
 
     Raises:
         ToolError: if a proxy is unknown or cannot be computed here.
     """
-    _check_names(proxies, proxies_for(space, task))
-    batch = _draw_batch(task, seed) if any(PROXIES[name].needs_data for name in proxies) else None
+    _check_names(proxies, computable(space, task))
+    needs_batch = any(PROXIES[name].needs_data for name in proxies)
+    batch = _draw_batch(task, seed, batch_size) if needs_batch else None
     scores: list[Score] = []
     for architecture in architectures:
         recorded = _recorded(task, architecture)
         to_measure = [name for name in proxies if name not in recorded]
-        probe = _probe(space, task, architecture, batch, seed) if to_measure else ""
+        probe = _probe(space, task, architecture, batch, seed, to_measure) if to_measure else ""
         scores.extend(
             recorded[name] if name in recorded else _measure(PROXIES[name], architecture, probe)
             for name in proxies
@@ -69,9 +74,9 @@ def measure(proxy: Proxy, probe: Probe) -> tuple[float | None, str]:
         return None, str(reason)
     except Exception as error:  # noqa: BLE001 - the tool's boundary: a user's network may raise
         return None, f"{type(error).__name__}: {error}"
-    if math.isfinite(value):
+    if abs(value) <= LARGEST:
         return value, ""
-    return None, f"degenerate: the value is {value}"
+    return None, f"{DEGENERATE}: the value is {value}"
 
 
 def _measure(proxy: Proxy, architecture: Architecture, probe: Probe | str) -> Score:
@@ -122,26 +127,58 @@ def _recorded(task: Task, architecture: Architecture) -> dict[str, Score]:
     }
 
 
-def _draw_batch(task: Task, seed: int) -> Batch:
+def _draw_batch(task: Task, seed: int, size: int) -> Batch:
+    rng = np.random.default_rng(seed)
+    if isinstance(task, TabularTask):
+        assert task.signature is not None, "`computable` says so"
+        return _random_tokens(task.signature, rng, size)
     assert isinstance(task, TrainableTask)
     train = task.load().train
-    size = min(BATCH_SIZE, len(train.labels))
-    chosen = np.random.default_rng(seed).choice(len(train.labels), size=size, replace=False)
+    size = min(size, len(train.labels))
+    chosen = rng.choice(len(train.labels), size=size, replace=False)
     return Batch(
         inputs=torch.from_numpy(train.inputs[chosen]), labels=torch.from_numpy(train.labels[chosen])
     )
 
 
+def _random_tokens(signature: Signature, rng: np.random.Generator, size: int) -> Batch:
+    """Returns tokens whose frequencies fall as those of words do (Zipf), without labels."""
+    assert signature.vocabulary is not None, "`computable` says so"
+    chances = 1 / np.arange(1, signature.vocabulary + 1)
+    shape = (size, *signature.input_shape)
+    tokens = rng.choice(signature.vocabulary, size=shape, p=chances / chances.sum())
+    return Batch(inputs=torch.from_numpy(tokens.astype(np.int64)), labels=None)
+
+
 def _probe(
-    space: SearchSpace, task: Task, architecture: Architecture, batch: Batch | None, seed: int
+    space: SearchSpace,
+    task: Task,
+    architecture: Architecture,
+    batch: Batch | None,
+    seed: int,
+    proxies: Sequence[str],
 ) -> Probe | str:
     """Returns the probe of a freshly built network, or why it could not be built."""
     assert isinstance(space, Builder)
     assert isinstance(task, TrainableTask | TabularTask)
-    assert task.signature is not None, "`proxies_for` says so"
+    assert task.signature is not None, "`computable` says so"
     try:
         with unmoved_generator(seed):
             network = space.build(architecture, task.signature)
     except Exception as error:  # noqa: BLE001 - the tool's boundary: a user's builder may raise
         return f"the network cannot be built: {type(error).__name__}: {error}"
-    return Probe(network=network, signature=task.signature, batch=batch)
+    return plan(network, task.signature, batch, proxies)
+
+
+def plan(
+    network: torch.nn.Module, signature: Signature, batch: Batch | None, proxies: Sequence[str]
+) -> Probe:
+    """Returns a probe that knows which of its passes these proxies will share."""
+    wanted = [PROXIES[name] for name in proxies]
+    return Probe(
+        network=network,
+        signature=signature,
+        batch=batch,
+        plans=frozenset(name for proxy in wanted for name in getattr(proxy, "passes", ())),
+        deepest=max((getattr(proxy, "layer", 0) for proxy in wanted), default=0),
+    )

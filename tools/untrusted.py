@@ -13,7 +13,7 @@ from vitruvius.memory.edits import Edit
 from vitruvius.memory.records import DecisionStatus
 from vitruvius.tools.decisions import AnyDecision
 
-TOOLS = ("train", "proxy", "recall", "prune")
+TOOLS = ("train", "proxy", "recall", "prune", "audit")
 EDITS = ("add", "revise", "narrow", "merge", "retire")
 
 _DECISION: TypeAdapter[AnyDecision] = TypeAdapter(AnyDecision)

@@ -13,7 +13,15 @@ from vitruvius.memory.records import DecisionStatus
 from vitruvius.spaces.region import Region, reference_features
 from vitruvius.spaces.rules import Rule, check_rule, holds, words
 from vitruvius.spaces.space import Architecture, SearchSpace
-from vitruvius.tools.decisions import AnyDecision, Proxy, Prune, Recall, Train
+from vitruvius.tools.decisions import (
+    LEAST_TO_AUDIT,
+    AnyDecision,
+    Audit,
+    Proxy,
+    Prune,
+    Recall,
+    Train,
+)
 from vitruvius.tools.untrusted import Problem, short
 
 
@@ -30,6 +38,7 @@ class Ground:
     principles: Mapping[str, Rule] = field(default_factory=dict)  # P7 to its rule; not retired
     cuts: Mapping[int, str] = field(default_factory=dict)  # in force: number to principle, P7
     asked: Mapping[str, str] = field(default_factory=dict)  # `question_key` to what was answered
+    audited: str | None = None  # what an audit answered since the last training
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +69,9 @@ def check(decision: AnyDecision, ground: Ground) -> Checked:
             return Checked(decision=decision)
         case Prune():
             _check_prune(decision, ground)
+            return Checked(decision=decision)
+        case Audit():
+            _check_audit(ground)
             return Checked(decision=decision)
 
 
@@ -156,6 +168,19 @@ def _check_question(decision: Proxy | Recall, ground: Ground) -> None:
             DecisionStatus.DUPLICATE,
             f"this {decision.tool} was asked already ({answer}); use the answer, or ask "
             "something else",
+        )
+
+
+def _check_audit(ground: Ground) -> None:
+    if len(ground.evaluated) < LEAST_TO_AUDIT:
+        raise _invalid(
+            f"an audit needs {LEAST_TO_AUDIT} trained architectures; there are "
+            f"{len(ground.evaluated)}: train more first"
+        )
+    if ground.audited is not None:
+        raise Problem(
+            DecisionStatus.DUPLICATE,
+            f"nothing was trained since the last audit ({ground.audited}); use its answer",
         )
 
 

@@ -6,15 +6,15 @@ on an embedding of 400: the last layer is as wide as the embedding, whose weight
 
 from __future__ import annotations
 
-from typing import cast
+from collections.abc import Mapping
+from typing import Any, cast
 
 from torch import Tensor, nn
 
 from vitruvius.errors import ConfigError
-from vitruvius.spaces.builders.recurrent_layer import RecurrentLayer
+from vitruvius.spaces.builders.recurrent_layer import RecurrentLayer, undrawn
 from vitruvius.spaces.builders.taps import EmbeddingTap, RepresentationTap
-from vitruvius.spaces.recurrent_graph import Graph
-from vitruvius.spaces.space import Signature
+from vitruvius.spaces.recurrent_graph import from_recipe
 
 EMBEDDING_RANGE = 0.1  # tokens' vectors are drawn uniformly between minus this and this
 
@@ -28,20 +28,26 @@ class RecurrentNetwork(nn.Module):
 
     def __init__(
         self,
-        graph: Graph,
-        signature: Signature,
+        recipe: Mapping[str, Mapping[str, Any]],
+        input_shape: tuple[int, ...],
+        outputs: int,
         *,
+        vocabulary: int | None,
+        per_token: bool,
         layers: int,
         hidden: int,
         embedding: int,
         is_frozen: bool,
         reading: str,
     ) -> None:
-        """Makes the network.
+        """Makes the network, of plain data so that it can be exported.
 
         Args:
-            graph: the cell, as written: the order of its inputs is kept.
-            signature: what goes in and comes out.
+            recipe: the cell, as written: the order of its inputs is kept.
+            input_shape: (T,) of tokens, (C, L) of a series, (C, H, W) of an image.
+            outputs: classes, or words.
+            vocabulary: how many tokens there are; None where the inputs are values.
+            per_token: whether every step has an answer.
             layers: how many cells are on top of each other.
             hidden: units of each layer, but for the last one of a language model.
             embedding: width of the first layer's input.
@@ -52,35 +58,38 @@ class RecurrentNetwork(nn.Module):
             ConfigError: if the input is neither tokens nor a series nor an image.
         """
         super().__init__()
-        self.signature = signature
+        self.has_tokens = vocabulary is not None
+        self.per_token = per_token
         self.reading = reading
-        self.embed = _embedder(signature, embedding)
+        self.embed = _embedder(vocabulary, input_shape, embedding)
         self.embedded = EmbeddingTap()
-        is_tied = signature.per_token and signature.vocabulary == signature.outputs
+        is_tied = per_token and vocabulary == outputs
         widths = [embedding, *[hidden] * layers]
         if is_tied:
             widths[-1] = embedding
         self.layers = nn.ModuleList(
-            RecurrentLayer(graph, widths[place], widths[place + 1], place + 1)
+            RecurrentLayer(from_recipe(recipe), widths[place], widths[place + 1], place + 1)
             for place in range(layers)
         )
         self.represented = RepresentationTap()
-        self.head = nn.Linear(widths[-1], signature.outputs)
         if is_tied:
+            self.head = undrawn(widths[-1], outputs, has_bias=True)
             self.head.weight = cast(nn.Embedding, self.embed).weight
             nn.init.zeros_(self.head.bias)
+        else:
+            self.head = nn.Linear(widths[-1], outputs)
         if is_frozen:
             for layer in self.layers:
                 cast(RecurrentLayer, layer).freeze()
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Returns [B, outputs] or, with one answer for every token, [B, T, outputs]."""
-        steps = inputs if self.signature.vocabulary is not None else _as_steps(inputs)
+        steps = inputs if self.has_tokens else _as_steps(inputs)
         values: Tensor = self.embedded(self.embed(steps))  # [B, T, D]
         values = values.transpose(0, 1)  # [T, B, D]
         for layer in self.layers:
             values = layer(values)
-        if self.signature.per_token:
+        if self.per_token:
             values = values.transpose(0, 1)
         elif self.reading == "last":
             values = values[-1]
@@ -90,15 +99,14 @@ class RecurrentNetwork(nn.Module):
         return result
 
 
-def _embedder(signature: Signature, width: int) -> nn.Module:
+def _embedder(vocabulary: int | None, shape: tuple[int, ...], width: int) -> nn.Module:
     """Returns what makes a vector of each step's input.
 
     Raises:
         ConfigError: if the input is neither tokens nor a series nor an image.
     """
-    shape = signature.input_shape
-    if signature.vocabulary is not None:
-        embedder = nn.Embedding(signature.vocabulary, width)
+    if vocabulary is not None:
+        embedder = nn.Embedding(vocabulary, width)
         nn.init.uniform_(embedder.weight, -EMBEDDING_RANGE, EMBEDDING_RANGE)
         return embedder
     if len(shape) not in (2, 3):

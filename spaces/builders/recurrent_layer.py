@@ -137,9 +137,15 @@ def _linear(inputs: Sequence[str], width: int, hidden: int) -> nn.ModuleList:
     """Returns a weight matrix for each input, the first with a bias."""
     return nn.ModuleList(
         announce(
-            nn.Linear(width if name == X else hidden, hidden, bias=position == 0),
+            undrawn(width if name == X else hidden, hidden, has_bias=position == 0),
             reads="x" if name == X else "node" if state_read(name) is None else "hidden",
             position=position,
         )
         for position, name in enumerate(inputs)
     )
+
+
+def undrawn(inputs: int, outputs: int, *, has_bias: bool) -> nn.Linear:
+    """Returns a linear layer whose weights are yet to be drawn: torch's own draw takes as long."""
+    layer = nn.Linear(inputs, outputs, bias=has_bias, device="meta")
+    return layer.to_empty(device=torch.get_default_device())

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from vitruvius.api import asearch, open, search
+    from vitruvius.auditing import audit
     from vitruvius.errors import (
         ConfigError,
         RunHeld,
@@ -27,6 +28,7 @@ __all__ = [
     "ToolError",
     "VitruviusError",
     "asearch",
+    "audit",
     "learn",
     "open",
     "search",
@@ -34,6 +36,7 @@ __all__ = [
 _HOMES = {
     "SearchRun": "vitruvius.handle",
     "asearch": "vitruvius.api",
+    "audit": "vitruvius.auditing",
     "learn": "vitruvius.learning",
     "open": "vitruvius.api",
     "search": "vitruvius.api",

@@ -29,8 +29,8 @@ _SETTINGS = ("home", "seed")
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Origin:
-    """Where the rows come from: a table of a task, or an earlier run's trials."""
+class Origin:
+    """Where rows come from: a table of a task, or an earlier run's trials."""
 
     space: SearchSpace
     task: Task
@@ -69,8 +69,8 @@ def learn(
         if setting not in _SETTINGS:
             raise ConfigError(f"learning has no setting {setting!r}; it has home and seed")
     resolved = load_settings(settings)
-    origin = _origin(source, space, resolved.home)
-    return _learn(origin, resolved, on_event, {"rows": rows, "best": best, "name": name})
+    origin = find_origin(source, space, resolved.home)
+    return learn_from(origin, resolved, on_event, {"rows": rows, "best": best, "name": name})
 
 
 def with_metric(source: str, metric: str | None) -> str:
@@ -108,8 +108,8 @@ def learn_on(run: Run, home: Path, on_event: Listener = ignore) -> None:
         parent = ledger.run(run.parent) if run.parent else None
     space = load_space(run.space_ref)
     task = load_task(run.task_ref, space)
-    origin = _Origin(space=space, task=task, run=parent)
-    rows = _rows(origin, home, told["rows"], told["best"], run.seed, told.get("up_to"))
+    origin = Origin(space=space, task=task, run=parent)
+    rows = rows_of(origin, home, told["rows"], told["best"], run.seed, told.get("up_to"))
     _write(run, home, origin, rows, on_event)
 
 
@@ -138,10 +138,10 @@ def resolve_sources(
                 raise ConfigError(f"run {name} learned from {_itself(task)}")
             found.append(name)
             continue
-        origin = _origin(name, None, settings.home, fallback=space)
+        origin = find_origin(name, None, settings.home, fallback=space)
         if answers_of(origin.task) == answers_of(task):
             raise ConfigError(f"{name} is {_itself(task)}")
-        learned_run = _learn(
+        learned_run = learn_from(
             origin, settings, on_event, {"rows": None, "best": None, "name": None}, again=False
         )
         found.append(learned_run.id)
@@ -163,12 +163,12 @@ def _ledger(home: Path) -> Ledger:
     return Ledger.open(home)
 
 
-def _origin(
+def find_origin(
     source: str | Task,
     space: str | SearchSpace | None,
     home: Path,
     fallback: SearchSpace | None = None,
-) -> _Origin:
+) -> Origin:
     """Returns what a source names. A space that is given must be the right one."""
     given = load_space(absolute_ref(space)) if isinstance(space, str) else space
     if isinstance(source, str) and RUN_ID.fullmatch(source):
@@ -185,10 +185,10 @@ def _origin(
         raise ConfigError(f"name the space of {task.name}'s rows with --space")
     if isinstance(task, TabularTask):
         task.check_space(found)
-    return _Origin(space=found, task=task)
+    return Origin(space=found, task=task)
 
 
-def _run_origin(name: str, space: SearchSpace | None, home: Path) -> _Origin:
+def _run_origin(name: str, space: SearchSpace | None, home: Path) -> Origin:
     with _ledger(home) as ledger:
         run = ledger.run(name)
     if run.kind == RunKind.IMPORT:
@@ -198,7 +198,7 @@ def _run_origin(name: str, space: SearchSpace | None, home: Path) -> _Origin:
     found = space or load_space(run.space_ref)
     if found.id != run.space_id:
         raise ConfigError(f"run {name} is on space {run.space_id}, not {found.id}")
-    return _Origin(space=found, task=load_task(run.task_ref, found), run=run)
+    return Origin(space=found, task=load_task(run.task_ref, found), run=run)
 
 
 def _table_ref(source: str) -> str:
@@ -210,20 +210,28 @@ def _table_ref(source: str) -> str:
     return absolute_ref(source)
 
 
-def _learn(
-    origin: _Origin,
+def learn_from(
+    origin: Origin,
     settings: Settings,
     on_event: Listener,
     told: dict[str, Any],
     *,
     again: bool = True,
 ) -> SearchRun:
-    """Learns, or finds the finished run that learned the same where it is not to be done again."""
+    """Learns, or finds the finished run that learned the same where it is not to be done again.
+
+    Args:
+        origin: of the rows.
+        settings: home and seed.
+        on_event: called with each event.
+        told: rows, best and name, as in `learn`; with audit set, what an audit proposes is learned.
+        again: whether to learn once more where a run has.
+    """
     for name in ("rows", "best"):
         if told[name] is not None and told[name] < 1:
             raise ConfigError(f"{name} must be at least 1, got {told[name]}")
     up_to = _last_trial(origin.run, settings.home)
-    rows = _rows(origin, settings.home, told["rows"], told["best"], settings.seed, up_to)
+    rows = rows_of(origin, settings.home, told["rows"], told["best"], settings.seed, up_to)
     learned = {**told, "answers": _answers(origin), "up_to": up_to}
     task_name = told["name"] or (origin.run.task_name if origin.run else origin.task.name)
     with Ledger.open(settings.home) as ledger:
@@ -249,7 +257,7 @@ def _learn(
     return SearchRun(run.id, settings.home, space=origin.space, task=origin.task)
 
 
-def _is_same(run: Run, origin: _Origin, learned: dict[str, Any], seed: int) -> bool:
+def _is_same(run: Run, origin: Origin, learned: dict[str, Any], seed: int) -> bool:
     return (
         run.kind == RunKind.LEARN
         and run.status == RunStatus.DONE
@@ -260,7 +268,7 @@ def _is_same(run: Run, origin: _Origin, learned: dict[str, Any], seed: int) -> b
     )
 
 
-def _answers(origin: _Origin) -> str | None:
+def _answers(origin: Origin) -> str | None:
     """Returns whose answers the rows are; None where an earlier run has paid for them."""
     if origin.run is None:
         return answers_of(origin.task)
@@ -276,14 +284,15 @@ def _last_trial(run: Run | None, home: Path) -> int | None:
         return max((t.number for t in ledger.trials(run.id) if not t.status.is_open), default=0)
 
 
-def _rows(
-    origin: _Origin,
+def rows_of(
+    origin: Origin,
     home: Path,
     rows: int | None,
     best: int | None,
     seed: int,
     up_to: int | None,
 ) -> list[GivenRow]:
+    """Returns the rows to learn from: those of a table, or a run's closed trials."""
     if origin.run is None:
         assert isinstance(origin.task, Tabular)
         return rows_of_table(origin.task, origin.space, rows=rows, best=best, seed=seed)
@@ -293,7 +302,7 @@ def _rows(
     return rows_of_trials(closed, origin.task.metric, rows=rows, best=best, seed=seed)
 
 
-def _write(run: Run, home: Path, origin: _Origin, rows: list[GivenRow], on_event: Listener) -> None:
+def _write(run: Run, home: Path, origin: Origin, rows: list[GivenRow], on_event: Listener) -> None:
     from vitruvius.graphs.learning import Lesson, learn_from_rows
 
     learn_from_rows(
@@ -304,5 +313,6 @@ def _write(run: Run, home: Path, origin: _Origin, rows: list[GivenRow], on_event
             task=origin.task,
             rows=rows,
             listener=on_event,
+            audits=bool(run.settings["learn"].get("audit")),
         )
     )

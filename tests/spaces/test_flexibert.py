@@ -14,12 +14,12 @@ import pytest
 import torch
 
 from vitruvius.errors import ConfigError, ToolError
+from vitruvius.spaces.builders.transformer import Transformer
 from vitruvius.spaces.flexibert import FlexiBert, FlexiBertFull, FlexiBertTrained
 from vitruvius.spaces.flexibert_form import (
     FULL,
     SUBSPACE,
     Layer,
-    built_layers,
     layers_of,
     without_idle_choices,
     written,
@@ -63,6 +63,14 @@ class TestFlexiBertFull(SearchSpaceContract):
         return FlexiBertFull()
 
 
+class TestCausalFlexiBert(SearchSpaceContract):
+    signatures = (replace(SIGNATURES[3], causal=True),)
+
+    @pytest.fixture
+    def space(self) -> SearchSpace:
+        return FlexiBert(causal="yes")
+
+
 class TestFlexiBertTrained(SearchSpaceContract):
     signatures = SIGNATURES[3:]
 
@@ -72,14 +80,20 @@ class TestFlexiBertTrained(SearchSpaceContract):
 
 
 @pytest.mark.parametrize(
-    "ref", ["flexibert", "flexibert_full:scale=4", "flexibert_trained:scale=1,dropout=10"]
+    "ref",
+    [
+        "flexibert",
+        "flexibert:scale=2,causal=yes",
+        "flexibert_full:scale=4",
+        "flexibert_trained:scale=1,dropout=10",
+    ],
 )
 def test_a_space_is_loaded_again_from_its_ref(ref: str) -> None:
     space = load_space(ref)
     assert space.ref == ref
     assert space.name == ref.split(":")[0]
     assert load_space(space.ref) == space
-    assert space != load_space(ref.split(":")[0] + ":scale=2")
+    assert space != load_space(ref.split(":")[0] + ":scale=2,dropout=20")
 
 
 @pytest.mark.parametrize(
@@ -89,7 +103,9 @@ def test_a_space_is_loaded_again_from_its_ref(ref: str) -> None:
         ("flexibert:scale=16", "one of 1, 2, 4, 8"),
         ("flexibert:dropout=0.1", "whole percent"),
         ("flexibert:dropout=99", "whole percent"),
-        ("flexibert:full=yes", "it has scale, dropout"),
+        ("flexibert:causal=maybe", "yes or no"),
+        ("flexibert:full=yes", "it has scale, dropout, causal"),
+        ("flexibert_trained:causal=yes", "it has scale, dropout"),
     ],
 )
 def test_other_options_are_refused(ref: str, sentence: str) -> None:
@@ -97,15 +113,23 @@ def test_other_options_are_refused(ref: str, sentence: str) -> None:
         load_space(ref)
 
 
-def test_every_option_changes_what_is_built() -> None:
-    spec, signature = small(layer(), layer()), SIGNATURES[0]
-    for ref in ("flexibert:scale=4", "flexibert:dropout=50"):
-        outputs = []
-        for space in (FlexiBert(), load_space(ref)):
-            torch.manual_seed(0)
-            network = space.build(space.parse(spec), signature)  # type: ignore[attr-defined]
-            outputs.append(network(torch.ones(2, 1, 16)))
-        assert not torch.equal(*outputs)
+@pytest.mark.parametrize("ref", ["flexibert:scale=4", "flexibert:dropout=50"])
+def test_sizes_and_dropout_change_what_is_built(ref: str) -> None:
+    spec, outputs = small(layer(), layer()), []
+    for space in (FlexiBert(), load_space(ref)):
+        assert isinstance(space, FlexiBert)
+        torch.manual_seed(0)
+        outputs.append(space.build(space.parse(spec), SIGNATURES[0])(torch.ones(2, 1, 16)))
+    assert not torch.equal(*outputs)
+
+
+def test_a_causal_space_has_no_transforms() -> None:
+    space = FlexiBertFull(causal="yes")
+    assert space.menu.operations == ("sdp", "wma", "dsc5", "dsc9", "dsc13")
+    assert not any("transform" in feature.name for feature in space.features)
+    spec = FlexiBert(causal="yes").parse(small(layer(operation="wma"), layer())).spec
+    with pytest.raises(ToolError, match="must be one of sdp, wma, dsc5, dsc9, not 'dct'"):
+        FlexiBert(causal="yes").parse({**spec, "layers": [layer(operation="dct"), layer()]})
 
 
 def test_heads_of_a_cosine_transform_are_the_only_idle_choice() -> None:
@@ -221,19 +245,22 @@ def test_features_say_what_is_there() -> None:
     assert (row["share(operation=sdp)"], row["share(kind=transform)"]) == (0.5, 0.25)
     assert (row["first_layer(transform)"], row["last_layer(attention)"]) == (1, 1)
     assert row["changes_of_kind"] == 3
-    built = built_layers(layers_of(space.parse(spec)))
-    assert 2 ** row["log2_params"] == pytest.approx(
-        sum(
-            count_params(FlexiBert(scale=1).build(Architecture.of(spec), SIGNATURES[0]).layers[i])  # type: ignore[arg-type, index, union-attr]
-            for i in range(len(built))
-        )
-    )
+    network = FlexiBert(scale=1).build(Architecture.of(spec), SIGNATURES[0])
+    assert isinstance(network, Transformer)
+    assert 2 ** row["log2_params"] == pytest.approx(count_params(network.layers))
 
 
 def test_features_of_trained_networks_leave_out_what_has_no_effect() -> None:
     names = {feature.name for feature in FlexiBertTrained().features}
     assert {"depth", "hidden", "mean_heads", "mean_ff_layers", "mean_ff_extra"} <= names
     assert not any("operation" in name or "ff_width" in name for name in names)
+
+
+@pytest.mark.parametrize("space", [FlexiBert(), FlexiBertFull(), FlexiBert(causal="yes")])
+def test_the_description_gives_a_legal_example(space: FlexiBert) -> None:
+    (line,) = [text for text in space.describe().splitlines() if text.startswith("For example ")]
+    spec = json.loads(line.removeprefix("For example "))
+    assert space.parse(spec).spec == spec
 
 
 def test_drawings_show_widths_as_built() -> None:
@@ -282,7 +309,7 @@ def test_published_sizes_are_those_of_what_we_build(shared_data: Path) -> None:
             built = count_params(space.build(written(layers, SUBSPACE), signature))
             head, kinds_of_tokens = row["hidden_size"] + 1, 2 * 128
             lacks = 2 * row["hidden_size"] * sum(one.kind == "transform" for one in layers)
-            lacks *= space.networks == "specified"
+            lacks *= space.built_as == "specified"
             assert built - head == row[key] - kinds_of_tokens + lacks
 
 

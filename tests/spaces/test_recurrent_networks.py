@@ -33,6 +33,7 @@ from vitruvius.spaces.recurrent_graph import (
 from vitruvius.spaces.recurrent_sampler import sample_graph
 from vitruvius.spaces.space import Architecture, Signature
 from vitruvius.tasks.nas_bench_nlp import published_params
+from vitruvius.tools.export_source import definitions
 from vitruvius.tools.flops import count_flops, count_params
 
 TEXT = Signature(input_shape=(7,), outputs=13, vocabulary=13, per_token=True, causal=True)
@@ -298,6 +299,18 @@ def test_every_multiplication_is_seen_by_the_count_of_flops() -> None:
     built = network(RNN, layers=1, hidden=6, embedding=4)
     # a step: 4 x 4 + 4 x 4 + bias in the cell (as wide as the embedding), 4 x 13 + 13 to decode
     assert count_flops(built, TEXT) == 7 * (16 + 4 + 16 + 52 + 13)
+
+
+@pytest.mark.parametrize("signature", [TEXT, Signature(input_shape=(2, 9), outputs=3)])
+def test_the_source_of_a_network_stands_alone(signature: Signature) -> None:
+    built = network(LSTM, signature)
+    source, call = definitions(lambda: network(LSTM, signature))
+    names: dict[str, Any] = {}
+    exec(f"{source}\n\ncopy = {call}", names)
+    names["copy"].load_state_dict(built.state_dict())
+    inputs = torch.randint(13, (4, 7)) if signature is TEXT else torch.randn(4, 2, 9)
+    assert torch.equal(names["copy"](inputs), built(inputs))
+    assert "vitruvius" not in source
 
 
 def test_twins_that_the_hash_of_the_table_merges_are_different_networks() -> None:

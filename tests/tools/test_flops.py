@@ -42,6 +42,28 @@ def test_a_layer_used_twice_costs_twice_and_is_stored_once() -> None:
     assert count_params(network) == 16
 
 
+class Attention(nn.Module):
+    """Tokens to logits, by products in functional form."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embedding, self.decoder = nn.Embedding(9, 4), nn.Linear(4, 9, bias=False)
+
+    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+        x = self.embedding(tokens)
+        return self.decoder((x @ x.transpose(1, 2)).softmax(dim=-1) @ x)
+
+
+def test_tokens_can_be_counted_and_products_of_batches_cost_their_multiply_adds() -> None:
+    tokens = Signature(input_shape=(6,), outputs=9, vocabulary=9, per_token=True)
+    assert count_flops(Attention(), tokens) == 2 * 6 * 6 * 4 + 6 * 4 * 9
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_a_linear_layer_on_every_token_is_counted_once(bias: bool) -> None:
+    assert count_flops(nn.Linear(5, 3, bias=bias), signature((7, 5))) == 7 * 3 * (5 + bias)
+
+
 def test_counting_leaves_no_trace() -> None:
     network = nn.Sequential(nn.Conv1d(1, 2, 1), nn.BatchNorm1d(2), nn.Dropout(), nn.Flatten())
     network[1].eval()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from vitruvius.cli import doctor, evaluate, learn, principles, region, run, show
+from vitruvius.cli import audit, doctor, evaluate, learn, principles, region, run, show
 
 HELP = """Designs neural networks, learns design principles from its own trials, and prunes by them.
 
@@ -13,6 +13,7 @@ HELP = """Designs neural networks, learns design principles from its own trials,
   vitruvius run                        the default search: no key, no server, under 3 minutes
   vitruvius run --task digits --budget "30 trials"
   vitruvius learn results.csv          principles from what you evaluated before; runs recall them
+  vitruvius audit nb201                what decides in a space, what is dead, what may be cut
   vitruvius runs                       what there is
   vitruvius report                     the latest run: what was found, learned, pruned, and cost
   vitruvius export RUN my_network      weights and a module that builds the network
@@ -40,6 +41,7 @@ app.command(rich_help_panel=SEARCH)(run.run)
 app.command(rich_help_panel=SEARCH)(run.resume)
 app.command(rich_help_panel=SEARCH)(run.stop)
 app.command(rich_help_panel=SEARCH)(learn.learn)
+app.command(rich_help_panel=SEARCH)(audit.audit)
 app.command(rich_help_panel=KNOW)(show.runs)
 app.command(rich_help_panel=KNOW)(show.show)
 app.command(rich_help_panel=KNOW)(show.report)
