@@ -53,18 +53,22 @@ def ask(view: RunView, rank: Rank) -> Proxy | None:
 
 def allowance(view: RunView) -> int:
     """Returns about how many more architectures the proxies may be asked now."""
-    task = view.task
-    if not view.proxies or not isinstance(task, TrainableTask):
+    if not view.proxies:
         return 0
-    trained = _examples(task) * task.recipe.epochs * (len(view.trials) + view.k)
-    return int(SHARE * trained / SEEN) - view.asked
-
-
-def _examples(task: TrainableTask) -> int:
-    return _counted(task) if isinstance(task, Hashable) else len(task.load().train.labels)
+    seen = _remembered(view.task) if isinstance(view.task, Hashable) else _seen(view.task)
+    return int(SHARE * seen * (len(view.trials) + view.k) / SEEN) - view.asked
 
 
 @lru_cache(maxsize=8)
-def _counted(task: Task) -> int:
-    assert isinstance(task, TrainableTask)
-    return len(task.load().train.labels)
+def _remembered(task: Task) -> int:
+    return _seen(task)
+
+
+def _seen(task: Task) -> int:
+    """Returns how many examples one training sees; 0 where nothing is really trained.
+
+    (To ask a table whether it is a `TrainableTask` costs a tenth of a decision.)
+    """
+    if not isinstance(task, TrainableTask):
+        return 0
+    return len(task.load().train.labels) * task.recipe.epochs

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -218,7 +219,7 @@ class Session:
         """Returns what a chair may see at this step."""
         trials, board = self.digest().search, self.board()
         region, proxies = self.region(), proxies_for(self.space, self.task)
-        really = bool(proxies) and isinstance(self.task, TrainableTask)
+        really = bool(proxies) and self._trains
         return RunView(
             run_id=self.run.id,
             step=step,
@@ -269,6 +270,11 @@ class Session:
 
     def _recent_decisions(self) -> list[Decision]:
         return self.ledger.decisions(self.run.id, last=RECENT_DECISIONS)
+
+    @cached_property
+    def _trains(self) -> bool:
+        """Whether networks are really trained: asked once, for a table is slow to say no."""
+        return isinstance(self.task, TrainableTask)
 
     def _asked(self) -> int:
         calls = (decision.call for decision in self.ledger.decisions(self.run.id))
