@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 import numpy as np
 from scipy.special import ndtr
@@ -13,7 +14,7 @@ from vitruvius.agents.chairs import Proposal, Rewrite
 from vitruvius.agents.rewriting import propose_edits
 from vitruvius.agents.view import RunView
 from vitruvius.memory.costs import cost_hints, keeps_limits
-from vitruvius.memory.hints import Prior
+from vitruvius.memory.hints import Hint, Prior
 from vitruvius.memory.ranking import Lesson, learn
 from vitruvius.memory.records import Origin, ResultStatus, Standing
 from vitruvius.memory.rules_prior import rules_prior
@@ -54,13 +55,15 @@ def choose(view: RunView) -> Proposal:
     rng = np.random.default_rng(view.seed)
     lesson = learn(view.trials, view.task.metric)
     heard = _heard(view)
-    guided = heard is not None and heard.is_guide
-    if not guided and len(lesson.trials) < MIN_RESULTS:
+    guided = heard if heard is not None and heard.is_guide else None
+    if guided is None and len(lesson.trials) < MIN_RESULTS:
         picks = _drawn(view, rng)
         return _proposal(picks, f"a draw of the region: {len(lesson.trials)} results so far")
-    model = _model(view, lesson) if heard is None else fit_hinted(view.space, lesson, heard)
+    model = (
+        _model(view, lesson, heard) if guided is None else fit_hinted(view.space, lesson, guided)
+    )
     failures = _failure_model(view)
-    optimism = _optimism(view) if guided else OPTIMISM
+    optimism = OPTIMISM if guided is None else _optimism(view)
 
     candidates = untried(view, lesson, lambda there: bounds(model.at(there), optimism), rng)
     posterior = model.at(candidates.features, candidates.plain)
@@ -101,11 +104,11 @@ def _proposal(picks: list[Architecture], reason: str) -> Proposal:
     return Proposal(decision=decision, author=AUTHOR)
 
 
-def _model(view: RunView, lesson: Lesson) -> Surrogate:
+def _model(view: RunView, lesson: Lesson, costs: Prior | None) -> Surrogate:
     """Returns the model, with the word of earlier runs as its prior mean while that helps."""
     features = view.space.featurise([trial.architecture for trial in lesson.trials])
-    plain = Surrogate.fit(view.space, features, lesson.scores)
-    prior = _prior(view)
+    plain = Surrogate.fit(view.space, features, lesson.scores, costs)
+    prior = _prior(view, costs.hints if costs else ())
     if prior is None:
         return plain
     told = Surrogate.fit(view.space, features, lesson.scores, prior)
@@ -115,8 +118,7 @@ def _model(view: RunView, lesson: Lesson) -> Surrogate:
 
 def _heard(view: RunView) -> Prior | None:
     """Returns what sources and costs say; principles of the sources say nothing beyond it."""
-    costs = cost_hints(view.space, view.task) if view.uses_costs else ()
-    return source_prior(view.space, view.sources, costs)
+    return source_prior(view.space, view.sources, cost_hints(view.space, view.task))
 
 
 def learned_weights(view: RunView) -> dict[str, float]:
@@ -124,7 +126,7 @@ def learned_weights(view: RunView) -> dict[str, float]:
     return weights_of(view.space, view.sources, learn(view.trials, view.task.metric))
 
 
-def _prior(view: RunView) -> Prior | None:
+def _prior(view: RunView, costs: Sequence[Hint]) -> Prior | None:
     told = [
         (p.version.rule, p.trust * p.source_effect)
         for p in view.principles
@@ -132,7 +134,7 @@ def _prior(view: RunView) -> Prior | None:
         and p.trust > 0
         and p.standing not in (Standing.CONTRADICTED, Standing.RETIRED)
     ]
-    return Prior.certain(rules_prior(view.space, told)) if told else None
+    return Prior.certain(rules_prior(view.space, told), costs) if told else None
 
 
 def _failure_model(view: RunView) -> Surrogate | None:

@@ -57,7 +57,6 @@ class RunView:
     k: int  # most architectures in one decision to train
     proxies: Sequence[str]  # names that the proxy tool knows for this space and task
     sources: Sequence[Source] = ()  # other runs whose trials may guide this one
-    uses_costs: bool = False  # whether costs known before training may guide the model
 
     @cached_property
     def evaluated(self) -> frozenset[Architecture]:

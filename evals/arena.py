@@ -34,7 +34,6 @@ class Arena:
     trials: list[Trial] = field(default_factory=list)
     principles: Sequence[PrincipleView] = ()
     sources: Sequence[Source] = ()
-    uses_costs: bool = False
 
     def step(self) -> None:
         """Asks one architecture: a uniform draw where that is due, else the analyst's choice.
@@ -79,7 +78,6 @@ class Arena:
             k=1,
             proxies=(),
             sources=self.sources,
-            uses_costs=self.uses_costs,
         )
 
     def _draw(self) -> Architecture:

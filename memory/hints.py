@@ -48,10 +48,13 @@ class Prior:
     _last: list[tuple[FloatArray, FloatArray]] = field(default_factory=list)
 
     @classmethod
-    def certain(cls, mean: Mean) -> Prior:
-        """Returns the prior that takes a mean at its word and leaves all else open."""
+    def certain(cls, mean: Mean, others: Sequence[Hint] = ()) -> Prior:
+        """Returns the prior that takes a mean at its word and leaves all else open.
+
+        Of the other hints it expects nothing, but the trials may give them weight.
+        """
         hint = Hint(name="mean", values=mean, trust=1.0, doubt=0.0)
-        return cls(hints=(hint,), weights=np.ones(1), share=1.0)
+        return cls(hints=(hint, *others), weights=np.eye(1 + len(others))[0], share=1.0)
 
     @property
     def is_guide(self) -> bool:
