@@ -16,6 +16,7 @@ from vitruvius.memory.directions import direction_of_best
 from vitruvius.memory.hints import Hint, Mean, Prior, combine
 from vitruvius.memory.matching import Translation, translation
 from vitruvius.memory.ranking import Lesson, normal_scores, quality
+from vitruvius.memory.records import Origin
 from vitruvius.memory.sources import Source
 from vitruvius.memory.surrogate import Surrogate
 from vitruvius.spaces.reference import reference_features
@@ -24,6 +25,7 @@ from vitruvius.spaces.space import BoolArray, FloatArray, SearchSpace
 MOST, MOST_BEST = 300, 120  # trials of a source that fit its model, and how many of them are best
 FEWEST = 4  # trials below which a source says nothing
 LEAST_CLAIM = 0.42  # random scores of 200 NAS-Bench-201 cells claim up to 0.41, true ones 0.8
+LEAST_HELD = 0.2  # of the model of a search: shuffled scores mostly claim less, true ones more
 LINEAR = 0.8  # the claim of a direction that is beyond doubt: it explains no bends
 
 
@@ -104,6 +106,8 @@ def source_hints(space: SearchSpace, source: Source) -> tuple[Hint, ...]:
     features = bridge.common(source.space.featurise([trial.architecture for trial, _ in rated]))
     made = [_of_model(source.space, features, scores), _of_best(source.space, features, scores)]
     claims = [claim for _, claim in made]
+    if _was_searched(source) and claims[0] < LEAST_HELD:
+        return ()
     if sum(claim**2 for claim in claims) < LEAST_CLAIM * sum(claims):
         return ()
     hints = []
@@ -113,6 +117,15 @@ def source_hints(space: SearchSpace, source: Source) -> tuple[Hint, ...]:
             hint = _standardised(space, f"{source.run_id} {name}", mean, bridge, trust, source)
             hints += [hint] if hint is not None else []
     return tuple(hints)
+
+
+def _was_searched(source: Source) -> bool:
+    """Returns whether a search chose some of the trials.
+
+    Its best differ from the space because it looked there, whatever they are worth: the direction
+    of its best says nothing unless its model holds for trials that are left out.
+    """
+    return any(trial.origin == Origin.ARCHITECT for trial in source.trials)
 
 
 def _standardised(

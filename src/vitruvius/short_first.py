@@ -20,7 +20,7 @@ from vitruvius.tasks.table import TabularTask
 from vitruvius.tasks.table_refs import recorded_part
 from vitruvius.tasks.task import Task
 
-SHORT_TRAININGS = 25  # 1.5 full ones on NAS-Bench-201
+SHORT_TRAININGS = 20  # 1.2 full ones on NAS-Bench-201
 MOST_OF_BUDGET = 0.5  # of seconds, tokens and dollars
 
 

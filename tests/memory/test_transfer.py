@@ -10,6 +10,7 @@ from vitruvius.evals.synthetic import SyntheticTask, create_space
 from vitruvius.memory.hints import Hint, Prior, combine
 from vitruvius.memory.matching import translation
 from vitruvius.memory.ranking import learn, normal_scores
+from vitruvius.memory.records import Origin
 from vitruvius.memory.sources import Source
 from vitruvius.memory.surrogate import Surrogate
 from vitruvius.memory.transfer import learned_weights, refusal, source_hints, source_prior
@@ -196,3 +197,14 @@ def test_without_claims_nothing_is_expected() -> None:
     scores = normal_scores(np.arange(30.0))
     features = SPACE.featurise(drawn(30))
     assert silent.rescaled(features, scores) == pytest.approx(scores, abs=0.01)
+
+
+def test_the_best_of_a_search_say_nothing_where_its_model_does_not_hold(source: Source) -> None:
+    """A direction of the best is believed of rows that were given, not of rows that it chose."""
+    silent = shuffled(source, np.random.default_rng(0))
+    chosen = [replace(trial, origin=Origin.ARCHITECT) for trial in source.trials[:30]]
+    told = [replace(trial, value=t.value) for trial, t in zip(chosen, silent.trials, strict=False)]
+    assert source_hints(SPACE, replace(source, trials=chosen))
+    assert source_hints(SPACE, replace(source, trials=told)) == ()
+    reason = refusal(SPACE, replace(source, trials=told))
+    assert reason == "its own trials bear out neither its model nor its choice"

@@ -66,9 +66,12 @@ def test_short_trainings_guide_the_full_ones_and_the_account_pays_for_both(
     assert set(run.trials.fidelity) == {"10ep"}
     assert spent(run).trials == len(run.trials) == 12
     assert spent(run).train_s == SHORT_TRAININGS * SHORT_S + 12 * FULL_S
-    assert run.trials.value[:3].max() >= 91.5  # the first ones are among the best
+    assert run.trials.value[:3].max() >= 91  # of 91.8 at most; the best 20 are above 90.5
     assert f"run {short.id} (search)" in run.report
-    assert f"Before them run {short.id} made 25 short trainings (1ep) in 50" in run.report
+    assert (
+        f"Before them run {short.id} made {SHORT_TRAININGS} short trainings (1ep) in 40"
+        in run.report
+    )
 
 
 def test_none_of_the_past_does_not_shut_out_the_short_trainings(given: dict[str, Any]) -> None:
