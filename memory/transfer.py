@@ -14,10 +14,11 @@ import numpy as np
 
 from vitruvius.memory.directions import direction_of_best
 from vitruvius.memory.hints import Hint, Mean, Prior, combine
-from vitruvius.memory.matching import Translation, translation
+from vitruvius.memory.matching import Matching, match
 from vitruvius.memory.ranking import Lesson, normal_scores, quality
 from vitruvius.memory.sources import Source
 from vitruvius.memory.surrogate import Surrogate
+from vitruvius.memory.trust import LEAST_TRUST
 from vitruvius.spaces.reference import reference_features
 from vitruvius.spaces.space import BoolArray, FloatArray, SearchSpace
 
@@ -75,14 +76,18 @@ def learned_weights(
 def refusal(space: SearchSpace, source: Source) -> str | None:
     """Returns why a source has no say in a space, or None."""
     rated = sum(quality(trial, source.metric) is not None for trial in source.trials)
+    reason = match(source.space, space).reason or unheard(rated, source.trust)
+    if reason is None and not source_hints(space, source):
+        return "its own trials bear out neither its model nor its choice"
+    return reason
+
+
+def unheard(rated: int, trust: float) -> str | None:
+    """Returns why a source of so many rated trials and such trust has no say, or None."""
     if rated < FEWEST:
         return f"it has {rated} rated trials; at least {FEWEST} are needed"
-    if source.trust <= 0:
-        return "it is not trusted"
-    if translation(space, source.space) is None:
-        return f"no feature of {source.space.name} is known in {space.name} by name and kind"
-    if not source_hints(space, source):
-        return "its own trials bear out neither its model nor its choice"
+    if trust < LEAST_TRUST:
+        return f"its trust is {trust:.2f}, below {LEAST_TRUST}"
     return None
 
 
@@ -92,16 +97,16 @@ def source_hints(space: SearchSpace, source: Source) -> tuple[Hint, ...]:
 
     Trust is square-rooted: it is a share of what is explained, a hint claims a correlation.
     """
-    bridge = translation(space, source.space)
+    matching = match(source.space, space)
     rated = [(t, q) for t in source.trials if (q := quality(t, source.metric)) is not None]
-    if bridge is None or source.trust <= 0 or len(rated) < FEWEST:
+    if matching.reason or unheard(len(rated), source.trust):
         return ()
     values = np.array([q for _, q in rated], dtype=np.float64)
     fidelities = np.array([trial.fidelity for trial, _ in rated])
     scores = np.empty(len(values))
     for fidelity in set(fidelities.tolist()):
         scores[fidelities == fidelity] = normal_scores(values[fidelities == fidelity])
-    features = bridge.common(source.space.featurise([trial.architecture for trial, _ in rated]))
+    features = matching.common(source.space.featurise([trial.architecture for trial, _ in rated]))
     made = [_of_model(source.space, features, scores), _of_best(source.space, features, scores)]
     claims = [claim for _, claim in made]
     if sum(claim**2 for claim in claims) < LEAST_CLAIM * sum(claims):
@@ -110,21 +115,21 @@ def source_hints(space: SearchSpace, source: Source) -> tuple[Hint, ...]:
     for name, (mean, claim) in zip(("scores", "best"), made, strict=True):
         trust = claim * float(np.sqrt(source.trust))
         if mean is not None and trust > 0:
-            hint = _standardised(space, f"{source.run_id} {name}", mean, bridge, trust, source)
+            hint = _standardised(space, f"{source.run_id} {name}", mean, matching, trust, source)
             hints += [hint] if hint is not None else []
     return tuple(hints)
 
 
 def _standardised(
-    space: SearchSpace, name: str, mean: Mean, bridge: Translation, trust: float, source: Source
+    space: SearchSpace, name: str, mean: Mean, matching: Matching, trust: float, source: Source
 ) -> Hint | None:
-    drawn = mean(bridge.of(reference_features(space)))
+    drawn = mean(matching.in_source(reference_features(space)))
     centre, spread = float(drawn.mean()), float(drawn.std())
     if spread < 1e-9:
         return None
 
     def values(features: FloatArray) -> FloatArray:
-        return np.asarray((mean(bridge.of(features)) - centre) / spread)
+        return np.asarray((mean(matching.in_source(features)) - centre) / spread)
 
     return Hint(name=name, values=values, trust=trust, source=source.run_id)
 

@@ -8,12 +8,11 @@ import pytest
 from vitruvius.evals.sources import best_of, inverted, shuffled, table_source
 from vitruvius.evals.synthetic import SyntheticTask, create_space
 from vitruvius.memory.hints import Hint, Prior, combine
-from vitruvius.memory.matching import translation
+from vitruvius.memory.matching import match
 from vitruvius.memory.ranking import learn, normal_scores
 from vitruvius.memory.sources import Source
 from vitruvius.memory.surrogate import Surrogate
 from vitruvius.memory.transfer import learned_weights, refusal, source_hints, source_prior
-from vitruvius.spaces.cell import Cell
 from vitruvius.spaces.macro import Macro
 from vitruvius.spaces.slots import SlotSpace
 from vitruvius.spaces.space import Architecture, Choice, FloatArray, Slot
@@ -65,7 +64,7 @@ def test_the_best_alone_say_where_to_look(source: Source) -> None:
 def test_what_is_not_trusted_says_nothing(source: Source) -> None:
     silent = replace(source, trust=0.0)
     assert source_prior(SPACE, [silent]) is None
-    assert refusal(SPACE, silent) == "it is not trusted"
+    assert refusal(SPACE, silent) == "its trust is 0.00, below 0.05"
 
 
 def test_less_trust_leaves_more_open(source: Source) -> None:
@@ -147,9 +146,8 @@ def test_directions_do_not_count_on_names() -> None:
 
 
 def test_spaces_that_share_no_word_are_refused_with_the_reason(source: Source) -> None:
-    assert translation(Macro(), SPACE) is None
     assert source_hints(Macro(), source) == ()
-    assert (refusal(Macro(), source) or "").startswith("no feature of synthetic")
+    assert refusal(Macro(), source) == match(SPACE, Macro()).reason
 
 
 def test_between_spaces_counts_travel_as_quantiles() -> None:
@@ -163,13 +161,8 @@ def test_between_spaces_counts_travel_as_quantiles() -> None:
         )
         for name, widths in (("few", (1.0, 2.0, 3.0)), ("many", (10.0, 20.0, 40.0)))
     )
-    bridge = translation(few, many)
-    assert bridge is not None
     rows = np.array([[1.0, 2.0, 3.0]])
-    assert bridge.of(rows).tolist() == [[10.0, 20.0, 40.0]]
-    same = translation(Cell(), Cell())
-    assert same is not None
-    assert same.pairs is None
+    assert match(many, few).in_source(rows).tolist() == [[10.0, 20.0, 40.0]]
 
 
 @pytest.mark.parametrize("share", [0.2, 1.0])
