@@ -19,8 +19,9 @@ from vitruvius.memory.ranking import Lesson, normal_scores, quality
 from vitruvius.memory.sources import Source
 from vitruvius.memory.surrogate import Surrogate
 from vitruvius.memory.trust import LEAST_TRUST
+from vitruvius.memory.twins import look_up, scores_here
 from vitruvius.spaces.reference import reference_features
-from vitruvius.spaces.space import BoolArray, FloatArray, SearchSpace
+from vitruvius.spaces.space import Architecture, BoolArray, FloatArray, SearchSpace
 
 MOST, MOST_BEST = 300, 120  # trials of a source that fit its model, and how many of them are best
 FEWEST = 4  # trials below which a source says nothing
@@ -106,8 +107,9 @@ def source_hints(space: SearchSpace, source: Source) -> tuple[Hint, ...]:
     scores = np.empty(len(values))
     for fidelity in set(fidelities.tolist()):
         scores[fidelities == fidelity] = normal_scores(values[fidelities == fidelity])
-    features = matching.common(source.space.featurise([trial.architecture for trial, _ in rated]))
-    made = [_of_model(source.space, features, scores), _of_best(source.space, features, scores)]
+    mine = [trial.architecture for trial, _ in rated]
+    features = matching.common(source.space.featurise(mine))
+    made = [_of_model(matching, mine, features, scores), _of_best(matching, features, scores)]
     claims = [claim for _, claim in made]
     if sum(claim**2 for claim in claims) < LEAST_CLAIM * sum(claims):
         return ()
@@ -115,63 +117,74 @@ def source_hints(space: SearchSpace, source: Source) -> tuple[Hint, ...]:
     for name, (mean, claim) in zip(("scores", "best"), made, strict=True):
         trust = claim * float(np.sqrt(source.trust))
         if mean is not None and trust > 0:
-            hint = _standardised(space, f"{source.run_id} {name}", mean, matching, trust, source)
+            hint = _standardised(space, f"{source.run_id} {name}", mean, trust, source)
             hints += [hint] if hint is not None else []
     return tuple(hints)
 
 
 def _standardised(
-    space: SearchSpace, name: str, mean: Mean, matching: Matching, trust: float, source: Source
+    space: SearchSpace, name: str, mean: Mean, trust: float, source: Source
 ) -> Hint | None:
-    drawn = mean(matching.in_source(reference_features(space)))
+    drawn = mean(reference_features(space))
     centre, spread = float(drawn.mean()), float(drawn.std())
     if spread < 1e-9:
         return None
 
     def values(features: FloatArray) -> FloatArray:
-        return np.asarray((mean(matching.in_source(features)) - centre) / spread)
+        return np.asarray((mean(features) - centre) / spread)
 
     return Hint(name=name, values=values, trust=trust, source=source.run_id)
 
 
 def _of_model(
-    space: SearchSpace, features: FloatArray, scores: FloatArray
+    matching: Matching,
+    architectures: Sequence[Architecture],
+    features: FloatArray,
+    scores: FloatArray,
 ) -> tuple[Mean | None, float]:
     """Returns the mean of the source's model and the correlation that it claims.
 
     That is the standard deviation of its mean under the sampler, times how much of it holds for
-    trials that are left out: a source of noise claims nothing.
+    trials that are left out: a source of noise claims nothing. Where the model did not hear of a
+    trial, or only what can be translated of it, the trial's own score moves the mean.
     """
     kept = _kept(scores)
-    model = Surrogate.fit(space, features[kept], scores[kept])
+    model = Surrogate.fit(matching.source, features[kept], scores[kept])
     predicted = scores[kept] - model.left_out()[0]
     spread = float(np.var(predicted))
     if spread < 1e-9:
         return None, 0.0
     holds = float(np.clip(np.cov(predicted, scores[kept])[0, 1] / spread, 0, 1))
-    known = {row.tobytes(): score for row, score in zip(features, scores, strict=True)}
 
-    def mean(there: FloatArray) -> FloatArray:
+    def moved(there: FloatArray, seen: FloatArray) -> FloatArray:
         found = model.at(there)
-        told = found.mean.copy()
-        if kept.all():
-            return told
-        noise = model.noise_sd**2
-        for place, row in enumerate(np.ascontiguousarray(there)):  # trials that did not fit
-            score = known.get(row.tobytes())
-            if score is not None:
-                gain = found.sd[place] ** 2 / (found.sd[place] ** 2 + noise)
-                told[place] += gain * (score - told[place])
-        return told
+        gain = found.sd**2 / (found.sd**2 + model.noise_sd**2)
+        return np.asarray(found.mean + np.where(np.isnan(seen), 0, gain * (seen - found.mean)))
 
-    return mean, min(1.0, holds * float(mean(reference_features(space)).std()))
+    unheard_of = ~kept if matching.is_one_family else np.ones_like(kept)
+    known = {architectures[row]: float(scores[row]) for row in np.flatnonzero(unheard_of)}
+    reference = reference_features(matching.source)
+    there = scores_here(matching.source, matching.source, known)
+    drawn = moved(matching.common(reference), look_up(reference, there))
+    here = scores_here(matching.source, matching.target, known)
+
+    def mean(asked: FloatArray) -> FloatArray:
+        return moved(matching.in_source(asked), look_up(asked, here))
+
+    return mean, min(1.0, holds * float(drawn.std()))
 
 
 def _of_best(
-    space: SearchSpace, features: FloatArray, scores: FloatArray
+    matching: Matching, features: FloatArray, scores: FloatArray
 ) -> tuple[Mean | None, float]:
-    direction = direction_of_best(space, features, scores)
-    return (None, 0.0) if direction is None else (direction.at, LINEAR * direction.sure)
+    direction = direction_of_best(matching.source, features, scores)
+    if direction is None:
+        return None, 0.0
+
+    def mean(asked: FloatArray) -> FloatArray:
+        return direction.at(matching.in_source(asked))
+
+    return mean, LINEAR * direction.sure
 
 
 def _kept(scores: FloatArray) -> BoolArray:
