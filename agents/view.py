@@ -35,6 +35,24 @@ class PrincipleView:
     source_effect: float | None  # what earlier runs measured, normal-score units
     evidence: Evidence | None
 
+    @classmethod
+    def of(
+        cls,
+        version: PrincipleVersion,
+        evidence: Evidence | None,
+        *,
+        trust: float = 0.0,
+        source_effect: float | None = None,
+    ) -> PrincipleView:
+        """Returns the view of a version that was measured last by `evidence`, or never."""
+        return cls(
+            version=version,
+            standing=evidence.standing if evidence else Standing.CANDIDATE,
+            trust=trust,
+            source_effect=source_effect,
+            evidence=evidence,
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class RunView:

@@ -14,6 +14,7 @@ from vitruvius.evals.oracle import Oracle
 from vitruvius.graphs.schedule import forced_origins
 from vitruvius.memory.records import Budget, Origin, ResultStatus, Spent, Trial
 from vitruvius.memory.sources import Source
+from vitruvius.memory.testing import closed_trial
 from vitruvius.memory.transfer import has_guide
 from vitruvius.spaces.region import Region
 from vitruvius.spaces.space import Architecture, SearchSpace
@@ -93,22 +94,13 @@ class Arena:
         number, value = len(self.trials) + 1, self.oracle.ask(architecture)
         broken = value == -np.inf  # breaks a limit of the task
         self.trials.append(
-            Trial(
-                run_id="arena",
-                number=number,
-                result_id=number,
-                decision_id=None,
-                architecture=architecture,
+            closed_trial(
+                number,
+                architecture,
+                None if broken else value,
+                origin=origin,
+                status=ResultStatus.INFEASIBLE if broken else None,
                 fidelity=self.task.fidelity.key,
                 seed=self.seed,
-                origin=origin,
-                propensity=1.0 if origin == Origin.EXPLORE else None,
-                reused=False,
-                status=ResultStatus.INFEASIBLE if broken else ResultStatus.DONE,
-                value=None if broken else value,
-                train_s=0.0,
-                params=None,
-                flops=None,
-                message=None,
             )
         )
