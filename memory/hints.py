@@ -45,6 +45,7 @@ class Prior:
     hints: tuple[Hint, ...]
     weights: FloatArray
     share: float
+    together: FloatArray | None = None  # covariance of the hints under the sampler [J, J]
     _last: list[tuple[FloatArray, FloatArray]] = field(default_factory=list)
 
     @classmethod
@@ -82,17 +83,28 @@ class Prior:
         doubts = np.array([hint.doubt for hint in self.hints])
         return np.asarray(self.values(features) * (doubts / np.sqrt(self.share)))
 
-    def rescaled(self, features: FloatArray, scores: FloatArray) -> FloatArray:
+    def rescaled(
+        self, features: FloatArray, scores: FloatArray, weights: FloatArray | None = None
+    ) -> FloatArray:
         """Returns normal scores [N] on the scale on which the hints expect them.
 
         Trials that were chosen for what the hints say are expected close together, so that their
         order alone says little; a normal score among few would tear them apart. The order stays;
         quantiles are those of the predictions' mixture. As trials become many their own scale takes
         over, which tells the best apart.
+
+        Args:
+            features: of the trials [N, F].
+            scores: normal scores [N].
+            weights: of the hints, as far as they are known by now; None: as expected beforehand.
         """
         if not len(scores):
             return scores
         mean, sd = self.mean(features), float(np.sqrt(self.share))
+        if weights is not None and self.together is not None:
+            mean = self.values(features) @ weights
+            explained = float(weights @ self.together @ weights)
+            sd = float(np.sqrt(max(LEAST_SHARE, 1 - explained)))
         grid = np.linspace(mean.min() - 4 * sd, mean.max() + 4 * sd, GRID)
         below = ndtr((grid[:, None] - mean) / sd).mean(axis=1)
         told = np.interp(ndtr(scores), below, grid)
@@ -117,4 +129,6 @@ def combine(space: SearchSpace, hints: Sequence[Hint]) -> Prior | None:
     said = np.stack([hint.values(reference) for hint in hints], axis=1)
     told = float((claims**2).sum() / claims.sum())
     weights = told * claims / float((said @ claims).std())
-    return Prior(hints=tuple(hints), weights=weights, share=max(LEAST_SHARE, 1 - told**2))
+    together = np.atleast_2d(np.cov(said, rowvar=False))
+    share = max(LEAST_SHARE, 1 - told**2)
+    return Prior(hints=tuple(hints), weights=weights, share=share, together=together)

@@ -8,16 +8,23 @@ import pytest
 from vitruvius.evals.sources import best_of, inverted, shuffled, table_source
 from vitruvius.evals.synthetic import SyntheticTask, create_space
 from vitruvius.memory.hints import Hint, Prior, combine
-from vitruvius.memory.matching import translation
+from vitruvius.memory.matching import match
 from vitruvius.memory.ranking import learn, normal_scores
 from vitruvius.memory.records import Origin
 from vitruvius.memory.sources import Source
 from vitruvius.memory.surrogate import Surrogate
-from vitruvius.memory.transfer import learned_weights, refusal, source_hints, source_prior
+from vitruvius.memory.transfer import (
+    fit_hinted,
+    learned_weights,
+    refusal,
+    source_hints,
+    source_prior,
+)
 from vitruvius.spaces.cell import Cell
 from vitruvius.spaces.macro import Macro
 from vitruvius.spaces.slots import SlotSpace
 from vitruvius.spaces.space import Architecture, Choice, FloatArray, Slot
+from vitruvius.spaces.transnas import TransNas
 
 SPACE, TASK = create_space(), SyntheticTask()
 
@@ -66,7 +73,7 @@ def test_the_best_alone_say_where_to_look(source: Source) -> None:
 def test_what_is_not_trusted_says_nothing(source: Source) -> None:
     silent = replace(source, trust=0.0)
     assert source_prior(SPACE, [silent]) is None
-    assert refusal(SPACE, silent) == "it is not trusted"
+    assert refusal(SPACE, silent) == "its trust is 0.00, below 0.05"
 
 
 def test_less_trust_leaves_more_open(source: Source) -> None:
@@ -148,9 +155,8 @@ def test_directions_do_not_count_on_names() -> None:
 
 
 def test_spaces_that_share_no_word_are_refused_with_the_reason(source: Source) -> None:
-    assert translation(Macro(), SPACE) is None
     assert source_hints(Macro(), source) == ()
-    assert (refusal(Macro(), source) or "").startswith("no feature of synthetic")
+    assert refusal(Macro(), source) == match(SPACE, Macro()).reason
 
 
 def test_between_spaces_counts_travel_as_quantiles() -> None:
@@ -164,13 +170,31 @@ def test_between_spaces_counts_travel_as_quantiles() -> None:
         )
         for name, widths in (("few", (1.0, 2.0, 3.0)), ("many", (10.0, 20.0, 40.0)))
     )
-    bridge = translation(few, many)
-    assert bridge is not None
     rows = np.array([[1.0, 2.0, 3.0]])
-    assert bridge.of(rows).tolist() == [[10.0, 20.0, 40.0]]
-    same = translation(Cell(), Cell())
-    assert same is not None
-    assert same.pairs is None
+    assert match(many, few).in_source(rows).tolist() == [[10.0, 20.0, 40.0]]
+
+
+def test_between_spaces_a_cell_that_both_write_alike_keeps_its_score() -> None:
+    nb201, transnas = Cell(), TransNas()
+    members = nb201.members()
+    convolutions = np.array([each.text.count("conv_3x3") for each in members], dtype=np.float64)
+    odd = members.index(nb201.parse({slot.name: "nor_conv_1x1" for slot in nb201.slots}))
+
+    def said(value: float) -> float:
+        values = convolutions.copy()
+        values[odd] = value
+        trials = [
+            replace(known, number=place + 1, architecture=each, value=float(values[place]))
+            for place, each in enumerate(members)
+        ]
+        source = Source(
+            run_id="source", task_name="", space=nb201, metric=TASK.metric, trials=trials, trust=1
+        )
+        there = transnas.parse({slot.name: "nor_conv_1x1" for slot in transnas.slots})
+        return float(source_hints(transnas, source)[0].values(transnas.featurise([there]))[0])
+
+    known = table_source(SPACE, TASK, drawn(1)).trials[0]
+    assert said(9.0) > said(0.0) + 0.5
 
 
 @pytest.mark.parametrize("share", [0.2, 1.0])
@@ -184,6 +208,28 @@ def test_rescaled_scores_keep_their_order(share: float) -> None:
     prior = Prior(hints=hints, weights=np.ones(1), share=share)
     scores = normal_scores(np.random.default_rng(0).standard_normal(30))
     assert (np.argsort(prior.rescaled(features, scores)) == np.argsort(scores)).all()
+
+
+def test_hints_that_turn_out_to_be_of_no_use_leave_scores_as_they_are() -> None:
+    features = SPACE.featurise(drawn(30))
+
+    def first(there: FloatArray) -> FloatArray:
+        return there[:, 0]
+
+    prior = combine(SPACE, [Hint(name="first", values=first, trust=0.8)])
+    assert prior is not None
+    scores = normal_scores(np.random.default_rng(0).standard_normal(30))
+    assert prior.rescaled(features, scores, np.zeros(1)) == pytest.approx(scores, abs=0.01)
+    same = prior.rescaled(features, scores, prior.weights)
+    assert same == pytest.approx(prior.rescaled(features, scores), abs=0.05)
+
+
+def test_a_lie_that_is_found_out_leaves_no_strain_in_the_model(source: Source) -> None:
+    prior = prior_of(inverted(source))
+    lesson = learn(table_source(SPACE, TASK, drawn(12, seed=2)).trials, TASK.metric)
+    features = SPACE.featurise([trial.architecture for trial in lesson.trials])
+    once = Surrogate.fit(SPACE, features, prior.rescaled(features, lesson.scores), prior)
+    assert fit_hinted(SPACE, lesson, prior).variance < once.variance
 
 
 def test_without_claims_nothing_is_expected() -> None:
