@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from vitruvius.evals.sources import best_of, inverted, shuffled, table_source
+from vitruvius.evals.sources import best_of, inverted, shuffled, table_source, top_reversed
 from vitruvius.evals.synthetic import SyntheticTask, create_space
 from vitruvius.memory.hints import Hint, Prior, combine
 from vitruvius.memory.matching import match
@@ -13,6 +13,7 @@ from vitruvius.memory.ranking import learn, normal_scores
 from vitruvius.memory.records import Origin
 from vitruvius.memory.sources import Source
 from vitruvius.memory.surrogate import Surrogate
+from vitruvius.memory.testing import closed_trial
 from vitruvius.memory.transfer import (
     fit_hinted,
     learned_weights,
@@ -22,6 +23,7 @@ from vitruvius.memory.transfer import (
 )
 from vitruvius.spaces.cell import Cell
 from vitruvius.spaces.macro import Macro
+from vitruvius.spaces.reference import reference_features
 from vitruvius.spaces.slots import SlotSpace
 from vitruvius.spaces.space import Architecture, Choice, FloatArray, Slot
 from vitruvius.spaces.transnas import TransNas
@@ -254,3 +256,49 @@ def test_the_best_of_a_search_say_nothing_where_its_model_does_not_hold(source: 
     assert source_hints(SPACE, replace(source, trials=told)) == ()
     reason = refusal(SPACE, replace(source, trials=told))
     assert reason == "its own trials bear out neither its model nor its choice"
+
+
+@pytest.fixture(scope="module")
+def census() -> Source:
+    """All of a space that lists its members, scored by width and depth, and noise."""
+    space = Macro()
+    members = space.members()
+    assert members is not None
+    noise = np.random.default_rng(0).normal(size=len(members))
+    scores = [
+        int(m.spec["width"]) / 8 + int(m.spec["depth"]) / 2 + 0.5 * extra
+        for m, extra in zip(members, noise.tolist(), strict=True)
+    ]
+    trials = [
+        closed_trial(number, member, score, origin=Origin.GIVEN)
+        for number, (member, score) in enumerate(zip(members, scores, strict=True), start=1)
+    ]
+    return Source(
+        run_id="census", task_name="made", space=space, metric=TASK.metric, trials=trials, trust=0.6
+    )
+
+
+def test_a_list_of_all_members_is_heard_and_shuffled_it_is_not(census: Source) -> None:
+    assert source_hints(census.space, census)
+    for seed in range(3):
+        assert not source_hints(census.space, shuffled(census, np.random.default_rng(seed)))
+
+
+def test_what_a_census_says_of_the_best_has_a_weight_of_its_own(
+    census: Source, source: Source
+) -> None:
+    hints = source_hints(census.space, top_reversed(census))
+    assert [hint.trust > 0 for hint in hints] == [True, True, False]
+    said = hints[-1].values(reference_features(census.space))
+    assert np.mean(said > said.min()) == pytest.approx(0.1, abs=0.02)
+    assert len(source_hints(SPACE, source)) == 2  # 200 draws do not know the best
+
+
+def test_sources_that_make_the_trials_no_likelier_are_not_heard(source: Source) -> None:
+    there = drawn(24, seed=4)
+    scores = np.random.default_rng(4).permutation(truth(there))
+    trials = [closed_trial(n, a, v) for n, (a, v) in enumerate(zip(there, scores, strict=True), 1)]
+    lesson = learn(trials, TASK.metric)
+    model = fit_hinted(SPACE, lesson, prior_of(source))
+    assert not model.weights().any()
+    assert learned_weights(SPACE, [source], lesson) == {source.run_id: 0.0}
