@@ -11,8 +11,8 @@ from vitruvius.graphs.session import Session
 from vitruvius.memory.given import answers_of
 from vitruvius.memory.matching import match
 from vitruvius.memory.records import Run, RunKind, Standing
+from vitruvius.memory.source_hints import unheard
 from vitruvius.memory.sources import MEMORY, NONE, Source
-from vitruvius.memory.transfer import unheard
 from vitruvius.memory.trust import task_similarity, transfer_record, voice
 from vitruvius.spaces.registry import load_space, source_hash
 from vitruvius.spaces.space import SearchSpace

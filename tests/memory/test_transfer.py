@@ -11,6 +11,7 @@ from vitruvius.memory.hints import Hint, Prior, combine
 from vitruvius.memory.matching import match
 from vitruvius.memory.ranking import learn, normal_scores
 from vitruvius.memory.records import Origin
+from vitruvius.memory.source_hints import source_hints
 from vitruvius.memory.sources import Source
 from vitruvius.memory.surrogate import Surrogate
 from vitruvius.memory.testing import closed_trial
@@ -18,7 +19,6 @@ from vitruvius.memory.transfer import (
     fit_hinted,
     learned_weights,
     refusal,
-    source_hints,
     source_prior,
 )
 from vitruvius.spaces.cell import Cell
