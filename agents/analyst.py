@@ -27,6 +27,7 @@ from vitruvius.memory.proxy_prior import with_proxies
 from vitruvius.memory.ranking import Lesson, learn
 from vitruvius.memory.records import Origin, ResultStatus, Standing
 from vitruvius.memory.rules_prior import rules_prior
+from vitruvius.memory.sources import Source
 from vitruvius.memory.surrogate import Surrogate
 from vitruvius.memory.transfer import fit_hinted, source_prior
 from vitruvius.memory.transfer import learned_weights as weights_of
@@ -77,14 +78,14 @@ def _picks(view: RunView, count: int) -> tuple[list[Architecture], str]:
     """Returns up to `count` untried architectures, the most promising first, and why."""
     rng = np.random.default_rng(view.seed)
     lesson = learn(view.trials, view.task.metric)
-    heard = _heard(view)
-    guided = heard is not None and heard.is_guide
-    if not guided and len(lesson.trials) < MIN_RESULTS:
+    heard = _heard(view, view.sources)
+    guided = heard if heard is not None and heard.is_guide else None
+    if guided is None and len(lesson.trials) < MIN_RESULTS:
         reason = f"a draw of the region: {len(lesson.trials)} results so far"
         return _drawn(view, count, rng), reason
-    model = _model(view, lesson) if heard is None else _hinted(view, lesson, heard)
+    model = _model(view, lesson, heard) if guided is None else _hinted(view, lesson, guided)
     failures = _failure_model(view)
-    optimism = _optimism(view, guided)
+    optimism = _optimism(view, guided is not None)
 
     def judge(features: FloatArray, architectures: Sequence[Architecture]) -> FloatArray:
         return bounds(model.at(view.beside(features, architectures)), optimism)
@@ -128,30 +129,38 @@ def _optimism(view: RunView, guided: bool) -> float:
     return GUIDED_OPTIMISM if told else EAGER_OPTIMISM
 
 
-def _model(view: RunView, lesson: Lesson) -> Surrogate:
+def _model(view: RunView, lesson: Lesson, heard: Prior | None) -> Surrogate:
     """Returns the model, with the word of earlier runs as its prior mean while that helps."""
-    features = view.space.featurise([trial.architecture for trial in lesson.trials])
-    plain = Surrogate.fit(view.space, features, lesson.scores)
-    prior = _prior(view)
-    if prior is None:
+    features = _tried(view, lesson)
+    plain = Surrogate.fit(view.space, features, lesson.scores, heard)
+    prior = _with_board(view, _of_rules(view), ())
+    if prior is None or not prior.is_guide:
         return plain
     told = Surrogate.fit(view.space, features, lesson.scores, prior)
     is_early = len(lesson.trials) < PRIOR_TEST
     return told if is_early or told.log_evidence > plain.log_evidence else plain
 
 
-def _heard(view: RunView) -> Prior | None:
+def _heard(view: RunView, sources: Sequence[Source]) -> Prior | None:
     """Returns what sources, costs and proxies say; principles of sources say nothing beyond it."""
-    costs = cost_hints(view.space, view.task) if view.uses_costs else ()
-    told = source_prior(view.space, view.sources, costs)
+    told = source_prior(view.space, sources, cost_hints(view.space, view.task))
+    return _with_board(view, told, sources)
+
+
+def _with_board(view: RunView, told: Prior | None, sources: Sequence[Source]) -> Prior | None:
     if view.board is None:
         return told
-    return with_proxies(told, view.board, tuple(view.sources), len(view.space.features))
+    return with_proxies(told, view.board, tuple(sources), len(view.space.features))
+
+
+def _tried(view: RunView, lesson: Lesson) -> FloatArray:
+    """Returns the features of the trials as hints read them."""
+    tried = [trial.architecture for trial in lesson.trials]
+    return view.beside(view.space.featurise(tried), tried)
 
 
 def _hinted(view: RunView, lesson: Lesson, heard: Prior) -> Surrogate:
-    tried = [trial.architecture for trial in lesson.trials]
-    return fit_hinted(view.space, lesson, heard, view.beside(view.space.featurise(tried), tried))
+    return fit_hinted(view.space, lesson, heard, _heard(view, ()), _tried(view, lesson))
 
 
 def learned_weights(view: RunView) -> dict[str, float]:
@@ -159,7 +168,8 @@ def learned_weights(view: RunView) -> dict[str, float]:
     return weights_of(view.space, view.sources, learn(view.trials, view.task.metric))
 
 
-def _prior(view: RunView) -> Prior | None:
+def _of_rules(view: RunView) -> Prior | None:
+    """Returns what recalled principles say, costs beside them; None if there is no principle."""
     told = [
         (p.version.rule, p.trust * p.source_effect)
         for p in view.principles
@@ -167,7 +177,9 @@ def _prior(view: RunView) -> Prior | None:
         and p.trust > 0
         and p.standing not in (Standing.CONTRADICTED, Standing.RETIRED)
     ]
-    return Prior.certain(rules_prior(view.space, told)) if told else None
+    if not told:
+        return None
+    return Prior.certain(rules_prior(view.space, told), cost_hints(view.space, view.task))
 
 
 def _failure_model(view: RunView) -> Surrogate | None:

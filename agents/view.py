@@ -36,6 +36,24 @@ class PrincipleView:
     source_effect: float | None  # what earlier runs measured, normal-score units
     evidence: Evidence | None
 
+    @classmethod
+    def of(
+        cls,
+        version: PrincipleVersion,
+        evidence: Evidence | None,
+        *,
+        trust: float = 0.0,
+        source_effect: float | None = None,
+    ) -> PrincipleView:
+        """Returns the view of a version that was measured last by `evidence`, or never."""
+        return cls(
+            version=version,
+            standing=evidence.standing if evidence else Standing.CANDIDATE,
+            trust=trust,
+            source_effect=source_effect,
+            evidence=evidence,
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class RunView:
@@ -58,7 +76,6 @@ class RunView:
     k: int  # most architectures in one decision to train
     proxies: Sequence[str]  # names that the proxy tool knows for this space and task
     sources: Sequence[Source] = ()  # other runs whose trials may guide this one
-    uses_costs: bool = False  # whether costs known before training may guide the model
     board: Board | None = None  # what proxies said of architectures of this space and task
     asked: int = 0  # architectures about which this run has asked proxies
 

@@ -15,6 +15,7 @@ from vitruvius.graphs.schedule import forced_origins
 from vitruvius.memory.board import Board
 from vitruvius.memory.records import Budget, Origin, ResultStatus, Spent, Trial
 from vitruvius.memory.sources import Source
+from vitruvius.memory.testing import closed_trial
 from vitruvius.memory.transfer import has_guide
 from vitruvius.spaces.region import Region
 from vitruvius.spaces.space import Architecture, SearchSpace
@@ -45,7 +46,6 @@ class Arena:
     trials: list[Trial] = field(default_factory=list)
     principles: Sequence[PrincipleView] = ()
     sources: Sequence[Source] = ()
-    uses_costs: bool = False
     board: Board | None = None
 
     def step(self) -> None:
@@ -91,7 +91,6 @@ class Arena:
             k=1,
             proxies=(),
             sources=self.sources,
-            uses_costs=self.uses_costs,
             board=self.board,
         )
 
@@ -104,28 +103,19 @@ class Arena:
 
     def _try(self, architecture: Architecture, origin: Origin) -> None:
         number, value = len(self.trials) + 1, self.oracle.ask(architecture)
-        status = ResultStatus.DONE
+        status = None
         if np.isnan(value):
             status = ResultStatus.DIVERGED
         elif value == -np.inf:
             status = ResultStatus.INFEASIBLE  # breaks a limit of the task
         self.trials.append(
-            Trial(
-                run_id="arena",
-                number=number,
-                result_id=number,
-                decision_id=None,
-                architecture=architecture,
+            closed_trial(
+                number,
+                architecture,
+                value if status is None else None,
+                origin=origin,
+                status=status,
                 fidelity=self.task.fidelity.key,
                 seed=self.seed,
-                origin=origin,
-                propensity=1.0 if origin == Origin.EXPLORE else None,
-                reused=False,
-                status=status,
-                value=value if status == ResultStatus.DONE else None,
-                train_s=0.0,
-                params=None,
-                flops=None,
-                message=None,
             )
         )

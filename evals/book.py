@@ -10,7 +10,7 @@ from vitruvius.agents.view import PrincipleView
 from vitruvius.errors import ToolError
 from vitruvius.memory.edits import Edit, Merge, Narrow, Retire, Revise
 from vitruvius.memory.effects import licenses_cut, measure
-from vitruvius.memory.records import Evidence, PrincipleVersion, Standing, Trial
+from vitruvius.memory.records import Evidence, PrincipleVersion, Trial
 from vitruvius.spaces.region import Cut, Region
 from vitruvius.spaces.rules import Rule
 from vitruvius.spaces.space import SearchSpace
@@ -92,19 +92,10 @@ class Book:
 
     def views(self) -> list[PrincipleView]:
         """Returns what a chair sees of the live principles."""
-        found = []
-        for version in self.live.values():
-            evidence = self.latest.get((version.principle, version.version))
-            found.append(
-                PrincipleView(
-                    version=version,
-                    standing=evidence.standing if evidence else Standing.CANDIDATE,
-                    trust=0.0,
-                    source_effect=None,
-                    evidence=evidence,
-                )
-            )
-        return found
+        return [
+            PrincipleView.of(version, self.latest.get((version.principle, version.version)))
+            for version in self.live.values()
+        ]
 
     def region(self) -> Region:
         """Returns the space after the cuts that the evidence licenses, the largest first."""

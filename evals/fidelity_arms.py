@@ -8,30 +8,28 @@ import numpy as np
 
 from vitruvius.evals.arms import Arm, Given
 from vitruvius.evals.searches import run_search
-from vitruvius.memory.sources import Source
+from vitruvius.graphs.session import Policy
+from vitruvius.memory.ledger import Ledger
+from vitruvius.memory.sources import NONE
+from vitruvius.short_first import SHORT_TRAININGS, told_of
 from vitruvius.spaces.space import Architecture
 
-SHORT_AGENT = 25  # short trainings, 1.5 full ones on NAS-Bench-201
 SHORT_RANDOM = 40
-TRUST = 0.6
 
 
 def agent_short_first(given: Given) -> None:
-    """Searches by short trainings, and then by full ones with the first search as a source."""
-    short = given.oracle.truth.cheap_fidelity
-    first = run_search(
-        given.space, given.task(fidelity=short), queries=SHORT_AGENT, seed=given.seed
-    )
-    source = Source(
-        run_id="short",
-        task_name=f"{given.task().name} short",
-        space=given.space,
-        metric=given.task().metric,
-        trials=first.trials,
-        trust=TRUST,
-    )
-    queries = int(given.oracle.queries)
-    run_search(given.space, given.task(), queries=queries, seed=given.seed, sources=[source])
+    """Does what `--fidelity-first` does: a run of short trainings, and one that recalls it."""
+    short, seed = given.task(fidelity=given.oracle.truth.cheap_fidelity), given.seed
+    with Ledger.in_memory() as ledger:
+        first = run_search(given.space, short, queries=SHORT_TRAININGS, seed=seed, ledger=ledger)
+        run_search(
+            given.space,
+            given.task(),
+            queries=int(given.oracle.queries),
+            seed=seed,
+            ledger=ledger,
+            policy=Policy(principles_from=told_of((NONE,), first.run)),
+        )
 
 
 def random_short_first(count: int, given: Given) -> None:
@@ -50,7 +48,7 @@ def random_short_first(count: int, given: Given) -> None:
 ARMS = (
     Arm(
         name="short first",
-        about=f"the agent on {SHORT_AGENT} short trainings, then on full ones with that source",
+        about=f"the agent on {SHORT_TRAININGS} short trainings, then on full ones with that source",
         run=agent_short_first,
     ),
     Arm(

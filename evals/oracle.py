@@ -220,7 +220,7 @@ class PaidTask:
         self._tells_costs = tells_costs
         self._full = task.fidelity
         self.name = task.name
-        self.id = task.id
+        self.id = task.id if fidelity is None else f"{task.id}-{fidelity.key}"
         self.ref = task.ref
         self.metric = task.metric
         self.constraints = constraints or task.constraints

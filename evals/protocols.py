@@ -128,10 +128,17 @@ def _strong_source() -> Protocol:
 
 def _misleading() -> Protocol:
     twists: tuple[Twist, ...] = ("inverted", "shuffled", "top_reversed")
+    kinds: tuple[tuple[SourceKind, int], ...] = (("random", 200), ("whole", 0))
     return Protocol(
         name="misleading",
-        about="sources of 200 random cells that lie: inverted, shuffled, best tenth reversed",
-        cases=tuple(_told(p, "random", 200, twist=twist) for p in PAIRS for twist in twists),
+        about="sources of 200 random cells and whole tables that lie: inverted, shuffled, best "
+        "tenth reversed",
+        cases=tuple(
+            _told(pair, kind, count, twist=twist)
+            for kind, count in kinds
+            for pair in PAIRS
+            for twist in twists
+        ),
         arms=("transfer", "cold", "replay", "gp-transfer", "frequency-2 evolution"),
     )
 

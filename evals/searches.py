@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar, TypeVarTuple
 
@@ -195,6 +195,7 @@ def _create(ledger: Ledger, space: SearchSpace, task: Task, queries: int, seed: 
         budget=Budget(trials=queries),
         settings={},
         sources={},
+        metric=asdict(task.metric),
     )
     ledger.claim(run.id, DRIVER)
     return run

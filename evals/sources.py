@@ -11,8 +11,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from vitruvius.memory.records import Origin, ResultStatus, Trial
+from vitruvius.memory.records import Origin, Trial
 from vitruvius.memory.sources import Source
+from vitruvius.memory.testing import closed_trial
 from vitruvius.spaces.space import Architecture, FloatArray, SearchSpace
 from vitruvius.tasks.table import Tabular
 
@@ -100,21 +101,12 @@ def _qualities(source: Source) -> FloatArray:
 
 def _trial(task: Tabular, architecture: Architecture, number: int) -> Trial:
     row = task.lookup(architecture, task.fidelity, 0)
-    return Trial(
-        run_id=RUN_ID,
-        number=number,
-        result_id=number,
-        decision_id=None,
-        architecture=architecture,
-        fidelity=task.fidelity.key,
-        seed=0,
+    return closed_trial(
+        number,
+        architecture,
+        row.value,
         origin=Origin.GIVEN,
-        propensity=None,
-        reused=False,
-        status=ResultStatus.DONE,
-        value=row.value,
-        train_s=row.train_s,
+        fidelity=task.fidelity.key,
         params=row.params,
         flops=row.flops,
-        message=None,
     )

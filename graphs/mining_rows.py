@@ -135,18 +135,10 @@ def _view(
     measured: Mapping[Key, Evidence],
     step: int,
 ) -> RunView:
-    principles = []
-    for version in versions:
-        evidence = measured.get((version.principle, version.version))
-        principles.append(
-            PrincipleView(
-                version=version,
-                standing=evidence.standing if evidence else Standing.CANDIDATE,
-                trust=0.0,
-                source_effect=None,
-                evidence=evidence,
-            )
-        )
+    principles = [
+        PrincipleView.of(version, measured.get((version.principle, version.version)))
+        for version in versions
+    ]
     return RunView(
         run_id=run.id,
         step=step,

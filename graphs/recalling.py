@@ -9,7 +9,6 @@ from vitruvius.events import EventKind
 from vitruvius.graphs.pruning import cut_provisionally
 from vitruvius.graphs.session import Session
 from vitruvius.graphs.source_runs import (
-    LEAST_TRUST,
     Choice,
     Chosen,
     Refusal,
@@ -17,12 +16,13 @@ from vitruvius.graphs.source_runs import (
     mark_of,
     sources_of,
 )
+from vitruvius.memory.carrying import carry_rule
 from vitruvius.memory.effects import licenses_cut
+from vitruvius.memory.matching import is_one_family
 from vitruvius.memory.records import Adoption, Evidence, PrincipleVersion
 from vitruvius.memory.sources import MEMORY, Source
-from vitruvius.memory.space_matching import are_alike, carry_rule
 from vitruvius.memory.transfer import refusal
-from vitruvius.memory.trust import Word, word_of
+from vitruvius.memory.trust import LEAST_TRUST, Word, word_of
 from vitruvius.spaces.rules import Rule
 
 MAX_RECALLED = 8
@@ -93,7 +93,7 @@ def _found(session: Session, choice: Choice) -> tuple[list[_Found], list[Refusal
     found = {one.version.rule.key: one for one in reversed(_of_this_space(session, choice))}
     refused = []
     for source in choice.chosen:
-        if are_alike(source.space, session.space):
+        if is_one_family(source.space, session.space):
             continue
         for one in _of_another_space(session, choice, source):
             if isinstance(one, Refusal):

@@ -34,7 +34,6 @@ from vitruvius.memory.records import (
     ResultStatus,
     Run,
     Spent,
-    Standing,
     Trial,
 )
 from vitruvius.memory.regions import region_of
@@ -258,12 +257,11 @@ class Session:
             evidence = latest.get((version.principle, version.version))
             source = adopted.get(version.name)
             views.append(
-                PrincipleView(
-                    version=version,
-                    standing=evidence.standing if evidence else Standing.CANDIDATE,
+                PrincipleView.of(
+                    version,
+                    evidence,
                     trust=trust_left(source.trust, evidence, closed) if source else 0.0,
                     source_effect=source.source_effect if source else None,
-                    evidence=evidence,
                 )
             )
         return views

@@ -9,9 +9,10 @@ from typing import Any
 from vitruvius.errors import ConfigError
 from vitruvius.graphs.session import Session
 from vitruvius.memory.given import answers_of
+from vitruvius.memory.matching import match
 from vitruvius.memory.records import Run, RunKind, Standing
+from vitruvius.memory.source_hints import unheard
 from vitruvius.memory.sources import MEMORY, NONE, Source
-from vitruvius.memory.space_matching import matched_share
 from vitruvius.memory.trust import task_similarity, transfer_record, voice
 from vitruvius.spaces.registry import load_space, source_hash
 from vitruvius.spaces.space import SearchSpace
@@ -20,7 +21,6 @@ from vitruvius.tasks.task import Metric
 
 MAX_SOURCES = 4  # that memory alone brings; those named all come
 LOOKED_AT = 50  # latest runs of memory
-LEAST_TRUST = 0.05
 TRANSFERRED = "transferred"  # the mark of what a run made of its sources
 
 
@@ -142,14 +142,17 @@ def _chosen(session: Session, run: Run, weights: Sequence[float], is_named: bool
         return None
     space = _space_of(session, run)
     _metric_of(session, run)
-    share = matched_share(space, session.space)
+    matching = match(space, session.space)
+    if matching.reason:
+        raise ConfigError(matching.reason)
     record = transfer_record(_standings_elsewhere(session, run), weights)
-    trust = task_similarity(run, session.task.name) * share * voice(scored) * record
-    if trust < LEAST_TRUST:
-        if is_named:
-            raise ConfigError(f"its trust would be {trust:.2f}, below {LEAST_TRUST}")
+    trust = task_similarity(run, session.task.name) * matching.share * voice(scored) * record
+    reason = unheard(scored, trust)
+    if reason is not None and is_named:
+        raise ConfigError(reason)
+    if reason is not None:
         return None
-    return Chosen(run=run, space=space, share=share, trust=round(trust, 6), up_to=up_to)
+    return Chosen(run=run, space=space, share=matching.share, trust=round(trust, 6), up_to=up_to)
 
 
 def _weights_elsewhere(session: Session) -> dict[str, list[float]]:

@@ -18,8 +18,10 @@ CHEAP = ("params", "flops")  # exact, free, and of the architecture alone
 def cost_hints(space: SearchSpace, task: Task) -> tuple[Hint, ...]:
     """Returns hints of log parameters and multiply-adds, where a listed space's are all known.
 
-    They claim nothing: whether more is better is for the run's trials to say. A task that is no
-    key of a cache has none.
+    They claim nothing: whether more is better is for the run's trials to say. Only a task that
+    tells costs has them, which is a table: where networks are really trained they are counted on a
+    network that is built, and a hint needs them of every member (NAS-Bench-201: 6,466 networks to
+    build before the first trial). A task that is no key of a cache has none.
     """
     return _cost_hints(space, task) if isinstance(task, Hashable) else ()
 

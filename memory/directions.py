@@ -72,5 +72,7 @@ def direction_of_best(
     scale = float((drawn @ way).std())
     if scale < 1e-9:
         return None
-    sure = max(0.0, 1 - by_chance / seen(count))
+    _, repeats = np.unique(best, axis=0, return_counts=True)
+    alike = float((repeats**2).sum()) / count  # draws of one architecture have one score
+    sure = max(0.0, 1 - alike * by_chance / seen(count))
     return Direction(space=space, way=way / scale, offset=float(centre @ way) / scale, sure=sure)

@@ -47,15 +47,19 @@ class Prior:
     hints: tuple[Hint, ...]
     weights: FloatArray
     share: float
+    together: FloatArray | None = None  # covariance of the hints under the sampler [J, J]
     root: FloatArray | None = None
     silence: Mean | None = None
     _last: list[tuple[FloatArray, FloatArray]] = field(default_factory=list)
 
     @classmethod
-    def certain(cls, mean: Mean) -> Prior:
-        """Returns the prior that takes a mean at its word and leaves all else open."""
+    def certain(cls, mean: Mean, others: Sequence[Hint] = ()) -> Prior:
+        """Returns the prior that takes a mean at its word and leaves all else open.
+
+        Of the other hints it expects nothing, but the trials may give them weight.
+        """
         hint = Hint(name="mean", values=mean, trust=1.0, doubt=0.0)
-        return cls(hints=(hint,), weights=np.ones(1), share=1.0)
+        return cls(hints=(hint, *others), weights=np.eye(1 + len(others))[0], share=1.0)
 
     @property
     def is_guide(self) -> bool:
@@ -100,17 +104,28 @@ class Prior:
         """Prior standard deviations of the weights [J], where none depends on another."""
         return np.array([hint.doubt for hint in self.hints])
 
-    def rescaled(self, features: FloatArray, scores: FloatArray) -> FloatArray:
+    def rescaled(
+        self, features: FloatArray, scores: FloatArray, weights: FloatArray | None = None
+    ) -> FloatArray:
         """Returns normal scores [N] on the scale on which the hints expect them.
 
         Trials that were chosen for what the hints say are expected close together, so that their
         order alone says little; a normal score among few would tear them apart. The order stays;
         quantiles are those of the predictions' mixture. As trials become many their own scale takes
         over, which tells the best apart.
+
+        Args:
+            features: of the trials [N, F].
+            scores: normal scores [N].
+            weights: of the hints, as far as they are known by now; None: as expected beforehand.
         """
         if not len(scores):
             return scores
         mean, sd = self.mean(features), float(np.sqrt(self.share))
+        if weights is not None and self.together is not None:
+            mean = self.values(features) @ weights
+            explained = float(weights @ self.together @ weights)
+            sd = float(np.sqrt(max(LEAST_SHARE, 1 - explained)))
         grid = np.linspace(mean.min() - 4 * sd, mean.max() + 4 * sd, GRID)
         below = ndtr((grid[:, None] - mean) / sd).mean(axis=1)
         told = np.interp(ndtr(scores), below, grid)
@@ -135,4 +150,6 @@ def combine(space: SearchSpace, hints: Sequence[Hint]) -> Prior | None:
     said = np.stack([hint.values(reference) for hint in hints], axis=1)
     told = float((claims**2).sum() / claims.sum())
     weights = told * claims / float((said @ claims).std())
-    return Prior(hints=tuple(hints), weights=weights, share=max(LEAST_SHARE, 1 - told**2))
+    together = np.atleast_2d(np.cov(said, rowvar=False))
+    share = max(LEAST_SHARE, 1 - told**2)
+    return Prior(hints=tuple(hints), weights=weights, share=share, together=together)

@@ -31,6 +31,7 @@ from vitruvius.memory.records import (
     Mark,
     ModelCall,
     ResultStatus,
+    RunKind,
     Spent,
 )
 
@@ -40,6 +41,7 @@ _RUN: BindParameter[str] = bindparam("run")
 _OF_RUN = {
     "wall_s": select(_runs.wall_s).where(_runs.id == _RUN),
     "budget": select(_runs.budget).where(_runs.id == _RUN),
+    "short": select(_runs.parent).where(_runs.id == _RUN, _runs.kind == RunKind.SEARCH),
     # numbers are dense, so the last one counts them
     "opened": select(func.max(_trials.number)).where(_trials.run_id == _RUN),
     # The concatenation keeps SQLite from reading all trials of the run at every step: it goes
@@ -96,6 +98,7 @@ _MARKS = Prepared(
     .limit(bindparam("last"))
 )
 _COUNT_MARKS = Prepared(select(func.count()).where(*_OF_NAME))
+_NOTHING = Spent(trials=0, wall_s=0.0, tokens=0, dollars=0.0, train_s=0.0)
 _ALL = -1  # SQLite's limit that is none
 
 
@@ -215,6 +218,9 @@ class StepRows(LedgerPart):
 
         Seconds of training are summed where the run's budget limits them; reused results cost none.
 
+        Short trainings that a search began with are in its account, but for the trials: those are
+        full trainings.
+
         Nothing is trained for an architecture that breaks a limit of the task, so `BREAKS_A_TRIAL`
         of them count as one trial.
 
@@ -228,12 +234,13 @@ class StepRows(LedgerPart):
         if row.wall_s is None:
             raise ConfigError(f"there is no run {run_id!r} in {self._database.place}")
         breaks = row.breaks
+        before = self.spent(row.short) if row.short is not None else _NOTHING
         return Spent(
             trials=(row.opened or 0) - breaks + breaks // BREAKS_A_TRIAL,
-            wall_s=row.wall_s,
-            tokens=row.tokens or 0,
-            dollars=row.dollars or 0.0,
-            train_s=trained,
+            wall_s=row.wall_s + before.wall_s,
+            tokens=(row.tokens or 0) + before.tokens,
+            dollars=(row.dollars or 0.0) + before.dollars,
+            train_s=None if trained is None else trained + (before.train_s or 0.0),
         )
 
     def mark(self, run_id: str, name: str, step: int, data: Mapping[str, Any]) -> None:

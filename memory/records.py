@@ -105,7 +105,7 @@ class Run:
     budget: Budget
     settings: Mapping[str, Any]
     sources: Mapping[str, str]  # user files and their SHA-256
-    parent: str | None = None
+    parent: str | None = None  # whose trials it learned from; of a search, its short trainings
     driver: str | None = None
     host: str | None = None
     pid: int | None = None

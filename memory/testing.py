@@ -1,4 +1,4 @@
-"""Trials and versions for tests, with what they do not care about filled in."""
+"""Trials and versions for tests and evals, with what they do not care about filled in."""
 
 from __future__ import annotations
 

@@ -1,9 +1,4 @@
-"""What sources say of a run's architectures, as hints; and what the run makes of them.
-
-Each source speaks twice: by its own model's mean, which is right in the bulk, and by the direction
-in which its best differ from the space, which is right near the top and needs no failures. On
-NAS-Bench-201 the two together need half the queries of either.
-"""
+"""What a run makes of its sources: their hints as a prior, weighed by the run's own trials."""
 
 from __future__ import annotations
 
@@ -12,19 +7,15 @@ from functools import lru_cache
 
 import numpy as np
 
-from vitruvius.memory.directions import direction_of_best
-from vitruvius.memory.hints import Hint, Mean, Prior, combine
-from vitruvius.memory.matching import Translation, translation
-from vitruvius.memory.ranking import Lesson, normal_scores, quality
+from vitruvius.memory.hints import Hint, Prior, combine
+from vitruvius.memory.matching import match
+from vitruvius.memory.ranking import Lesson, quality
+from vitruvius.memory.source_hints import source_hints, unheard
 from vitruvius.memory.sources import Source
 from vitruvius.memory.surrogate import Surrogate
-from vitruvius.spaces.reference import reference_features
-from vitruvius.spaces.space import BoolArray, FloatArray, SearchSpace
+from vitruvius.spaces.space import FloatArray, SearchSpace
 
-MOST, MOST_BEST = 300, 120  # trials of a source that fit its model, and how many of them are best
-FEWEST = 4  # trials below which a source says nothing
-LEAST_CLAIM = 0.42  # random scores of 200 NAS-Bench-201 cells claim up to 0.41, true ones 0.8
-LINEAR = 0.8  # the claim of a direction that is beyond doubt: it explains no bends
+PRIOR_TEST = 8  # trials from which sources must make them likelier
 
 
 def source_prior(
@@ -48,19 +39,38 @@ def _prior(
 
 
 def fit_hinted(
-    space: SearchSpace, lesson: Lesson, prior: Prior, features: FloatArray | None = None
+    space: SearchSpace,
+    lesson: Lesson,
+    prior: Prior,
+    silent: Prior | None = None,
+    features: FloatArray | None = None,
 ) -> Surrogate:
     """Returns the model of a run's trials with hints, each as far as the trials bear it out.
+
+    Scores are told twice: on the scale that the hints expect, and then on the one that is expected
+    of what a first look leaves of them. Hints that turn out wrong would otherwise pull the scores
+    apart where they expected much, and the model would take the strain for room to explore.
+    Sources that do not even make the trials likelier are not heard.
 
     Args:
         space: of the run.
         lesson: its trials.
         prior: the hints.
+        silent: what is expected without the sources.
         features: of the trials as the hints read them; None: the space's own.
     """
     if features is None:
         features = space.featurise([trial.architecture for trial in lesson.trials])
-    return Surrogate.fit(space, features, prior.rescaled(features, lesson.scores), prior)
+    model = Surrogate.fit(space, features, prior.rescaled(features, lesson.scores), prior)
+    if not prior.is_guide:
+        return model
+    if len(lesson.trials) >= PRIOR_TEST:
+        alone = Surrogate.fit(space, features, lesson.scores, silent)
+        told = Surrogate.fit(space, features, lesson.scores, prior)
+        if alone.log_evidence > told.log_evidence:
+            return alone
+    scores = prior.rescaled(features, lesson.scores, model.weights())
+    return Surrogate.fit(space, features, scores, prior)
 
 
 def learned_weights(
@@ -74,7 +84,8 @@ def learned_weights(
     prior = source_prior(space, sources)
     if prior is None:
         return {}
-    weights = fit_hinted(space, lesson, prior).weights()
+    model = fit_hinted(space, lesson, prior)
+    weights = model.weights() if model.prior is prior else np.zeros(len(prior.hints))
     found = {}
     for run_id in dict.fromkeys(hint.source for hint in prior.hints if hint.source is not None):
         rows = [row for row, hint in enumerate(prior.hints) if hint.source == run_id]
@@ -85,106 +96,7 @@ def learned_weights(
 def refusal(space: SearchSpace, source: Source) -> str | None:
     """Returns why a source has no say in a space, or None."""
     rated = sum(quality(trial, source.metric) is not None for trial in source.trials)
-    if rated < FEWEST:
-        return f"it has {rated} rated trials; at least {FEWEST} are needed"
-    if source.trust <= 0:
-        return "it is not trusted"
-    if translation(space, source.space) is None:
-        return f"no feature of {source.space.name} is known in {space.name} by name and kind"
-    if not source_hints(space, source):
+    reason = match(source.space, space).reason or unheard(rated, source.trust)
+    if reason is None and not source_hints(space, source):
         return "its own trials bear out neither its model nor its choice"
-    return None
-
-
-@lru_cache(maxsize=32)
-def source_hints(space: SearchSpace, source: Source) -> tuple[Hint, ...]:
-    """Returns a source's hints for a space, kept while the source object lives.
-
-    Trust is square-rooted: it is a share of what is explained, a hint claims a correlation.
-    """
-    bridge = translation(space, source.space)
-    rated = [(t, q) for t in source.trials if (q := quality(t, source.metric)) is not None]
-    if bridge is None or source.trust <= 0 or len(rated) < FEWEST:
-        return ()
-    values = np.array([q for _, q in rated], dtype=np.float64)
-    fidelities = np.array([trial.fidelity for trial, _ in rated])
-    scores = np.empty(len(values))
-    for fidelity in set(fidelities.tolist()):
-        scores[fidelities == fidelity] = normal_scores(values[fidelities == fidelity])
-    features = bridge.common(source.space.featurise([trial.architecture for trial, _ in rated]))
-    made = [_of_model(source.space, features, scores), _of_best(source.space, features, scores)]
-    claims = [claim for _, claim in made]
-    if sum(claim**2 for claim in claims) < LEAST_CLAIM * sum(claims):
-        return ()
-    hints = []
-    for name, (mean, claim) in zip(("scores", "best"), made, strict=True):
-        trust = claim * float(np.sqrt(source.trust))
-        if mean is not None and trust > 0:
-            hint = _standardised(space, f"{source.run_id} {name}", mean, bridge, trust, source)
-            hints += [hint] if hint is not None else []
-    return tuple(hints)
-
-
-def _standardised(
-    space: SearchSpace, name: str, mean: Mean, bridge: Translation, trust: float, source: Source
-) -> Hint | None:
-    drawn = mean(bridge.of(reference_features(space)))
-    centre, spread = float(drawn.mean()), float(drawn.std())
-    if spread < 1e-9:
-        return None
-
-    def values(features: FloatArray) -> FloatArray:
-        return np.asarray((mean(bridge.of(features)) - centre) / spread)
-
-    return Hint(name=name, values=values, trust=trust, source=source.run_id)
-
-
-def _of_model(
-    space: SearchSpace, features: FloatArray, scores: FloatArray
-) -> tuple[Mean | None, float]:
-    """Returns the mean of the source's model and the correlation that it claims.
-
-    That is the standard deviation of its mean under the sampler, times how much of it holds for
-    trials that are left out: a source of noise claims nothing.
-    """
-    kept = _kept(scores)
-    model = Surrogate.fit(space, features[kept], scores[kept])
-    predicted = scores[kept] - model.left_out()[0]
-    spread = float(np.var(predicted))
-    if spread < 1e-9:
-        return None, 0.0
-    holds = float(np.clip(np.cov(predicted, scores[kept])[0, 1] / spread, 0, 1))
-    known = {row.tobytes(): score for row, score in zip(features, scores, strict=True)}
-
-    def mean(there: FloatArray) -> FloatArray:
-        found = model.at(there)
-        told = found.mean.copy()
-        if kept.all():
-            return told
-        noise = model.noise_sd**2
-        for place, row in enumerate(np.ascontiguousarray(there)):  # trials that did not fit
-            score = known.get(row.tobytes())
-            if score is not None:
-                gain = found.sd[place] ** 2 / (found.sd[place] ** 2 + noise)
-                told[place] += gain * (score - told[place])
-        return told
-
-    return mean, min(1.0, holds * float(mean(reference_features(space)).std()))
-
-
-def _of_best(
-    space: SearchSpace, features: FloatArray, scores: FloatArray
-) -> tuple[Mean | None, float]:
-    direction = direction_of_best(space, features, scores)
-    return (None, 0.0) if direction is None else (direction.at, LINEAR * direction.sure)
-
-
-def _kept(scores: FloatArray) -> BoolArray:
-    kept = np.ones(len(scores), dtype=np.bool_)
-    if len(scores) > MOST:
-        best = np.argsort(-scores, kind="stable")[:MOST_BEST]
-        rest = np.setdiff1d(np.arange(len(scores)), best)
-        kept[:] = False
-        kept[best] = True
-        kept[np.random.default_rng(0).choice(rest, MOST - MOST_BEST, replace=False)] = True
-    return kept
+    return reason

@@ -13,6 +13,7 @@ from vitruvius.memory.records import Evidence, Run, RunKind, Standing
 
 OTHER_TASK = 0.6  # how much of a source's evidence holds on another task of the same space
 IMPORTED = 0.4  # of another home: its trials cannot be looked at; below what a cut needs
+LEAST_TRUST = 0.05  # below it nobody is listened to
 HALF_VOICE = 20  # trials with which a run's word counts half
 AGAINST = -0.5  # what a contradiction says, where full support says 1
 PRIOR_TRANSFERS = 2.0  # good transfers that a source is given in advance

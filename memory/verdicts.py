@@ -67,7 +67,8 @@ def proxy_weights(
     prior = with_proxies(told, board, tuple(sources), len(space.features))
     tried = [trial.architecture for trial in lesson.trials]
     features = board.beside(space.featurise(tried), tried)
-    weights = fit_hinted(space, lesson, prior, features).weights()
+    silent = with_proxies(None, board, (), len(space.features))
+    weights = fit_hinted(space, lesson, prior, silent, features).weights()
     return dict(zip(board.proxies, weights[-len(board.proxies) :].tolist(), strict=True))
 
 

@@ -9,8 +9,6 @@ import numpy as np
 
 from vitruvius.spaces.cell_classes import CONV1, CONV3, EDGES, SKIP, TRANSNAS, IntArray
 
-STEM_HALVINGS = 2
-
 
 @dataclass(frozen=True, kw_only=True)
 class CellShape:

@@ -26,6 +26,7 @@ OTHER: dict[str, Any] = {
     "reflect_every": 4,
     "cut_loss": 0.02,
     "trust_to_cut": 0.9,
+    "fidelity_first": "12ep",
     "principles_from": "261122-4f1a; table:rows.parquet,metric=c10",
 }
 

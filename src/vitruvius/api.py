@@ -16,6 +16,7 @@ from vitruvius.learning import resolve_sources
 from vitruvius.memory.ledger import Ledger
 from vitruvius.memory.records import Budget
 from vitruvius.settings import Settings, load_settings
+from vitruvius.short_first import create_short_run, shortened, told_of
 from vitruvius.spaces.registry import absolute_ref, load_space, source_hash
 from vitruvius.spaces.space import SearchSpace
 from vitruvius.tasks.registry import load_task
@@ -53,7 +54,7 @@ def search(
         ask: called with each costly decision before it is carried out; returns
             `{"approved": True}` or `{"approved": False, "reason": ...}`.
         settings: any setting by name: home, model, seed, workers, explore, control,
-            principles_from, ...
+            fidelity_first, principles_from, ...
 
     Raises:
         ConfigError: a reference, setting or budget that cannot be used; nothing was started.
@@ -124,9 +125,15 @@ def create(
     if isinstance(the_task, TabularTask):
         the_space = recorded_part(the_task, the_space)
     check_can_evaluate(the_task, the_space)
+    if resolved.fidelity_first is not None:
+        shortened(the_task, the_space, resolved.fidelity_first)  # before anything is written
     _check_budget(resolved, limits)
-    names = resolve_sources(resolved.principles_from, the_task, the_space, resolved, on_event)
+    names = list(resolve_sources(resolved.principles_from, the_task, the_space, resolved, on_event))
     with Ledger.open(resolved.home) as ledger:
+        short = None
+        if resolved.fidelity_first is not None:
+            short = create_short_run(ledger, the_space, the_task, resolved, limits, names)
+            names = told_of(names, short)
         run = ledger.create_run(
             space_ref=the_space.ref,
             space_id=the_space.id,
@@ -136,8 +143,9 @@ def create(
             task_name=the_task.name,
             seed=resolved.seed,
             budget=limits,
-            settings=resolved.public() | {"principles_from": list(names)},
+            settings=resolved.public() | {"principles_from": names},
             sources=source_hash(the_space.ref) | source_hash(the_task.ref),
+            parent=short.id if short else None,
             metric=asdict(the_task.metric),
         )
     key = settings.get("api_key")

@@ -17,6 +17,7 @@ from vitruvius.memory.ledger import Ledger
 from vitruvius.memory.records import Run, RunKind, RunStatus
 from vitruvius.memory.regions import region_of
 from vitruvius.settings import load_settings
+from vitruvius.short_first import driven, shortened
 from vitruvius.spaces.region import Region
 from vitruvius.spaces.registry import load_space, source_hash
 from vitruvius.spaces.rules import words
@@ -54,6 +55,7 @@ class SearchRun:
         self.id, self.home = run_id, home
         self._space, self._task, self._api_key = space, task, api_key
         self._stopping: asyncio.Event | None = None
+        self._short: SearchRun | None = None  # while its trainings are under way
 
     def __repr__(self) -> str:
         record = self.record
@@ -130,10 +132,12 @@ class SearchRun:
     def stop(self) -> None:
         """Asks whoever drives the run to stop; it does so within seconds."""
         with Ledger.open(self.home) as ledger:
-            ledger.request_stop(self.id)
+            ledger.request_stop(driven(ledger, ledger.run(self.id)).id)
         self._stop_here()
 
     def _stop_here(self) -> None:
+        if self._short is not None:
+            self._short._stop_here()
         if self._stopping is not None:
             loop().call_soon_threadsafe(self._stopping.set)
 
@@ -146,12 +150,33 @@ class SearchRun:
             return RunStatus.DONE
         self._stopping = asyncio.Event()
         try:
+            if record.parent is not None:
+                status = await self._drive_short(record, record.parent, listener, ask, given)
+                if status != RunStatus.DONE:
+                    return status
             engine = await asyncio.to_thread(_engine)  # imports block: never on the loop
             job = await asyncio.to_thread(self._job, listener, ask, given, engine.Job)
-            status: RunStatus = await engine.drive(job)
-            return status
+            ended: RunStatus = await engine.drive(job)
+            return ended
         finally:
             self._stopping = None
+
+    async def _drive_short(
+        self, record: Run, short: str, listener: Listener, ask: Ask | None, given: dict[str, Any]
+    ) -> RunStatus:
+        """Drives the short trainings that come first to their end, unless that is done."""
+        how = str(record.settings["fidelity_first"])
+        task, space = await asyncio.to_thread(lambda: shortened(self.task, self.space, how))
+        before = self._short = SearchRun(
+            short, self.home, space=space, task=task, api_key=self._api_key
+        )
+        try:
+            status = (await asyncio.to_thread(lambda: before.record)).status
+            if status != RunStatus.DONE:
+                status = await before._drive(listener, ask, given)
+            return status
+        finally:
+            self._short = None
 
     def _job(
         self, listener: Listener, ask: Ask | None, given: dict[str, Any], make: type[Job]

@@ -128,6 +128,11 @@ class Settings(BaseSettings):
         le=1,
         description="trust from which a principle of earlier runs may make a provisional cut",
     )
+    fidelity_first: str | None = Field(
+        default=None,
+        description="short trainings to begin with, like 12ep: a run of its own that guides this "
+        "one and is paid by its budget",
+    )
     principles_from: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_names)] = Field(
         default=("memory",),
         min_length=1,

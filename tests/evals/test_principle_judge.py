@@ -14,7 +14,8 @@ from vitruvius.evals.additive import OFFSET_VARIANCE, RATE, SHAPE, SPREADS, log_
 from vitruvius.evals.principle_judge import MINED, Look, Verdict, judge, judge_run, to_table
 from vitruvius.evals.synthetic import create_space
 from vitruvius.memory.ledger import Ledger
-from vitruvius.memory.records import Origin, ResultStatus, Trial
+from vitruvius.memory.records import Origin, Trial
+from vitruvius.memory.testing import closed_trial
 from vitruvius.spaces.rules import Rule, SlotCondition
 from vitruvius.spaces.slots import SlotSpace
 from vitruvius.tasks.task import Metric
@@ -39,12 +40,8 @@ def trials_of(space: SlotSpace, n: int, seed: int) -> list[Trial]:
             spec |= {"slot_0": "op1", "slot_3": "op2"}
         is_true = spec["slot_0"] == "op1" and spec["slot_3"] == "op2"
         value = 3.0 * is_true + (spec["slot_5"] == "op0") + 0.3 * rng.normal()
-        trial = Trial(
-            run_id="R", number=number, result_id=number, decision_id=None,
-            architecture=space.parse(spec), fidelity="1ep", seed=0, origin=Origin.EXPLORE,
-            propensity=1.0, reused=False, status=ResultStatus.DONE, value=value, train_s=1.0,
-            params=None, flops=None, message=None,
-        )  # fmt: skip
+        architecture = space.parse(spec)
+        trial = closed_trial(number, architecture, value, origin=Origin.EXPLORE)
         trials.append(trial)
     return trials
 

@@ -1,5 +1,6 @@
 """Costs known before training: hints that claim nothing, and limits that are kept."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from vitruvius.spaces.region import Region
 from vitruvius.spaces.registry import load_space
 from vitruvius.tasks.registry import load_task
 from vitruvius.tasks.table import TabularTask
+from vitruvius.tasks.task import known_costs
 
 CELL = load_space("nb201")
 
@@ -34,6 +36,17 @@ def test_costs_are_hints_without_a_claim(shared_data: Path) -> None:
         assert [said.mean(), said.std()] == pytest.approx([0, 1])
 
 
+def test_a_score_that_is_a_cost_is_found_out_in_a_few_trials(shared_data: Path) -> None:
+    task = table(shared_data)
+    flops = {member: float(known_costs(task, member)["flops"]) for member in CELL.members() or ()}
+    values = {member: (cost, cost) for member, cost in flops.items()}
+    truth = replace(Truth.of(CELL, task), values=values, rows=np.sort(list(flops.values())))
+    arena = Arena(CELL, task, Oracle(truth, 20), 0, Region(CELL))
+    while len(arena.trials) < 5:
+        arena.step()
+    assert arena.trials[-1].value == max(flops.values())
+
+
 def test_a_task_that_knows_no_costs_has_no_hints_and_no_limits() -> None:
     space, task = create_space(), SyntheticTask()
     drawn = [space.sample(np.random.default_rng(0))]
@@ -44,7 +57,7 @@ def test_a_task_that_knows_no_costs_has_no_hints_and_no_limits() -> None:
 def test_the_analyst_does_not_choose_what_it_knows_to_break_a_limit(shared_data: Path) -> None:
     task = table(shared_data, ",max_flops=30000000")
     oracle = Oracle(Truth.of(CELL, task), 20)
-    arena = Arena(CELL, task, oracle, 0, Region(CELL), uses_costs=True)
+    arena = Arena(CELL, task, oracle, 0, Region(CELL))
     while len(arena.trials) < 12:
         arena.step()
     chosen = [t.architecture for t in arena.trials if t.origin == Origin.ARCHITECT]

@@ -5,18 +5,28 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from vitruvius.evals.sources import best_of, inverted, shuffled, table_source
+from vitruvius.evals.sources import best_of, inverted, shuffled, table_source, top_reversed
 from vitruvius.evals.synthetic import SyntheticTask, create_space
 from vitruvius.memory.hints import Hint, Prior, combine
-from vitruvius.memory.matching import translation
+from vitruvius.memory.matching import match
 from vitruvius.memory.ranking import learn, normal_scores
+from vitruvius.memory.records import Origin
+from vitruvius.memory.source_hints import source_hints
 from vitruvius.memory.sources import Source
 from vitruvius.memory.surrogate import Surrogate
-from vitruvius.memory.transfer import learned_weights, refusal, source_hints, source_prior
+from vitruvius.memory.testing import closed_trial
+from vitruvius.memory.transfer import (
+    fit_hinted,
+    learned_weights,
+    refusal,
+    source_prior,
+)
 from vitruvius.spaces.cell import Cell
 from vitruvius.spaces.macro import Macro
+from vitruvius.spaces.reference import reference_features
 from vitruvius.spaces.slots import SlotSpace
 from vitruvius.spaces.space import Architecture, Choice, FloatArray, Slot
+from vitruvius.spaces.transnas import TransNas
 
 SPACE, TASK = create_space(), SyntheticTask()
 
@@ -65,7 +75,7 @@ def test_the_best_alone_say_where_to_look(source: Source) -> None:
 def test_what_is_not_trusted_says_nothing(source: Source) -> None:
     silent = replace(source, trust=0.0)
     assert source_prior(SPACE, [silent]) is None
-    assert refusal(SPACE, silent) == "it is not trusted"
+    assert refusal(SPACE, silent) == "its trust is 0.00, below 0.05"
 
 
 def test_less_trust_leaves_more_open(source: Source) -> None:
@@ -147,9 +157,8 @@ def test_directions_do_not_count_on_names() -> None:
 
 
 def test_spaces_that_share_no_word_are_refused_with_the_reason(source: Source) -> None:
-    assert translation(Macro(), SPACE) is None
     assert source_hints(Macro(), source) == ()
-    assert (refusal(Macro(), source) or "").startswith("no feature of synthetic")
+    assert refusal(Macro(), source) == match(SPACE, Macro()).reason
 
 
 def test_between_spaces_counts_travel_as_quantiles() -> None:
@@ -163,13 +172,31 @@ def test_between_spaces_counts_travel_as_quantiles() -> None:
         )
         for name, widths in (("few", (1.0, 2.0, 3.0)), ("many", (10.0, 20.0, 40.0)))
     )
-    bridge = translation(few, many)
-    assert bridge is not None
     rows = np.array([[1.0, 2.0, 3.0]])
-    assert bridge.of(rows).tolist() == [[10.0, 20.0, 40.0]]
-    same = translation(Cell(), Cell())
-    assert same is not None
-    assert same.pairs is None
+    assert match(many, few).in_source(rows).tolist() == [[10.0, 20.0, 40.0]]
+
+
+def test_between_spaces_a_cell_that_both_write_alike_keeps_its_score() -> None:
+    nb201, transnas = Cell(), TransNas()
+    members = nb201.members()
+    convolutions = np.array([each.text.count("conv_3x3") for each in members], dtype=np.float64)
+    odd = members.index(nb201.parse({slot.name: "nor_conv_1x1" for slot in nb201.slots}))
+
+    def said(value: float) -> float:
+        values = convolutions.copy()
+        values[odd] = value
+        trials = [
+            replace(known, number=place + 1, architecture=each, value=float(values[place]))
+            for place, each in enumerate(members)
+        ]
+        source = Source(
+            run_id="source", task_name="", space=nb201, metric=TASK.metric, trials=trials, trust=1
+        )
+        there = transnas.parse({slot.name: "nor_conv_1x1" for slot in transnas.slots})
+        return float(source_hints(transnas, source)[0].values(transnas.featurise([there]))[0])
+
+    known = table_source(SPACE, TASK, drawn(1)).trials[0]
+    assert said(9.0) > said(0.0) + 0.5
 
 
 @pytest.mark.parametrize("share", [0.2, 1.0])
@@ -185,6 +212,28 @@ def test_rescaled_scores_keep_their_order(share: float) -> None:
     assert (np.argsort(prior.rescaled(features, scores)) == np.argsort(scores)).all()
 
 
+def test_hints_that_turn_out_to_be_of_no_use_leave_scores_as_they_are() -> None:
+    features = SPACE.featurise(drawn(30))
+
+    def first(there: FloatArray) -> FloatArray:
+        return there[:, 0]
+
+    prior = combine(SPACE, [Hint(name="first", values=first, trust=0.8)])
+    assert prior is not None
+    scores = normal_scores(np.random.default_rng(0).standard_normal(30))
+    assert prior.rescaled(features, scores, np.zeros(1)) == pytest.approx(scores, abs=0.01)
+    same = prior.rescaled(features, scores, prior.weights)
+    assert same == pytest.approx(prior.rescaled(features, scores), abs=0.05)
+
+
+def test_a_lie_that_is_found_out_leaves_no_strain_in_the_model(source: Source) -> None:
+    prior = prior_of(inverted(source))
+    lesson = learn(table_source(SPACE, TASK, drawn(12, seed=2)).trials, TASK.metric)
+    features = SPACE.featurise([trial.architecture for trial in lesson.trials])
+    once = Surrogate.fit(SPACE, features, prior.rescaled(features, lesson.scores), prior)
+    assert fit_hinted(SPACE, lesson, prior).variance < once.variance
+
+
 def test_without_claims_nothing_is_expected() -> None:
     def first(there: FloatArray) -> FloatArray:
         return there[:, 0]
@@ -196,3 +245,60 @@ def test_without_claims_nothing_is_expected() -> None:
     scores = normal_scores(np.arange(30.0))
     features = SPACE.featurise(drawn(30))
     assert silent.rescaled(features, scores) == pytest.approx(scores, abs=0.01)
+
+
+def test_the_best_of_a_search_say_nothing_where_its_model_does_not_hold(source: Source) -> None:
+    """A direction of the best is believed of rows that were given, not of rows that it chose."""
+    silent = shuffled(source, np.random.default_rng(0))
+    chosen = [replace(trial, origin=Origin.ARCHITECT) for trial in source.trials[:30]]
+    told = [replace(trial, value=t.value) for trial, t in zip(chosen, silent.trials, strict=False)]
+    assert source_hints(SPACE, replace(source, trials=chosen))
+    assert source_hints(SPACE, replace(source, trials=told)) == ()
+    reason = refusal(SPACE, replace(source, trials=told))
+    assert reason == "its own trials bear out neither its model nor its choice"
+
+
+@pytest.fixture(scope="module")
+def census() -> Source:
+    """All of a space that lists its members, scored by width and depth, and noise."""
+    space = Macro()
+    members = space.members()
+    assert members is not None
+    noise = np.random.default_rng(0).normal(size=len(members))
+    scores = [
+        int(m.spec["width"]) / 8 + int(m.spec["depth"]) / 2 + 0.5 * extra
+        for m, extra in zip(members, noise.tolist(), strict=True)
+    ]
+    trials = [
+        closed_trial(number, member, score, origin=Origin.GIVEN)
+        for number, (member, score) in enumerate(zip(members, scores, strict=True), start=1)
+    ]
+    return Source(
+        run_id="census", task_name="made", space=space, metric=TASK.metric, trials=trials, trust=0.6
+    )
+
+
+def test_a_list_of_all_members_is_heard_and_shuffled_it_is_not(census: Source) -> None:
+    assert source_hints(census.space, census)
+    for seed in range(3):
+        assert not source_hints(census.space, shuffled(census, np.random.default_rng(seed)))
+
+
+def test_what_a_census_says_of_the_best_has_a_weight_of_its_own(
+    census: Source, source: Source
+) -> None:
+    hints = source_hints(census.space, top_reversed(census))
+    assert [hint.trust > 0 for hint in hints] == [True, True, False]
+    said = hints[-1].values(reference_features(census.space))
+    assert np.mean(said > said.min()) == pytest.approx(0.1, abs=0.02)
+    assert len(source_hints(SPACE, source)) == 2  # 200 draws do not know the best
+
+
+def test_sources_that_make_the_trials_no_likelier_are_not_heard(source: Source) -> None:
+    there = drawn(24, seed=4)
+    scores = np.random.default_rng(4).permutation(truth(there))
+    trials = [closed_trial(n, a, v) for n, (a, v) in enumerate(zip(there, scores, strict=True), 1)]
+    lesson = learn(trials, TASK.metric)
+    model = fit_hinted(SPACE, lesson, prior_of(source))
+    assert not model.weights().any()
+    assert learned_weights(SPACE, [source], lesson) == {source.run_id: 0.0}

@@ -32,6 +32,12 @@ def account(report: Report) -> Iterator[str]:
     total = sum(entry.train_s for entry in report.accounts)
     lines.append(f"| all | {report.n_trials} | | {seconds(total)} |")
     yield "\n".join(lines)
+    if report.short is not None:
+        short = report.short
+        yield (
+            f"Before them run {short.run_id} made {plural(short.trials, 'short training')} "
+            f"({escape(short.fidelity)}) in {seconds(short.train_s)}, which this budget pays too."
+        )
     counts = ", ".join(f"{escape(kind)} {n}" for kind, n in sorted(report.decisions.items()))
     yield f"Decisions by author and what became of them: {counts or 'none'}."
     if not report.models:

@@ -16,6 +16,8 @@ from vitruvius.memory.records import (
     ModelCall,
     Origin,
     ResultStatus,
+    Run,
+    RunKind,
     RunStatus,
     Score,
     Trial,
@@ -33,6 +35,7 @@ from vitruvius.tools.report.facts import (
     CutReport,
     ModelAccount,
     Report,
+    ShortReport,
 )
 from vitruvius.tools.report.finalists import finalists, kept_weights
 from vitruvius.tools.report.principles import principles_of
@@ -88,6 +91,7 @@ def build_report(
         cuts=[_audit(cut, trials, space, task.metric) for cut in ledger.cuts(run_id)],
         region_left=region_of(space, ledger.cuts(run_id)).fraction(),
         accounts=_accounts(trials),
+        short=_short(ledger, run),
         models=_models(ledger.calls(run_id)),
         failures=_failures(trials),
         decisions=Counter(f"{decision.author}, {decision.status}" for decision in decisions),
@@ -137,6 +141,18 @@ def _accounts(trials: Sequence[Trial]) -> list[Account]:
                 )
             )
     return accounts
+
+
+def _short(ledger: Ledger, run: Run) -> ShortReport | None:
+    if run.kind != RunKind.SEARCH or run.parent is None:
+        return None
+    trials = ledger.trials(run.parent)
+    return ShortReport(
+        run_id=run.parent,
+        fidelity=str(run.settings.get("fidelity_first")),
+        trials=len(trials),
+        train_s=sum(t.train_s or 0.0 for t in trials if not t.reused),
+    )
 
 
 def _models(calls: Sequence[ModelCall]) -> list[ModelAccount]:

@@ -170,6 +170,16 @@ class TransferReport:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ShortReport:
+    """The short trainings that a search began with, a run of their own."""
+
+    run_id: str
+    fidelity: str
+    trials: int
+    train_s: float  # reused results cost none
+
+
+@dataclass(frozen=True, kw_only=True)
 class Report:
     """Everything that the report says, before it is put into words."""
 
@@ -187,6 +197,7 @@ class Report:
     cuts: Sequence[CutReport]
     region_left: float  # share of the space's sampler inside the cuts in force
     accounts: Sequence[Account]
+    short: ShortReport | None
     models: Sequence[ModelAccount]
     failures: Mapping[str, Sequence[Trial]]
     decisions: Mapping[str, int]  # by "author, status"

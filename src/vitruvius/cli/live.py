@@ -135,6 +135,8 @@ class Progress:
     def _learn(self, event: Event) -> None:
         data = event.data
         if event.kind == EventKind.STARTED:
+            if data.get("run") != self.run:
+                self._best = None  # short trainings that came first are no match for full ones
             self.run, self._limits = data.get("run"), data.get("budget")
             if (metric := data.get("metric")) is not None:
                 self._sign, self._unit = metric.sign, metric.unit

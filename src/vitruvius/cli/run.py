@@ -89,6 +89,14 @@ def run(
             "from first, as `vitruvius learn` does.",
         ),
     ] = None,
+    fidelity_first: Annotated[
+        str | None,
+        typer.Option(
+            metavar="EPOCHS",
+            help="Begin with short trainings, like 12ep, which guide the full ones. The budget "
+            "pays for their time; a limit on trials counts full ones.",
+        ),
+    ] = None,
     ask: Ask = False,
     as_json: Json = False,
 ) -> None:
@@ -135,6 +143,7 @@ def run(
             control=control,
             explore=explore,
             principles_from=principles_from or None,
+            fidelity_first=fidelity_first,
             on_event=progress,
         )
         found.resume(on_event=progress, ask=asker)
@@ -172,9 +181,10 @@ def stop(run_id: RunId = None, home: Home = None) -> None:
     It cancels the trainings under way and writes its report, within seconds.
     """
     from vitruvius.memory.records import RunStatus
+    from vitruvius.short_first import driven
 
     with opened(home) as ledger:
-        record = run_of(ledger, run_id)
+        record = driven(ledger, run_of(ledger, run_id))
         if record.status != RunStatus.RUNNING:
             print(f"run {record.id} is not running: it is {record.status}")
             return

@@ -1,18 +1,12 @@
-"""What one space's architectures have in common with another's, and rules told between spaces.
-
-A feature is the same in two spaces if it has the same name and kind. Shares and booleans mean the
-same as they stand. Counts and ordinals do not (six layers are many here and few there): they travel
-as quantiles under each space's own sampler, never as raw numbers.
-"""
+"""A rule of one space, told in another: by the features and choices that both know."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 
+from vitruvius.memory.matching import AS_THEY_ARE, is_one_family
 from vitruvius.spaces.reference import reference_features
 from vitruvius.spaces.rules import (
     Condition,
@@ -22,70 +16,9 @@ from vitruvius.spaces.rules import (
     TrendCondition,
     holds,
 )
-from vitruvius.spaces.space import Choice, Feature, FloatArray, SearchSpace
+from vitruvius.spaces.space import Choice, FloatArray, SearchSpace
 
-LEAST_SHARED = 3  # features that vary in both spaces, for one to say anything of the other
 FACTOR = 2.0  # a bound means the same up to so much in the share that meets it, or that does not
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Matching:
-    """The features that vary in both spaces, as columns that can be compared.
-
-    `reason` says, in a sentence, why nothing can be carried over; it is empty where it can.
-    """
-
-    source: SearchSpace
-    target_space: SearchSpace
-    names: tuple[str, ...]
-    reason: str = ""
-
-    def of(self, source_features: FloatArray) -> FloatArray:
-        """Returns the comparable columns [N, len(names)], in [0, 1], of the source's features."""
-        return _columns(self.source, self.names, source_features)
-
-    def target(self, features: FloatArray) -> FloatArray:
-        """Returns the comparable columns [N, len(names)], in [0, 1], of the target's features."""
-        return _columns(self.target_space, self.names, features)
-
-
-@lru_cache(maxsize=64)
-def match(source: SearchSpace, target: SearchSpace) -> Matching:
-    """Returns which features two spaces both know, and how their values compare.
-
-    Example:
-        >>> from vitruvius.spaces.registry import load_space
-        >>> matching = match(load_space("nb201"), load_space("transnas"))
-        >>> len(matching.names), matching.reason
-        (46, '')
-        >>> match(load_space("macro"), load_space("nb201")).reason
-        'macro and nb201 have no feature in common.'
-    """
-    there = {(feature.name, feature.kind) for feature in _varying(target)}
-    names = tuple(f.name for f in _varying(source) if (f.name, f.kind) in there)
-    reason = ""
-    if not names:
-        reason = f"{source.name} and {target.name} have no feature in common."
-    elif len(names) < LEAST_SHARED:
-        reason = (
-            f"{source.name} and {target.name} have only {', '.join(names)} in common; at least"
-            f" {LEAST_SHARED} features must vary in both."
-        )
-    return Matching(source=source, target_space=target, names=names, reason=reason)
-
-
-def quantiles(values: FloatArray, reference: FloatArray) -> FloatArray:
-    """Returns the midranks in [0, 1] of values among a sample: half of the ties lie below.
-
-    Example:
-        >>> quantiles(np.array([0.0, 1.0, 5.0]), np.array([1.0, 1.0, 2.0, 3.0])).tolist()
-        [0.0, 0.25, 1.0]
-    """
-    ordered = np.sort(reference)
-    below = np.searchsorted(ordered, values, side="left")
-    not_above = np.searchsorted(ordered, values, side="right")
-    ranks: FloatArray = (below + not_above) / (2.0 * len(ordered))
-    return ranks
 
 
 def carry_rule(rule: Rule, source: SearchSpace, target: SearchSpace) -> Rule | str:
@@ -101,7 +34,7 @@ def carry_rule(rule: Rule, source: SearchSpace, target: SearchSpace) -> Rule | s
         source: the space it was learned in.
         target: the space it is told in.
     """
-    if _is_same(source, target):
+    if is_one_family(source, target):
         return rule
     told: list[Condition] = []
     for condition in rule.all:
@@ -117,12 +50,6 @@ def carry_rule(rule: Rule, source: SearchSpace, target: SearchSpace) -> Rule | s
     return new
 
 
-def _is_same(one: SearchSpace, other: SearchSpace) -> bool:
-    """Returns whether two spaces are one family: what is said of one is said of the other."""
-    alike = one.slots == other.slots and one.features == other.features
-    return alike and one.name == other.name
-
-
 def _carried(condition: Condition, source: SearchSpace, target: SearchSpace) -> Condition | str:
     if isinstance(condition, SlotCondition):
         return _carried_choices(condition, source, target)
@@ -131,7 +58,7 @@ def _carried(condition: Condition, source: SearchSpace, target: SearchSpace) -> 
     name = condition.feature
     if known.get(name) != kinds[name]:
         return f"{target.name} has no {name} of the kind that {source.name} has."
-    if isinstance(condition, TrendCondition) or kinds[name] in ("bool", "share"):
+    if isinstance(condition, TrendCondition) or kinds[name] in AS_THEY_ARE:
         return condition
     return _carried_bounds(condition, source, target)
 
@@ -174,7 +101,7 @@ def _carried_bounds(
         candidates = np.unique(there)
         shares = np.array([(sign * there >= sign * each).mean() for each in candidates])
         nearest = int(np.abs(shares - share).argmin())
-        if not _alike(share, float(shares[nearest])):
+        if not _is_about(share, float(shares[nearest])):
             return (
                 f"{side.replace('_', ' ')} {bound:g} of {name} holds for {share:.0%} of"
                 f" {source.name}, and no bound does so for about as much of {target.name}."
@@ -187,7 +114,7 @@ def _carried_bounds(
     return RangeCondition(feature=name, **found)
 
 
-def _alike(one: float, other: float) -> bool:
+def _is_about(one: float, other: float) -> bool:
     """Returns whether two shares, and what they leave, differ by at most `FACTOR`."""
     sides = ((one, other), (1 - one, 1 - other))
     return all(0 < a <= FACTOR * b and 0 < b <= FACTOR * a for a, b in sides)
@@ -198,23 +125,6 @@ def _numbers(choices: Iterable[Choice], names: Iterable[str]) -> list[float]:
     return [c.value for c in choices if c.name in wanted and c.value is not None]
 
 
-def _columns(space: SearchSpace, names: tuple[str, ...], features: FloatArray) -> FloatArray:
-    columns: FloatArray = np.empty((len(features), len(names)))
-    kinds = {feature.name: feature.kind for feature in space.features}
-    for place, name in enumerate(names):
-        values = _column(space, name, features)
-        if kinds[name] in ("count", "ordinal"):
-            values = quantiles(values, _column(space, name, reference_features(space)))
-        columns[:, place] = values
-    return columns
-
-
 def _column(space: SearchSpace, name: str, features: FloatArray) -> FloatArray:
     place = next(i for i, feature in enumerate(space.features) if feature.name == name)
     return np.asarray(features[:, place])
-
-
-def _varying(space: SearchSpace) -> list[Feature]:
-    """Returns the features that differ between draws of the space's sampler."""
-    spread = np.ptp(reference_features(space), axis=0)
-    return [feature for feature, width in zip(space.features, spread, strict=True) if width > 0]
