@@ -70,9 +70,8 @@ def board_of(scores: Sequence[Score]) -> Board | None:
     """
     told: dict[str, dict[Architecture, float]] = {}
     for score in scores:
-        told.setdefault(score.proxy, {})[score.architecture] = (
-            -math.inf if score.value is None else score.value
-        )
+        value = -math.inf if score.value is None or not math.isfinite(score.value) else score.value
+        told.setdefault(score.proxy, {})[score.architecture] = value
     kept = {name: told[name] for name in sorted(told) if _tells(list(told[name].values()))}
     if not kept:
         return None
