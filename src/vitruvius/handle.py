@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, wait
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -112,8 +116,9 @@ class SearchRun:
         self._space, self._task = space or self._space, task or self._task
         future = submit(self._drive(on_event, ask, settings))
         try:
-            return _awake(future)
-        except KeyboardInterrupt:
+            with _interrupts(self._stop_here):
+                return _awake(future)
+        except KeyboardInterrupt:  # of a handler that is not Python's own
             self._stop_here()
             return _wait_or_leave(future)
 
@@ -313,6 +318,29 @@ def _engine() -> ModuleType:
     from vitruvius.graphs import driver
 
     return driver
+
+
+@contextmanager
+def _interrupts(stop: Callable[[], None]) -> Iterator[None]:
+    """Calls `stop` at the first Ctrl-C, and ends the process, workers included, at the second.
+
+    Python's own handler raises instead, and what is raised while the main thread collects garbage
+    is lost. A handler of somebody else's stays.
+    """
+    is_main = threading.current_thread() is threading.main_thread()
+    if not is_main or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield
+        return
+    answers = iter([stop])
+
+    def answer(*_: object) -> None:
+        next(answers, lambda: os._exit(_LEAVE))()
+
+    signal.signal(signal.SIGINT, answer)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _wait_or_leave(future: Future[RunStatus]) -> RunStatus:
