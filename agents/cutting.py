@@ -24,7 +24,7 @@ from vitruvius.tasks.task import Metric
 TENTH = 0.10  # what is asked to survive of what is left, besides the best 1 %
 MAX_CUTS = 6
 WORTH_CUTTING = 0.05  # share of what is left that one more cut must remove
-LEAST_ROWS = 30  # inside what is left, to look for one more cut; of 20, one in ten cuts was wrong
+LEAST_ROWS = 30  # inside what is left, to look for one more cut
 
 
 @dataclass(frozen=True, kw_only=True)
