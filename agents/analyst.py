@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 import numpy as np
 from scipy.special import ndtr
 
-from vitruvius.agents.acquisition import EAGER_OPTIMISM, GUIDED_OPTIMISM, OPTIMISM, bounds, pick
+from vitruvius.agents.acquisition import (
+    EAGER_OPTIMISM,
+    GUIDED_OPTIMISM,
+    OPTIMISM,
+    PROXY_OPTIMISM,
+    bounds,
+    pick,
+)
+from vitruvius.agents.asking import MOST, ask
 from vitruvius.agents.candidates import random_untried, untried
 from vitruvius.agents.chairs import Proposal, Rewrite
 from vitruvius.agents.rewriting import propose_edits
 from vitruvius.agents.view import RunView
 from vitruvius.memory.costs import cost_hints, keeps_limits
 from vitruvius.memory.hints import Prior
+from vitruvius.memory.proxy_prior import with_proxies
 from vitruvius.memory.ranking import Lesson, learn
 from vitruvius.memory.records import Origin, ResultStatus, Standing
 from vitruvius.memory.rules_prior import rules_prior
@@ -38,10 +48,12 @@ class Analyst:
     async def decide(self, view: RunView) -> Proposal:
         """Returns a decision to train 1 to `view.k` untried architectures of the region.
 
+        Or, now and then, one to ask proxies about those that are about to be considered.
+
         Raises:
             ToolError: if nothing untried is left there.
         """
-        return await asyncio.to_thread(choose, view)
+        return await asyncio.to_thread(_decide, view)
 
     async def rewrite(self, view: RunView) -> Rewrite:
         """Returns edits of the principles that the run's trials suggest, perhaps none."""
@@ -49,56 +61,71 @@ class Analyst:
         return Rewrite(edits=edits, author=AUTHOR)
 
 
+def _decide(view: RunView) -> Proposal:
+    question = ask(view, lambda: _picks(view, MOST)[0])
+    return choose(view) if question is None else Proposal(decision=question, author=AUTHOR)
+
+
 def choose(view: RunView) -> Proposal:
-    """Returns the analyst's decision; a pure function of the view."""
+    """Returns what the analyst would train next; a pure function of the view."""
+    picks, reason = _picks(view, view.k)
+    decision = Train(architectures=[pick.spec for pick in picks], reason=reason)
+    return Proposal(decision=decision, author=AUTHOR)
+
+
+def _picks(view: RunView, count: int) -> tuple[list[Architecture], str]:
+    """Returns up to `count` untried architectures, the most promising first, and why."""
     rng = np.random.default_rng(view.seed)
     lesson = learn(view.trials, view.task.metric)
     heard = _heard(view)
     guided = heard is not None and heard.is_guide
     if not guided and len(lesson.trials) < MIN_RESULTS:
-        picks = _drawn(view, rng)
-        return _proposal(picks, f"a draw of the region: {len(lesson.trials)} results so far")
-    model = _model(view, lesson) if heard is None else fit_hinted(view.space, lesson, heard)
+        reason = f"a draw of the region: {len(lesson.trials)} results so far"
+        return _drawn(view, count, rng), reason
+    model = _model(view, lesson) if heard is None else _hinted(view, lesson, heard)
     failures = _failure_model(view)
-    optimism = _optimism(view) if guided else OPTIMISM
+    optimism = _optimism(view, guided)
 
-    candidates = untried(view, lesson, lambda there: bounds(model.at(there), optimism), rng)
-    posterior = model.at(candidates.features, candidates.plain)
+    def judge(features: FloatArray, architectures: Sequence[Architecture]) -> FloatArray:
+        return bounds(model.at(view.beside(features, architectures)), optimism)
+
+    candidates = untried(view, lesson, judge, rng)
+    seen = view.beside(candidates.features, candidates.architectures)
+    posterior = model.at(seen, candidates.plain)
     allowed = candidates.free & keeps_limits(view.space, view.task, candidates.architectures)
     free = allowed if allowed.any() else candidates.free
     penalty = np.where(free, _risk(failures, candidates.features), np.inf)
-    rows = pick(posterior, penalty, view.k, model.noise_sd**2, optimism)
+    rows = pick(posterior, penalty, count, model.noise_sd**2, optimism)
     first = rows[0]
     reason = (
         f"highest optimistic score among {free.sum():,} untried: the model of "
         f"{len(lesson.trials)} trials expects it above {ndtr(posterior.mean[first]):.0%} of them, "
         f"give or take {posterior.sd[first]:.1f} standard deviations"
     )
-    return _proposal([candidates.architectures[row] for row in rows], reason)
+    return [candidates.architectures[row] for row in rows], reason
 
 
-def _drawn(view: RunView, rng: np.random.Generator) -> list[Architecture]:
+def _drawn(view: RunView, count: int, rng: np.random.Generator) -> list[Architecture]:
     """Returns draws of the region, of those not known to break a limit if there are any."""
     if not view.task.constraints.limits:
-        return random_untried(view, view.k, rng)
-    drawn = random_untried(view, DRAWS_PER_PICK * view.k, rng)
+        return random_untried(view, count, rng)
+    drawn = random_untried(view, DRAWS_PER_PICK * count, rng)
     kept = keeps_limits(view.space, view.task, drawn)
     allowed = [architecture for architecture, ok in zip(drawn, kept, strict=True) if ok]
-    return (allowed or drawn)[: view.k]
+    return (allowed or drawn)[:count]
 
 
-def _optimism(view: RunView) -> float:
-    """Returns how optimistic to be with sources: hardly, until uniform trials can tell on them.
+def _optimism(view: RunView, guided: bool) -> float:
+    """Returns how optimistic to be.
 
-    Trials that were all chosen for one reason have scores only among each other, and say little.
+    With sources hardly, until uniform trials can tell on them: trials that were all chosen for one
+    reason have scores only among each other, and say little. With proxies less than without: what
+    they may be worth is doubted most for the extreme, which are no better for that.
     """
+    if not guided:
+        return OPTIMISM if view.board is None else PROXY_OPTIMISM
     told = any(trial.origin == Origin.EXPLORE for trial in view.trials)
     return GUIDED_OPTIMISM if told else EAGER_OPTIMISM
-
-
-def _proposal(picks: list[Architecture], reason: str) -> Proposal:
-    decision = Train(architectures=[pick.spec for pick in picks], reason=reason)
-    return Proposal(decision=decision, author=AUTHOR)
 
 
 def _model(view: RunView, lesson: Lesson) -> Surrogate:
@@ -114,9 +141,17 @@ def _model(view: RunView, lesson: Lesson) -> Surrogate:
 
 
 def _heard(view: RunView) -> Prior | None:
-    """Returns what sources and costs say; principles of the sources say nothing beyond it."""
+    """Returns what sources, costs and proxies say; principles of sources say nothing beyond it."""
     costs = cost_hints(view.space, view.task) if view.uses_costs else ()
-    return source_prior(view.space, view.sources, costs)
+    told = source_prior(view.space, view.sources, costs)
+    if view.board is None:
+        return told
+    return with_proxies(told, view.board, tuple(view.sources), len(view.space.features))
+
+
+def _hinted(view: RunView, lesson: Lesson, heard: Prior) -> Surrogate:
+    tried = [trial.architecture for trial in lesson.trials]
+    return fit_hinted(view.space, lesson, heard, view.beside(view.space.featurise(tried), tried))
 
 
 def learned_weights(view: RunView) -> dict[str, float]:

@@ -21,7 +21,8 @@ CLIMBS = 3  # rounds of looking at the neighbours of the most promising
 CLIMBERS = 5
 DRAW_TRIES = 20_000
 
-Judge = Callable[[FloatArray], FloatArray]  # features [N, F] -> how promising [N]
+# features [N, F], their architectures -> how promising [N]
+Judge = Callable[[FloatArray, Sequence[Architecture]], FloatArray]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -49,8 +50,8 @@ class _Listed:
 def untried(view: RunView, lesson: Lesson, judge: Judge, rng: np.random.Generator) -> Candidates:
     """Returns what may be tried: all members of the region where the space lists them.
 
-    Elsewhere: the reference sample, fresh draws, and several rounds of neighbours of the best
-    trials and of the most promising candidates.
+    Elsewhere: the reference sample, fresh draws, all that proxies scored, and several rounds of
+    neighbours of the best trials and of the most promising candidates.
 
     Args:
         view: gives space, region and what was tried.
@@ -123,6 +124,8 @@ def _sampled(view: RunView, lesson: Lesson, judge: Judge, rng: np.random.Generat
     pool = dict(zip(reference_sample(space)[:BASE], reference_features(space)[:BASE], strict=True))
     fresh = [space.sample(rng) for _ in range(FRESH)]
     pool.update(zip(fresh, space.featurise(fresh), strict=True))
+    scored = [] if view.board is None else list(view.board.places)
+    pool.update(zip(scored, space.featurise(scored), strict=True) if scored else ())
     best = np.argsort(-lesson.scores, kind="stable")[:CLIMBERS]
     for start in (lesson.trials[i].architecture for i in best):
         pool.update(_near(space, start))
@@ -140,7 +143,7 @@ def _sampled(view: RunView, lesson: Lesson, judge: Judge, rng: np.random.Generat
         seen.update(new)
         found += new
         features = np.vstack([features, rows[inside]])
-        promise = np.concatenate([promise, judge(rows[inside])])
+        promise = np.concatenate([promise, judge(rows[inside], new)])
         top = np.argsort(-promise, kind="stable")[:CLIMBERS]
         pool = {a: row for i in top for a, row in _near(space, found[i])}
     return _all_of(space, found, features) if found else _drawn(view, rng)

@@ -10,7 +10,9 @@ from itertools import chain, zip_longest
 from vitruvius.agents.quoting import fenced, quoted
 from vitruvius.agents.trouble import needs_repair, progress_of
 from vitruvius.agents.view import PrincipleView, RunView
-from vitruvius.memory.records import Decision, Evidence, Origin, Standing, Trial
+from vitruvius.memory.calibration import COUNTED
+from vitruvius.memory.records import Calibration, Decision, Evidence, Origin, Standing, Trial
+from vitruvius.memory.verdicts import verdict
 from vitruvius.spaces.rules import words
 from vitruvius.spaces.space import Architecture
 from vitruvius.tasks.task import amount
@@ -194,15 +196,24 @@ def _scores_of(trial: Trial) -> list[float]:
 
 
 def proxy_lines(view: RunView) -> list[str]:
-    """Returns the calibrations, strongest first, parameter count at the head."""
-    baseline = ("params", "flops")
+    """Returns the calibrations, strongest first, what is counted at the head."""
     order = sorted(
-        view.calibrations, key=lambda c: (c.proxy not in baseline, -abs(c.spearman), c.proxy)
+        view.calibrations, key=lambda c: (c.proxy not in COUNTED, -abs(c.spearman), c.proxy)
     )
     return [
         f"{c.proxy}: {c.spearman:+.2f} [{c.low:+.2f}, {c.high:+.2f}] over {c.n} trials"
+        + _given(c)
+        + ("" if c.weight is None else f"; weight {c.weight:+.2f}")
+        + ("" if c.proxy in COUNTED else f"; {verdict(c)}")
         for c in order
     ]
+
+
+def _given(one: Calibration) -> str:
+    if one.partial is None:
+        return ""
+    interval = f"[{one.partial_low:+.2f}, {one.partial_high:+.2f}]"
+    return f"; given {' and '.join(one.given)} {one.partial:+.2f} {interval}"
 
 
 def decision_line(decision: Decision) -> str:

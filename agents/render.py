@@ -127,8 +127,9 @@ _HEADS = {
     "contradictions": "Trials that a principle gets wrong, the most telling first.",
     "sources": "Other runs that this one may learn from. Trust: the weight of their word before "
     "this run has measured it.",
-    "proxies": "Rank correlation with this run's trained scores, with a 95 % interval. One that "
-    "does no better than params is of no use.",
+    "proxies": "Rank correlation with this run's trained scores, with a 95 % interval; given what "
+    "is counted; weight in the model of the run. One that does no better than params or depth is "
+    "demoted: of no use.",
     "decisions": "Latest first.",
 }
 

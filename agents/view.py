@@ -8,6 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
+from vitruvius.memory.board import Board
 from vitruvius.memory.records import (
     Budget,
     Calibration,
@@ -58,6 +59,8 @@ class RunView:
     proxies: Sequence[str]  # names that the proxy tool knows for this space and task
     sources: Sequence[Source] = ()  # other runs whose trials may guide this one
     uses_costs: bool = False  # whether costs known before training may guide the model
+    board: Board | None = None  # what proxies said of architectures of this space and task
+    asked: int = 0  # architectures about which this run has asked proxies
 
     @cached_property
     def evaluated(self) -> frozenset[Architecture]:
@@ -70,6 +73,10 @@ class RunView:
         if not self.trials:
             return np.empty((0, len(self.space.features)))
         return self.space.featurise([trial.architecture for trial in self.trials])
+
+    def beside(self, features: FloatArray, architectures: Sequence[Architecture]) -> FloatArray:
+        """Returns the features with what proxies said of the architectures, where there is any."""
+        return features if self.board is None else self.board.beside(features, architectures)
 
     @cached_property
     def best(self) -> Trial | None:

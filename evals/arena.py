@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 
 from vitruvius.agents.analyst import choose
 from vitruvius.agents.view import PrincipleView, RunView
-from vitruvius.evals.oracle import Oracle
 from vitruvius.graphs.schedule import forced_origins
+from vitruvius.memory.board import Board
 from vitruvius.memory.records import Budget, Origin, ResultStatus, Spent, Trial
 from vitruvius.memory.sources import Source
 from vitruvius.memory.transfer import has_guide
@@ -22,19 +23,30 @@ from vitruvius.tasks.task import Task
 SHARE = 0.15
 
 
+class Asked(Protocol):
+    """What an arena asks: an oracle, or another that counts its queries."""
+
+    @property
+    def queries(self) -> float: ...
+    def ask(self, architecture: Architecture) -> float:
+        """Returns the validation value; NaN if it diverges, -inf if it breaks a limit."""
+        ...
+
+
 @dataclass(eq=False)
 class Arena:
     """One run of the analyst on an oracle: its trials so far, one more at every `step`."""
 
     space: SearchSpace
     task: Task
-    oracle: Oracle
+    oracle: Asked
     seed: int
     region: Region
     trials: list[Trial] = field(default_factory=list)
     principles: Sequence[PrincipleView] = ()
     sources: Sequence[Source] = ()
     uses_costs: bool = False
+    board: Board | None = None
 
     def step(self) -> None:
         """Asks one architecture: a uniform draw where that is due, else the analyst's choice.
@@ -80,6 +92,7 @@ class Arena:
             proxies=(),
             sources=self.sources,
             uses_costs=self.uses_costs,
+            board=self.board,
         )
 
     def _draw(self) -> Architecture:
@@ -91,7 +104,11 @@ class Arena:
 
     def _try(self, architecture: Architecture, origin: Origin) -> None:
         number, value = len(self.trials) + 1, self.oracle.ask(architecture)
-        broken = value == -np.inf  # breaks a limit of the task
+        status = ResultStatus.DONE
+        if np.isnan(value):
+            status = ResultStatus.DIVERGED
+        elif value == -np.inf:
+            status = ResultStatus.INFEASIBLE  # breaks a limit of the task
         self.trials.append(
             Trial(
                 run_id="arena",
@@ -104,8 +121,8 @@ class Arena:
                 origin=origin,
                 propensity=1.0 if origin == Origin.EXPLORE else None,
                 reused=False,
-                status=ResultStatus.INFEASIBLE if broken else ResultStatus.DONE,
-                value=None if broken else value,
+                status=status,
+                value=value if status == ResultStatus.DONE else None,
                 train_s=0.0,
                 params=None,
                 flops=None,

@@ -10,12 +10,15 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd import backward
 from torch.nn import functional
 
-from vitruvius.spaces.builders.taps import EmbeddingTap, HiddenTap
+from vitruvius.spaces.builders.taps import EmbeddingTap, HiddenTap, RepresentationTap
 from vitruvius.tools.proxies.spectra import correlation_score, cosine_score
 
 LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d)
@@ -33,38 +36,49 @@ def _copy(network: nn.Module) -> nn.Module:
     return twin
 
 
+def _listen(
+    twin: nn.Module, kinds: type[nn.Module] | tuple[type[nn.Module], ...], hook: Callable[..., Any]
+) -> int:
+    found = [module for module in twin.modules() if isinstance(module, kinds)]
+    for module in found:
+        module.register_forward_hook(hook)
+    return len(found)
+
+
 def _loss(outputs: Tensor, labels: Tensor) -> Tensor:
     return functional.cross_entropy(outputs.flatten(0, -2), labels.flatten(), ignore_index=-100)
 
 
-def _after_backward(network: nn.Module, inputs: Tensor, labels: Tensor) -> list[tuple[Tensor, Tensor]]:
+def _after_backward(
+    network: nn.Module, inputs: Tensor, labels: Tensor
+) -> list[tuple[Tensor, Tensor]]:
     twin = _copy(network)
-    _loss(twin(inputs), labels).backward()
+    backward(_loss(twin(inputs), labels))
     layers = [m for m in twin.modules() if isinstance(m, LAYERS)]
     return [(m.weight.detach(), m.weight.grad) for m in layers if m.weight.grad is not None]
 
 
-def params(network: nn.Module, inputs: Tensor, labels: Tensor) -> float:
+def _params(network: nn.Module, inputs: Tensor, labels: Tensor) -> float:
     return float(sum(p.numel() for p in network.parameters()))
 
 
-def l2(network: nn.Module, inputs: Tensor, labels: Tensor) -> float:
-    return float(sum(m.weight.norm() for m in network.modules() if isinstance(m, LAYERS)))
+def _l2(network: nn.Module, inputs: Tensor, labels: Tensor) -> float:
+    return float(sum(m.weight.detach().norm() for m in network.modules() if isinstance(m, LAYERS)))
 
 
-def grad_norm(network: nn.Module, inputs: Tensor, labels: Tensor) -> float:
+def _grad_norm(network: nn.Module, inputs: Tensor, labels: Tensor) -> float:
     return float(sum(g.norm() for _, g in _after_backward(network, inputs, labels)))
 
 
-def snip(network: nn.Module, inputs: Tensor, labels: Tensor) -> float:
+def _snip(network: nn.Module, inputs: Tensor, labels: Tensor) -> float:
     return float(sum((w * g).abs().sum() for w, g in _after_backward(network, inputs, labels)))
 
 
-def plain(network: nn.Module, inputs: Tensor, labels: Tensor) -> float:
+def _plain(network: nn.Module, inputs: Tensor, labels: Tensor) -> float:
     return float(sum((w * g).sum() for w, g in _after_backward(network, inputs, labels)))
 
 
-def fisher(network: nn.Module, inputs: Tensor, labels: Tensor) -> float:
+def _fisher(network: nn.Module, inputs: Tensor, labels: Tensor) -> float:
     twin, outputs = _copy(network), []
 
     def keep(module: nn.Module, taken: object, given: Tensor) -> None:
@@ -74,36 +88,39 @@ def fisher(network: nn.Module, inputs: Tensor, labels: Tensor) -> float:
     for module in twin.modules():
         if isinstance(module, LAYERS):
             module.register_forward_hook(keep)
-    _loss(twin(inputs), labels).backward()
-    total = 0.0
+    backward(_loss(twin(inputs), labels))
+    sums: dict[int, Tensor] = {}
     for module, output in outputs:
         if output.grad is None:
             continue
         product = (output * output.grad).detach()
         product = product if isinstance(module, nn.Linear) else product.movedim(1, -1)
-        sums = product.reshape(len(product), -1, product.shape[-1]).sum(1)
-        total += float(sums.pow(2).mean(0).sum()) / 2
-    return total
+        if product.dim() == 3 and hasattr(module, "reads"):
+            product = product.transpose(0, 1)
+        channels = product.reshape(len(inputs), -1, product.shape[-1]).sum(1)
+        sums[id(module)] = sums.get(id(module), 0) + channels
+    return sum(float(each.pow(2).mean(0).sum()) / 2 for each in sums.values())
 
 
-def activation_distance(network: nn.Module, inputs: Tensor, labels: Tensor) -> float:
-    twin, kernel = _copy(network), torch.zeros(len(inputs), len(inputs), dtype=torch.float64)
+def _activation_distance(published: bool) -> Plain:
+    def score(network: nn.Module, inputs: Tensor, labels: Tensor) -> float:
+        twin, kernel = _copy(network), torch.zeros(len(inputs), len(inputs), dtype=torch.float64)
 
-    def add(module: nn.Module, taken: tuple[Tensor], given: Tensor) -> None:
-        nonlocal kernel
-        codes = (taken[0] > 0).flatten(1).float()
-        kernel = kernel + codes @ codes.T + (1 - codes) @ (1 - codes).T
+        def add(module: nn.Module, taken: tuple[Tensor], given: Tensor) -> None:
+            nonlocal kernel
+            codes = ((given if published else taken[0]) > 0).flatten(1).float()
+            kernel = kernel + codes @ codes.T + (1 - codes) @ (1 - codes).T
 
-    for module in twin.modules():
-        if isinstance(module, ACTIVATIONS):
-            module.register_forward_hook(add)
-    with torch.no_grad():
-        twin(inputs)
-    return float(torch.linalg.slogdet(kernel)[1])
+        _listen(twin, ACTIVATIONS, add)
+        with torch.no_grad():
+            twin(inputs)
+        return float(torch.linalg.slogdet(kernel)[1])
+
+    return score
 
 
-def _jacobian(network: nn.Module, inputs: Tensor, noise: float) -> Tensor:
-    twin, entries = _copy(network), []
+def _jacobian(network: nn.Module, inputs: Tensor, noise: float, published: bool) -> Tensor:
+    twin, entries, states = _copy(network), [], []
 
     def enter(entry: Tensor) -> Tensor:
         entry = entry.detach().clone()
@@ -113,41 +130,39 @@ def _jacobian(network: nn.Module, inputs: Tensor, noise: float) -> Tensor:
         entries.append(entry.requires_grad_(True))
         return entries[0]
 
-    taps = [module for module in twin.modules() if isinstance(module, EmbeddingTap)]
-    for tap in taps:
-        tap.register_forward_hook(lambda module, taken, given: enter(given))
+    taps = _listen(twin, EmbeddingTap, lambda module, taken, given: enter(given))
+    if published:
+        _listen(twin, RepresentationTap, lambda module, taken, given: states.append(given))
     outputs = twin(inputs) if taps else twin(enter(inputs))
-    outputs.backward(torch.ones_like(outputs))
-    slope: Tensor = entries[0].grad
+    target = states[0] if states else outputs
+    backward(target, torch.ones_like(target))
+    slope = entries[0].grad
+    assert slope is not None
     return slope.flatten(1)
 
 
-def jacobian_covariance(network: nn.Module, inputs: Tensor, labels: Tensor) -> float:
-    return correlation_score(_jacobian(network, inputs, 0.0))
+def _jacobian_scores(ending: str, score: Callable[[Tensor], float]) -> dict[str, Plain]:
+    """Returns the three scores of Jacobians, each with all its passes."""
+    published = "published" in ending
 
+    def once(network: nn.Module, inputs: Tensor, noise: float) -> float:
+        return score(_jacobian(network, inputs, noise, published))
 
-def jacobian_cosine(network: nn.Module, inputs: Tensor, labels: Tensor) -> float:
-    return cosine_score(_jacobian(network, inputs, 0.0))
+    def plain(network: nn.Module, inputs: Tensor, labels: Tensor) -> float:
+        return once(network, inputs, 0.0)
 
+    def large(network: nn.Module, inputs: Tensor, labels: Tensor) -> float:
+        return abs(once(network, inputs, 0.0) - once(network, inputs, 10.0)) - 1
 
-def large_noise_jacobian_covariance(network: nn.Module, inputs: Tensor, labels: Tensor) -> float:
-    clean, noisy = (correlation_score(_jacobian(network, inputs, a)) for a in (0.0, 10.0))
-    return abs(clean - noisy) - 1
+    def more(network: nn.Module, inputs: Tensor, labels: Tensor) -> float:
+        product = math.prod(once(network, inputs, a) for a in (0.0, 0.1, 10.0, 100.0))
+        return -product if "covariance" in ending else product
 
-
-def large_noise_jacobian_cosine(network: nn.Module, inputs: Tensor, labels: Tensor) -> float:
-    clean, noisy = (cosine_score(_jacobian(network, inputs, a)) for a in (0.0, 10.0))
-    return abs(clean - noisy) - 1
-
-
-def more_noised_jacobian_covariance(network: nn.Module, inputs: Tensor, labels: Tensor) -> float:
-    scales = (0.0, 0.1, 10.0, 100.0)
-    return -math.prod(correlation_score(_jacobian(network, inputs, a)) for a in scales)
-
-
-def more_noised_jacobian_cosine(network: nn.Module, inputs: Tensor, labels: Tensor) -> float:
-    scales = (0.0, 0.1, 10.0, 100.0)
-    return math.prod(cosine_score(_jacobian(network, inputs, a)) for a in scales)
+    return {
+        f"jacobian_{ending}": plain,
+        f"large_noise_jacobian_{ending}": large,
+        f"more_noised_jacobian_{ending}": more,
+    }
 
 
 def _hidden_covariance(layer: int) -> Plain:
@@ -163,22 +178,58 @@ def _hidden_covariance(layer: int) -> Plain:
     return score
 
 
-def hidden_synaptic_saliency(network: nn.Module, inputs: Tensor, labels: Tensor) -> float:
-    twin, states = _copy(network), []
+def _hidden_gradients(
+    network: nn.Module, inputs: Tensor, from_last: Callable[[Tensor, Tensor], None], noise: float
+) -> float:
+    """Returns the sum of |state x gradient| of one pass of its own."""
+    twin = _copy(network)
+    states: list[Tensor] = []
+    last: list[Tensor] = []
 
     def keep(module: nn.Module, taken: object, given: Tensor) -> None:
         if given.requires_grad:
             given.retain_grad()
             states.append(given)
 
-    for module in twin.modules():
-        if isinstance(module, HiddenTap):
-            module.register_forward_hook(keep)
-    _loss(twin(inputs), labels).backward()
-    return -float(sum((s * s.grad).abs().sum() for s in states if s.grad is not None))
+    def add_noise(module: nn.Module, taken: object, given: Tensor) -> Tensor:
+        draws = torch.randn(given.shape, generator=torch.Generator().manual_seed(1))
+        return given + noise * given.detach().var(dim=0) * draws
+
+    _listen(twin, HiddenTap, keep)
+    _listen(twin, RepresentationTap, lambda module, taken, given: last.append(given))
+    if noise:
+        _listen(twin, EmbeddingTap, add_noise)
+    outputs = twin(inputs)
+    from_last(outputs, last[0])
+    return float(sum((s * s.grad).detach().abs().sum() for s in states if s.grad is not None))
 
 
-def grasp(network: nn.Module, inputs: Tensor, labels: Tensor) -> float:
+def _hidden_synaptic_saliency(network: nn.Module, inputs: Tensor, labels: Tensor) -> float:
+    return -_hidden_gradients(network, inputs, lambda y, z: backward(_loss(y, labels)), 0.0)
+
+
+def _hidden_synaptic_saliency_published(
+    network: nn.Module, inputs: Tensor, labels: Tensor
+) -> float:
+    ones = 0.0
+    for a in (0.0, 0.1, 10.0, 100.0):
+        ones += _hidden_gradients(network, inputs, lambda y, z: backward(z, torch.ones_like(z)), a)
+    return -ones - _hidden_gradients(network, inputs, lambda y, z: backward(z, z.detach()), 0.0)
+
+
+def _synaptic_saliency_published(network: nn.Module, inputs: Tensor, labels: Tensor) -> float:
+    twin = _copy(network)
+    last: list[Tensor] = []
+    _listen(twin, RepresentationTap, lambda module, taken, given: last.append(given))
+    twin(inputs)
+    backward(last[0], last[0].detach())
+    chosen = [m for m in twin.modules() if getattr(m, "position", 0) >= 1]
+    chosen += [m for m in twin.modules() if isinstance(m, nn.Embedding)]
+    weights: list[Tensor] = [m.get_parameter("weight") for m in chosen]
+    return -float(sum((w * w.grad).detach().abs().sum() for w in weights if w.grad is not None))
+
+
+def _grasp(network: nn.Module, inputs: Tensor, labels: Tensor) -> float:
     twin = _copy(network)
     weights = [m.weight for m in twin.modules() if isinstance(m, LAYERS)]
     slopes = torch.autograd.grad(_loss(twin(inputs), labels), weights, allow_unused=True)
@@ -187,8 +238,8 @@ def grasp(network: nn.Module, inputs: Tensor, labels: Tensor) -> float:
     )
     pairs = [(s, a) for s, a in zip(slopes, again, strict=True) if s is not None and a is not None]
     product = torch.stack([(s * a).sum() for s, a in pairs]).sum()
-    product.backward()
-    return -float(sum((w * w.grad).sum() for w in weights if w.grad is not None))
+    backward(product)
+    return -float(sum((w * w.grad).detach().sum() for w in weights if w.grad is not None))
 
 
 def _kernel(network: nn.Module, inputs: Tensor) -> Tensor:
@@ -201,29 +252,29 @@ def _kernel(network: nn.Module, inputs: Tensor) -> Tensor:
         twin(inputs)  # batch statistics, constants from here on
     twin.eval()
     rows = []
-    for i in range(EXAMPLES):
+    for i in range(min(EXAMPLES, len(inputs))):
         twin.zero_grad()
-        twin(inputs[i : i + 1]).sum().backward()
+        backward(twin(inputs[i : i + 1]).sum())
         layers = [m.weight for m in twin.modules() if isinstance(m, LAYERS)]
         rows.append(torch.cat([w.grad.flatten() for w in layers if w.grad is not None]))
-    gradients = torch.stack(rows)
+    gradients = torch.stack(rows).double()
     return gradients @ gradients.T
 
 
-def ntk_condition(network: nn.Module, inputs: Tensor, labels: Tensor) -> float:
+def _ntk_condition(network: nn.Module, inputs: Tensor, labels: Tensor) -> float:
     values = torch.linalg.eigvalsh(_kernel(network, inputs))
     return -float(values[-1] / values[0])
 
 
-def lga(network: nn.Module, inputs: Tensor, labels: Tensor) -> float:
+def _lga(network: nn.Module, inputs: Tensor, labels: Tensor) -> float:
     kernel = _kernel(network, inputs)
     few = labels[:EXAMPLES]
-    equal = (few[:, None] == few[None, :]).float()
+    equal = (few[:, None] == few[None, :]).double()
     kernel, equal = kernel - kernel.mean(), equal - equal.mean()
     return float((kernel * equal).sum() / (kernel.norm() * equal.norm()))
 
 
-def synflow(network: nn.Module, inputs: Tensor, labels: Tensor) -> float:
+def _synflow(network: nn.Module, inputs: Tensor, labels: Tensor) -> float:
     twin = copy.deepcopy(network).double().eval()
     for name, module in list(twin.named_modules()):
         if isinstance(module, nn.modules.batchnorm._BatchNorm):
@@ -234,12 +285,13 @@ def synflow(network: nn.Module, inputs: Tensor, labels: Tensor) -> float:
     for tap in taps:
         tap.register_forward_hook(lambda module, taken, given: torch.ones_like(given))
     outputs = twin(torch.ones_like(inputs[:1], dtype=torch.int64 if taps else torch.float64))
-    outputs.sum().backward()
+    backward(outputs.sum())
     weights = [m.weight for m in twin.modules() if isinstance(m, LAYERS)]
-    return math.log(float(sum((w * w.grad).abs().sum() for w in weights if w.grad is not None)))
+    total = sum((w * w.grad).detach().abs().sum() for w in weights if w.grad is not None)
+    return math.log(float(total)) if total > 0 else -math.inf
 
 
-def zen(network: nn.Module, inputs: Tensor, labels: Tensor) -> float:
+def _zen(network: nn.Module, inputs: Tensor, labels: Tensor) -> float:
     twin, generator = _copy(network), torch.Generator().manual_seed(0)
     for module in twin.modules():
         if isinstance(module, LAYERS):
@@ -269,30 +321,32 @@ def zen(network: nn.Module, inputs: Tensor, labels: Tensor) -> float:
     )
 
 
-_SHARED: tuple[Plain, ...] = (
-    params,
-    l2,
-    grad_norm,
-    snip,
-    plain,
-    fisher,
-    activation_distance,
-    jacobian_covariance,
-    jacobian_cosine,
-    large_noise_jacobian_covariance,
-    large_noise_jacobian_cosine,
-    more_noised_jacobian_covariance,
-    more_noised_jacobian_cosine,
-    synflow,
-)
+def _named(*scores: Plain) -> dict[str, Plain]:
+    return {score.__name__.removeprefix("_"): score for score in scores}
+
+
+_SHARED: dict[str, Plain] = {
+    **_named(_params, _l2, _grad_norm, _snip, _plain, _fisher, _synflow),
+    "activation_distance": _activation_distance(published=False),
+    **_jacobian_scores("covariance", correlation_score),
+    **_jacobian_scores("cosine", cosine_score),
+}
 FIRST_ORDER: dict[str, dict[str, Plain]] = {
-    "images": {score.__name__: score for score in (*_SHARED, zen)},
+    "images": {**_SHARED, **_named(_zen)},
     "recurrent": {
-        **{score.__name__: score for score in (*_SHARED, hidden_synaptic_saliency)},
+        **_SHARED,
         **{f"hidden_covariance_{layer}": _hidden_covariance(layer) for layer in (1, 2, 3)},
+        **_named(
+            _hidden_synaptic_saliency,
+            _hidden_synaptic_saliency_published,
+            _synaptic_saliency_published,
+        ),
+        "activation_distance_published": _activation_distance(published=True),
+        **_jacobian_scores("covariance_published", correlation_score),
+        **_jacobian_scores("cosine_published", partial(cosine_score, rounds=True)),
     },
 }
 SECOND_ORDER: dict[str, dict[str, Plain]] = {
-    "images": {score.__name__: score for score in (grasp, ntk_condition, lga)},
-    "recurrent": {score.__name__: score for score in (grasp, ntk_condition)},
+    "images": _named(_grasp, _ntk_condition, _lga),
+    "recurrent": _named(_grasp, _ntk_condition),
 }

@@ -23,18 +23,18 @@ import numpy as np
 import pandas as pd
 import torch
 from scipy.stats import kendalltau, spearmanr
-from torch import Tensor, nn
+from torch import Tensor
 
 from vitruvius.errors import ConfigError
-from vitruvius.spaces.builders.taps import HiddenTap
 from vitruvius.spaces.recurrent import Recurrent
 from vitruvius.spaces.space import Signature
 from vitruvius.tasks.nas_bench_nlp import LoggedRun, read_log
+from vitruvius.tools.probe import Batch, Probe
+from vitruvius.tools.proxies.hidden import hidden_covariance
 
 LOG, STORED, CORPUS = "nas_bench_nlp_ptb.jsonl.gz", "rnn_metrics.parquet", "text/wikitext2.test.txt"
 COLUMNS = ("hidden_cov_l1", "hidden_cov_l2", "hidden_cov_l3")
 BATCH, STEPS, WORDS = 50, 70, 10_000
-OFFSET = 1e-5  # added to every eigenvalue
 DRAWS = 1000  # of the bootstrap
 SPACE = Recurrent(layers=3, hidden=600, embedding=400)
 SIGNATURE = Signature(
@@ -77,53 +77,15 @@ def figures_of(run: LoggedRun, batch: Tensor) -> Figures:
     """Returns the hidden covariance of each layer of a freshly drawn network, seed 0."""
     start = time.process_time()
     torch.manual_seed(0)
-    network = SPACE.build(run.written, SIGNATURE)
-    with torch.no_grad():
-        layers = tuple(hidden_covariance(states) for states in hidden_states(network, batch))
+    probe = Probe(
+        network=SPACE.build(run.written, SIGNATURE),
+        signature=SIGNATURE,
+        batch=Batch(inputs=batch, labels=None),
+        plans=frozenset({"states"}),
+        deepest=SPACE.layers,
+    )
+    layers = tuple(hidden_covariance(probe, layer + 1) for layer in range(SPACE.layers))
     return Figures(id=run.id, layers=layers, cpu_s=time.process_time() - start)
-
-
-def hidden_states(network: nn.Module, batch: Tensor) -> list[Tensor]:
-    """Returns the states that enter each step [T, B, H] of every layer."""
-    taps = [module for module in network.modules() if isinstance(module, HiddenTap)]
-    seen: list[list[Tensor]] = [[] for _ in taps]
-
-    class Enough(Exception):
-        pass
-
-    def listen(tap: nn.Module, _: tuple[Tensor, ...], state: Tensor) -> None:
-        seen[taps.index(tap)].append(state)  # type: ignore[arg-type]  # a tap, as registered
-        if len(seen[-1]) == batch.shape[1]:
-            raise Enough  # the last step and the decoder tell nothing more
-
-    hooks = [tap.register_forward_hook(listen) for tap in taps]
-    try:
-        network(batch)
-    except Enough:
-        pass
-    finally:
-        for hook in hooks:
-            hook.remove()
-    return [torch.stack(states) for states in seen]
-
-
-def hidden_covariance(states: Tensor) -> float:
-    """Returns -sum(ln(v + k) + 1 / (v + k)) over the eigenvalues of the units' correlations.
-
-    NaN where a state is not finite. A unit that never changes is correlated with none, itself
-    included: a direction that is lost, at a cost of 1 / k.
-
-    Args:
-        states: [T, B, H]; units are rows, steps and texts together are the observations.
-    """
-    rows = states.flatten(0, 1).T.double()
-    if not bool(torch.isfinite(rows).all()):
-        return float("nan")
-    rows = rows - rows.mean(dim=1, keepdim=True)
-    scale = rows.norm(dim=1, keepdim=True)
-    rows = torch.where(scale > 0, rows / scale.clamp_min(torch.finfo(torch.float64).tiny), 0.0)
-    values = torch.linalg.eigvalsh(rows @ rows.T).clamp_min(0) + OFFSET
-    return -float((values.log() + 1 / values).sum())
 
 
 def chosen(runs: Sequence[LoggedRun], stored: pd.DataFrame, number: int) -> list[LoggedRun]:

@@ -240,6 +240,7 @@ def _scores(session: Session, call: Any) -> str:
 
         fresh = score(session.space, session.task, missing, call["proxies"], run.seed)
         ledger.put_scores(run.space_id, run.task_id, fresh)
+        session.has_new_scores()
         known |= {(s.proxy, s.architecture): s for s in fresh}
     lines = []
     for architecture in architectures:

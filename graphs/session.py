@@ -19,10 +19,12 @@ from vitruvius.graphs import schedule
 from vitruvius.graphs.digest import Digest
 from vitruvius.graphs.loans import trust_left
 from vitruvius.graphs.replaying import Recorded
+from vitruvius.memory.board import Board, board_of
 from vitruvius.memory.calibration import calibrate
 from vitruvius.memory.index import PrincipleIndex
 from vitruvius.memory.ledger import Ledger
 from vitruvius.memory.noise import noise_floor
+from vitruvius.memory.ranking import learn
 from vitruvius.memory.records import (
     Calibration,
     Decision,
@@ -36,9 +38,10 @@ from vitruvius.memory.records import (
 )
 from vitruvius.memory.regions import region_of
 from vitruvius.memory.sources import MEMORY, Source
+from vitruvius.memory.verdicts import proxy_weights, with_weights
 from vitruvius.spaces.region import Region
 from vitruvius.spaces.space import SearchSpace
-from vitruvius.tasks.task import Task
+from vitruvius.tasks.task import Task, TrainableTask
 from vitruvius.tools.evaluation import Evaluator
 from vitruvius.tools.proxies import proxies_for
 
@@ -84,6 +87,8 @@ class Session:
     _open: Decision | None = None  # as read last; only this process writes decisions of its run
     _digest: Digest | None = None
     _is_digest_old: bool = True
+    _board: Board | None = None
+    _is_board_old: bool = True
     _principles: list[PrincipleView] | None = None
     _noise: tuple[int, float | None] = (0, None)  # repeats it rests on, and the floor
     _beaten: float = field(default_factory=time.monotonic)
@@ -126,6 +131,18 @@ class Session:
     def has_new_trials(self) -> None:
         """Says that the digest must look at the ledger again."""
         self._is_digest_old = True
+
+    def board(self) -> Board | None:
+        """Returns what proxies said of the space's architectures on this task, whoever asked."""
+        if self._is_board_old:
+            run = self.run
+            self._board = board_of(self.ledger.scores(run.space_id, run.task_id, None, None))
+            self._is_board_old = False
+        return self._board
+
+    def has_new_scores(self) -> None:
+        """Says that proxies were asked."""
+        self._is_board_old = True
 
     def has_new_principles(self) -> None:
         """Says that versions, their evidence or their adoption have changed."""
@@ -199,8 +216,9 @@ class Session:
 
     def view(self, step: int, purpose: str, k: int, spent: Spent) -> RunView:
         """Returns what a chair may see at this step."""
-        trials = self.digest().search
-        region = self.region()
+        trials, board = self.digest().search, self.board()
+        region, proxies = self.region(), proxies_for(self.space, self.task)
+        really = bool(proxies) and isinstance(self.task, TrainableTask)
         return RunView(
             run_id=self.run.id,
             step=step,
@@ -212,13 +230,15 @@ class Session:
             principles=self.principles(),
             cuts=region.cuts,
             decisions=self._recent_decisions(),
-            calibrations=self._calibrations(trials) if self.shows_proxies else (),
+            calibrations=self._calibrations(trials, board) if self.shows_proxies or really else (),
             noise=self._noise_floor(),
             budget=self.run.budget,
             spent=spent,
             k=k,
-            proxies=proxies_for(self.space, self.task),
+            proxies=proxies,
             sources=self.sources,
+            board=board,
+            asked=self._asked() if really else 0,
         )
 
     def principles(self) -> list[PrincipleView]:
@@ -250,7 +270,11 @@ class Session:
     def _recent_decisions(self) -> list[Decision]:
         return self.ledger.decisions(self.run.id, last=RECENT_DECISIONS)
 
-    def _calibrations(self, trials: Sequence[Trial]) -> list[Calibration]:
+    def _asked(self) -> int:
+        calls = (decision.call for decision in self.ledger.decisions(self.run.id))
+        return sum(len(call["architectures"]) for call in calls if call.get("tool") == "proxy")
+
+    def _calibrations(self, trials: Sequence[Trial], board: Board | None) -> list[Calibration]:
         recent = list(trials[-ALL_PROXIES_SHOWN:])
         scores = self.ledger.scores(
             self.run.space_id,
@@ -258,7 +282,11 @@ class Session:
             proxies_for(self.space, self.task),
             [trial.architecture for trial in recent],
         )
-        return calibrate(scores, recent, self.task.metric)
+        found = calibrate(scores, recent, self.task.metric, self.space)
+        if board is None or not self.shows_proxies:
+            return found
+        lesson = learn(trials, self.task.metric)
+        return with_weights(found, proxy_weights(self.space, board, self.sources, lesson))
 
     def _noise_floor(self) -> float | None:
         digest = self.digest()

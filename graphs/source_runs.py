@@ -98,14 +98,17 @@ def sources_of(session: Session, told: Iterable[Mapping[str, Any]]) -> list[Sour
     for one in told:
         run = session.ledger.run(str(one["run"]))
         trials = session.ledger.trials(run.id)
+        trials = [trial for trial in trials if trial.number <= int(one["up_to"])]
+        tried = list(dict.fromkeys(trial.architecture for trial in trials))
         made.append(
             Source(
                 run_id=run.id,
                 task_name=run.task_name,
                 space=_space_of(session, run),
                 metric=_metric_of(session, run),
-                trials=[trial for trial in trials if trial.number <= int(one["up_to"])],
+                trials=trials,
                 trust=float(one["trust"]),
+                scores=session.ledger.scores(run.space_id, run.task_id, None, tried),
             )
         )
     return made

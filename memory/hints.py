@@ -39,12 +39,16 @@ class Hint:
 class Prior:
     """What the model holds of scores before any trial: hints and their expected weights [J].
 
-    `share` is the part of the scores' variance that the hints leave open.
+    `share` is the part of the scores' variance that the hints leave open. `root` [J, J] times its
+    transpose is the covariance of the weights; None: each has its hint's own doubt. `silence`
+    gives the variance [N] of scores that is owed to what hints do not say of an architecture.
     """
 
     hints: tuple[Hint, ...]
     weights: FloatArray
     share: float
+    root: FloatArray | None = None
+    silence: Mean | None = None
     _last: list[tuple[FloatArray, FloatArray]] = field(default_factory=list)
 
     @classmethod
@@ -76,8 +80,25 @@ class Prior:
 
         In units of the variance that is left open, as every kernel of the model.
         """
-        doubts = np.array([hint.doubt for hint in self.hints])
-        return np.asarray(self.values(features) * (doubts / np.sqrt(self.share)))
+        if self.root is not None:
+            return np.asarray(self.values(features) @ (self.root / np.sqrt(self.share)))
+        return np.asarray(self.values(features) * (self.doubts / np.sqrt(self.share)))
+
+    def unsaid(self, features: FloatArray) -> FloatArray | None:
+        """Returns the variance owed to silence [N], in units of `basis`; None: there is none."""
+        return None if self.silence is None else np.asarray(self.silence(features) / self.share)
+
+    def moved(self, steps: FloatArray) -> FloatArray:
+        """Returns the weights [J] after steps in units of `basis` [J]."""
+        scale = np.sqrt(self.share)
+        if self.root is not None:
+            return np.asarray(self.weights + self.root @ steps / scale)
+        return np.asarray(self.weights + self.doubts / scale * steps)
+
+    @property
+    def doubts(self) -> FloatArray:
+        """Prior standard deviations of the weights [J], where none depends on another."""
+        return np.array([hint.doubt for hint in self.hints])
 
     def rescaled(self, features: FloatArray, scores: FloatArray) -> FloatArray:
         """Returns normal scores [N] on the scale on which the hints expect them.

@@ -145,12 +145,14 @@ class ResultRows(LedgerPart):
         space_id: str,
         task_id: str,
         proxies: Sequence[str] | None,
-        architectures: Sequence[Architecture],
+        architectures: Sequence[Architecture] | None,
     ) -> list[Score]:
         """Returns the stored values for these architectures, in order of proxies, then theirs.
 
-        `proxies` None stands for all that are stored, by name.
+        None stands for all that are stored, by name or by text.
         """
+        if architectures is None:
+            architectures = self._scored(space_id, task_id)
         found: dict[tuple[str, str], Score] = {}
         texts = list(dict.fromkeys(architecture.text for architecture in architectures))
         query = select(
@@ -171,8 +173,19 @@ class ResultRows(LedgerPart):
         wanted = ((proxy, text) for proxy in known for text in texts)
         return [found[key] for key in wanted if key in found]
 
+    def _scored(self, space_id: str, task_id: str) -> list[Architecture]:
+        with self._database.quick_read() as connection:
+            rows = _SCORED.all(connection, space=space_id, task=task_id)
+        return [Architecture(row.architecture) for row in rows]
+
 
 _of_result = _results.id == bindparam("result")
+_SCORED = Prepared(
+    select(_scores.architecture)
+    .where(_scores.space_id == bindparam("space"), _scores.task_id == bindparam("task"))
+    .distinct()
+    .order_by(_scores.architecture)
+)
 _STATE = Prepared(
     select(
         _results.status, _results.driver, _results.run_id, _results.started, _results.attempts

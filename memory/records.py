@@ -355,13 +355,23 @@ class Score:
 
 @dataclass(frozen=True, kw_only=True)
 class Calibration:
-    """Rank correlation of a proxy with a run's trained results."""
+    """Rank correlation of a proxy with a run's trained results.
+
+    `partial` is the one that is left `given` parameter count and depth, None where neither is
+    known; `weight` is the proxy's in the model of the run, in standard deviations of the scores
+    for one of the proxy, None where it has none.
+    """
 
     proxy: str
     n: int
     spearman: float
     low: float
     high: float
+    given: tuple[str, ...] = ()
+    partial: float | None = None
+    partial_low: float | None = None
+    partial_high: float | None = None
+    weight: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from vitruvius.memory.records import Trial
+from vitruvius.memory.records import Score, Trial
 from vitruvius.spaces.space import SearchSpace
 from vitruvius.tasks.task import Metric
 
@@ -25,3 +25,4 @@ class Source:
     metric: Metric
     trials: Sequence[Trial]
     trust: float
+    scores: Sequence[Score] = ()  # of proxies, for these trials' architectures

@@ -74,6 +74,9 @@ class Surrogate:
         if basis is not None:
             matrix += basis @ basis.T
         matrix[np.diag_indices(len(matrix))] += hyper.noise + JITTER
+        unsaid = prior.unsaid(features) if prior is not None else None
+        if unsaid is not None:
+            matrix[np.diag_indices(len(matrix))] += unsaid
         factor = lower_factor(matrix)
         whitened = solve_lower(factor, left)
         return cls(
@@ -131,9 +134,8 @@ class Surrogate:
         """Returns the weights of the prior's hints that the trials leave them [J]."""
         if self.prior is None or self.basis is None:
             return np.empty(0)
-        doubts = np.array([hint.doubt for hint in self.prior.hints]) / np.sqrt(self.prior.share)
         solved = solve_lower(self.factor, self.basis)
-        return np.asarray(self.prior.weights + doubts * (solved.T @ self.whitened))
+        return self.prior.moved(solved.T @ self.whitened)
 
     def left_out(self) -> tuple[FloatArray, FloatArray]:
         """Returns each trial's score minus its prediction from all others, and that one's sd."""

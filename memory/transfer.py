@@ -47,9 +47,19 @@ def _prior(
     return combine(space, [*told, *others])
 
 
-def fit_hinted(space: SearchSpace, lesson: Lesson, prior: Prior) -> Surrogate:
-    """Returns the model of a run's trials with hints, each as far as the trials bear it out."""
-    features = space.featurise([trial.architecture for trial in lesson.trials])
+def fit_hinted(
+    space: SearchSpace, lesson: Lesson, prior: Prior, features: FloatArray | None = None
+) -> Surrogate:
+    """Returns the model of a run's trials with hints, each as far as the trials bear it out.
+
+    Args:
+        space: of the run.
+        lesson: its trials.
+        prior: the hints.
+        features: of the trials as the hints read them; None: the space's own.
+    """
+    if features is None:
+        features = space.featurise([trial.architecture for trial in lesson.trials])
     return Surrogate.fit(space, features, prior.rescaled(features, lesson.scores), prior)
 
 

@@ -12,6 +12,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -24,11 +25,11 @@ from vitruvius.spaces.flexibert_form import (
     KINDS,
     OPERATIONS,
     SUBSPACE,
+    BuiltAs,
     BuiltLayer,
     Kind,
     Layer,
     Layers,
-    Networks,
     built_layers,
     layers_of,
     without_idle_choices,
@@ -59,8 +60,9 @@ class FlexiBert:
     """The smaller space. It has no slots, as networks differ in their number of layers."""
 
     name = "flexibert"
+    builds = "transformer"  # which proxies say something
     menu = SUBSPACE
-    networks: Networks = "specified"
+    built_as: BuiltAs = "specified"
     slots: tuple[Slot, ...] = ()
 
     def __init__(
@@ -123,7 +125,7 @@ class FlexiBert:
 
     @cached_property
     def _columns(self) -> list[Any]:
-        return feature_columns(self.menu, self.networks)
+        return feature_columns(self.menu, self.built_as)
 
     def sample(self, rng: np.random.Generator) -> Architecture:
         """Returns the canonical form of one draw: each choice uniform, each layer by itself.
@@ -156,7 +158,7 @@ class FlexiBert:
         return self._canonical(layers_of(architecture))
 
     def _canonical(self, layers: Layers) -> Architecture:
-        return written(without_idle_choices(layers, self.menu, self.networks), self.menu)
+        return written(without_idle_choices(layers, self.menu, self.built_as), self.menu)
 
     def mutate(self, architecture: Architecture, rng: np.random.Generator) -> Architecture:
         """Returns a random neighbour; never the same.
@@ -222,11 +224,11 @@ class FlexiBert:
 
     def describe(self) -> str:
         """Returns the description for people and models."""
-        return described(self.name, self.menu, self.networks, self.features)
+        return described(self.name, self.menu, self.built_as, self.features)
 
     def draw(self, architecture: Architecture) -> str:
         """Returns a drawing in plain text: one line for each layer, widths in published units."""
-        return drawn(built_layers(layers_of(architecture), self.networks))
+        return drawn(built_layers(layers_of(architecture), self.built_as))
 
     def build(self, architecture: Architecture, signature: Signature) -> torch.nn.Module:
         """Returns an initialised network for tokens, or for values of shape (channels, ...).
@@ -241,8 +243,8 @@ class FlexiBert:
         from vitruvius.spaces.builders.transformer import DEVIATION, Transformer
 
         return Transformer(
-            self._built(architecture),
-            signature,
+            [asdict(layer) for layer in self._built(architecture)],
+            asdict(signature),
             embedding=EMBEDDING // self.scale,
             deviation=DEVIATION * math.sqrt(self.scale),
             dropout=self.dropout / 100,
@@ -253,7 +255,7 @@ class FlexiBert:
         return network_params(self._built(architecture), signature, EMBEDDING // self.scale)
 
     def _built(self, architecture: Architecture) -> tuple[BuiltLayer, ...]:
-        return built_layers(layers_of(architecture), self.networks, self.scale)
+        return built_layers(layers_of(architecture), self.built_as, self.scale)
 
 
 class FlexiBertFull(FlexiBert):
@@ -271,7 +273,7 @@ class FlexiBertTrained(FlexiBert):
     """
 
     name = "flexibert_trained"
-    networks: Networks = "trained"
+    built_as: BuiltAs = "trained"
 
     def __init__(self, *, scale: int = SMALL, dropout: int = 0) -> None:
         """Makes the space; the options are those of `FlexiBert`.
@@ -294,7 +296,7 @@ class FlexiBertTrained(FlexiBert):
                 Layer(hidden=hidden, **dict(zip(names, choices, strict=True)))
                 for choices in itertools.product(*self.menu.of_layer.values())
             )
-            different = dict.fromkeys(without_idle_choices(layers, self.menu, self.networks))
+            different = dict.fromkeys(without_idle_choices(layers, self.menu, self.built_as))
             for depth in self.menu.depths:
                 for combined in itertools.product(different, repeat=depth):
                     yield written(combined, self.menu)

@@ -11,11 +11,11 @@ import numpy as np
 from vitruvius.spaces.flexibert_form import (
     KINDS,
     OPERATIONS,
+    BuiltAs,
     Kind,
     Layer,
     Layers,
     Menu,
-    Networks,
     built_layers,
 )
 from vitruvius.spaces.flexibert_size import body_params
@@ -24,7 +24,7 @@ from vitruvius.spaces.space import Feature, FloatArray
 Column = Callable[[Layers], float]
 
 
-def feature_columns(menu: Menu, networks: Networks) -> list[tuple[Feature, Column]]:
+def feature_columns(menu: Menu, built_as: BuiltAs) -> list[tuple[Feature, Column]]:
     """Returns each feature with the function of layers that computes it.
 
     Features of choices without effect in these networks are left out: they would be constant.
@@ -34,7 +34,7 @@ def feature_columns(menu: Menu, networks: Networks) -> list[tuple[Feature, Colum
         _ordinal(
             "log2_params",
             "log2 of the layers' parameters at published widths, without embedding and head",
-            lambda layers: math.log2(body_params(built_layers(layers, networks))),
+            lambda layers: math.log2(body_params(built_layers(layers, built_as))),
         ),
     ]
     if menu.hidden_by_layer:
@@ -44,7 +44,7 @@ def feature_columns(menu: Menu, networks: Networks) -> list[tuple[Feature, Colum
         found.append(_ordinal("hidden", "hidden size of all layers", lambda ls: ls[0].hidden))
     found += _numbers("heads", "number of heads", lambda layer: layer.heads)
     found += _numbers("ff_layers", "number of feed-forward layers", lambda layer: layer.ff_layers)
-    if networks == "trained":
+    if built_as == "trained":
         found += _numbers("ff_extra", "width of extra feed-forward layers, 0 if none", _extra_width)
         return found
     found += _numbers("ff_width", "feed-forward width", lambda layer: layer.ff_width)

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from vitruvius.spaces.space import Architecture
 
 Kind = Literal["attention", "transform", "convolution"]
-Networks = Literal["specified", "trained"]
+BuiltAs = Literal["specified", "trained"]
 
 OPERATIONS: dict[str, Kind] = {
     "sdp": "attention",
@@ -112,7 +112,7 @@ def written(layers: Layers, menu: Menu) -> Architecture:
     return Architecture.of({**common, "layers": rows})
 
 
-def without_idle_choices(layers: Layers, menu: Menu, networks: Networks) -> Layers:
+def without_idle_choices(layers: Layers, menu: Menu, built_as: BuiltAs) -> Layers:
     """Returns the layers with every choice that has no effect set to its first option.
 
     The heads of a cosine transform have none. It is applied to x W + b, over tokens and within
@@ -124,7 +124,7 @@ def without_idle_choices(layers: Layers, menu: Menu, networks: Networks) -> Laye
     """
 
     def reduced(layer: Layer) -> Layer:
-        if networks == "trained":
+        if built_as == "trained":
             idle = {"ff_width": menu.ff_widths[0]} if layer.ff_layers == 1 else {}
             return replace(layer, operation=menu.operations[0], **idle)
         if layer.operation == "dct":
@@ -145,7 +145,7 @@ class BuiltLayer:
 
 
 def built_layers(
-    layers: Sequence[Layer], networks: Networks = "specified", scale: int = 1
+    layers: Sequence[Layer], built_as: BuiltAs = "specified", scale: int = 1
 ) -> tuple[BuiltLayer, ...]:
     """Returns what is built of layers; `scale` divides all widths.
 
@@ -157,11 +157,11 @@ def built_layers(
     found = []
     for layer in layers:
         extra = (layer.ff_width,) * (layer.ff_layers - 1)
-        first = 4 * layer.hidden if networks == "trained" else layer.ff_width
+        first = 4 * layer.hidden if built_as == "trained" else layer.ff_width
         found.append(
             BuiltLayer(
                 hidden=layer.hidden // scale,
-                operation="sdp" if networks == "trained" else layer.operation,
+                operation="sdp" if built_as == "trained" else layer.operation,
                 heads=layer.heads,
                 ff_widths=tuple(width // scale for width in (first, *extra)),
             )

@@ -8,9 +8,9 @@ from itertools import pairwise
 
 from vitruvius.spaces.flexibert_form import (
     OPERATIONS,
+    BuiltAs,
     BuiltLayer,
     Layer,
-    Networks,
     built_layers,
 )
 from vitruvius.spaces.space import Signature
@@ -75,7 +75,7 @@ def operation_params(layer: BuiltLayer) -> int:
     )
 
 
-def published_params(layers: Sequence[Layer], networks: Networks) -> int:
+def published_params(layers: Sequence[Layer], built_as: BuiltAs) -> int:
     """Returns the parameters of the published encoders, without heads for any task.
 
     `specified`: those that the published metrics were meant for; there a transform has no
@@ -83,7 +83,7 @@ def published_params(layers: Sequence[Layer], networks: Networks) -> int:
     metrics were computed on `specified` networks of hidden size 256 and feed-forward width 1,024,
     whatever was specified; see `measured_params`.
     """
-    built = built_layers(layers, networks)
+    built = built_layers(layers, built_as)
     entry = (VOCABULARY + POSITIONS + TOKEN_TYPES + 2) * EMBEDDING
     lacking = sum(2 * one.hidden for one in built if OPERATIONS[one.operation] == "transform")
     return entry + _bridge(EMBEDDING, built[0].hidden) + body_params(built) - lacking

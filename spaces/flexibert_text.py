@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from vitruvius.errors import ToolError
-from vitruvius.spaces.flexibert_form import BuiltLayer, Layer, Layers, Menu, Networks
+from vitruvius.spaces.flexibert_form import BuiltAs, BuiltLayer, Layer, Layers, Menu, written
 from vitruvius.spaces.space import Feature
 
 _OPERATIONS = {
@@ -27,9 +27,9 @@ _TRAINED = (
 )
 
 
-def described(name: str, menu: Menu, networks: Networks, features: Sequence[Feature]) -> str:
+def described(name: str, menu: Menu, built_as: BuiltAs, features: Sequence[Feature]) -> str:
     """Returns the description of a space: form, choices, features."""
-    about = _SPECIFIED if networks == "specified" else _TRAINED
+    about = _SPECIFIED if built_as == "specified" else _TRAINED
     lines = [
         f"Space {name}. Transformer encoders of FlexiBERT. "
         + about.format(operation=menu.operations[0], width=menu.ff_widths[0]),
@@ -41,7 +41,8 @@ def described(name: str, menu: Menu, networks: Networks, features: Sequence[Feat
         f"- ff_width: {_listed(menu.ff_widths)}, width of the feed-forward layers",
         f"- ff_layers: {_listed(menu.ff_layers)}, how many of them before the one that leads back",
     ]
-    if networks == "specified":
+    lines.append(f"For example {_example(menu)}")
+    if built_as == "specified":
         lines += ["", "Operations:"]
         first = menu.heads[0]
         lines += [f"- {name}: {_OPERATIONS[name].format(first=first)}" for name in menu.operations]
@@ -114,6 +115,12 @@ def _form(menu: Menu) -> str:
     layer = ", ".join(f'"{name}": ...' for name in menu.of_layer)
     common = "" if menu.hidden_by_layer else '"hidden": ..., '
     return f'an object {{{common}"layers": [{{{layer}}}, ...]}}'
+
+
+def _example(menu: Menu) -> str:
+    hidden = {"hidden": menu.hidden[0]}
+    ends = [{name: choices[end] for name, choices in menu.of_layer.items()} for end in (0, -1)]
+    return written(tuple(Layer(**{**hidden, **layer}) for layer in ends), menu).text
 
 
 def _listed(choices: Sequence[Any]) -> str:

@@ -66,6 +66,7 @@ class Recurrent:
     """Recurrent cells in a network of some layers, with an embedding or a linear layer in front."""
 
     name = "recurrent"
+    builds = "recurrent"  # which proxies say something
     slots: tuple[Slot, ...] = ()
     features: tuple[Feature, ...] = FEATURES
 

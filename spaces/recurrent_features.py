@@ -64,6 +64,7 @@ FEATURES: tuple[Feature, ...] = (
     _count("matrices(node)", "weight matrices that another node is multiplied by"),
     _share("share(matrices, x)", "share of the weight matrices that x is multiplied by"),
     _count("wide_linears", "linear nodes with three inputs"),
+    _count("joint_linears", "linear nodes that read x and an old state"),
     *(
         _bool(f"output({short(op)})", f"the output h_new_0 comes out of {short(op)}")
         for op in OPERATIONS
@@ -81,6 +82,7 @@ FEATURES: tuple[Feature, ...] = (
     _count("carries", "states that reach their new value through blends, products, sums alone"),
     _count("depth", "nodes on the longest way to the output"),
     _count("ways(x -> output)", "ways from x to the output within a step"),
+    _count("open(x -> output)", "such ways without a sigm"),
     _count("depth(x -> output)", "most linear nodes on a way from x to the output within a step"),
     _count("shortest(x -> output)", "fewest linear nodes on such a way; 0 where there is none"),
     _count("squashed(x -> output)", "fewest tanh and sigm on such a way"),
@@ -88,6 +90,7 @@ FEATURES: tuple[Feature, ...] = (
     _count("leaky(x -> output)", "most leaky_relu on such a way"),
     _count("delay", "steps after which x first reaches the output; 3 if never"),
     _count("ways(h_0 -> output)", "ways from h_prev_0 to the output within a step"),
+    _count("open(h_0 -> output)", "such ways without a sigm"),
     _count("depth(h_0 -> output)", "most linear nodes on a way from h_prev_0 to the output"),
     _count("shortest(h_0 -> output)", "fewest linear nodes on such a way; 0 where there is none"),
     _count("squashed(h_0 -> output)", "fewest tanh and sigm on such a way"),
@@ -97,6 +100,7 @@ FEATURES: tuple[Feature, ...] = (
     _bool("constant(output)", "the output stays zero, whatever the weights"),
     _count("unbounded_states", "hidden states without fixed limits"),
     _count("unbounded_products", "products and blends of two factors without fixed limits"),
+    _count("positive_reads", "linear nodes that read a node that is never below zero"),
     _count("shared", "nodes that are read at several places"),
     _share("share(nodes, output)", "share of the nodes that the output depends on in a step"),
 )  # fmt: skip
@@ -127,11 +131,22 @@ def feature_row(graph: Graph) -> list[float]:
 def _matrices(graph: Graph) -> list[float]:
     read = [given for op, inputs in graph.values() if op == LINEAR for given in inputs]
     of_x = read.count(X)
-    of_states = sum(state_read(given) is not None for given in read)
-    wide = sum(op == LINEAR and len(inputs) > 2 for op, inputs in graph.values())
+    of_states = sum(map(is_state, read))
+    linear = [inputs for op, inputs in graph.values() if op == LINEAR]
     return [
-        len(read), of_x, of_states, len(read) - of_x - of_states, of_x / max(1, len(read)), wide
-    ]  # fmt: skip
+        len(read),
+        of_x,
+        of_states,
+        len(read) - of_x - of_states,
+        of_x / max(1, len(read)),
+        sum(len(inputs) > 2 for inputs in linear),
+        sum(X in inputs and any(map(is_state, inputs)) for inputs in linear),
+    ]
+
+
+def is_state(name: str) -> bool:
+    """Returns whether a name reads an old hidden state."""
+    return state_read(name) is not None
 
 
 def _reading(graph: Graph) -> list[float]:
@@ -165,7 +180,7 @@ def _paths(graph: Graph, order: list[str]) -> list[float]:
         depth(graph, order, _OUTPUT),
         *of_x,
         steps_to_output(graph),
-        *of_state[:4],
+        *of_state[:5],
         of_state.most_leaky,
     ]
 
@@ -185,4 +200,9 @@ def _limits(graph: Graph, order: list[str]) -> list[float]:
         low == high == 0,
         sum(name in open_ for name in outputs(graph)),
         sum(number > 1 for number in factors),
+        sum(
+            any(given in graph and found[given][0] >= 0 for given in inputs)
+            for op, inputs in graph.values()
+            if op == LINEAR
+        ),
     ]

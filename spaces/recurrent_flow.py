@@ -35,6 +35,7 @@ class Ways(NamedTuple):
     """The ways from one source to the output within a step; all zero where there are none."""
 
     number: int
+    without_sigmoid: int
     most_linear: int
     fewest_linear: int
     fewest_squashed: int  # by tanh or sigmoid
@@ -44,21 +45,23 @@ class Ways(NamedTuple):
 
 def ways(graph: Graph, order: Sequence[str], source: str, target: str) -> Ways:
     """Returns how one source reaches a node. `order` puts each node after its inputs."""
-    at: dict[str, Ways] = {source: Ways(1, 0, 0, 0, 0, 0)}
+    at: dict[str, Ways] = {source: Ways(1, 1, 0, 0, 0, 0, 0)}
     for name in order:
         op, inputs = graph[name]
         before = [at[each] for each in inputs if each in at]
-        if before:
-            one = Ways(
-                0, op == LINEAR, op == LINEAR, op in (TANH, SIGMOID), op == SIGMOID, op == LEAKY
-            )
-            number, *lists = zip(*before, strict=True)
-            best = (max, min, min, min, max)
-            sums = [
-                pick(found) + more for pick, found, more in zip(best, lists, one[1:], strict=True)
-            ]
-            at[name] = Ways(sum(number), *sums)
-    return at.get(target, Ways(0, 0, 0, 0, 0, 0))
+        if not before:
+            continue
+        numbers, free, most, fewest, squashed, sigmoid, leaky = zip(*before, strict=True)
+        at[name] = Ways(
+            number=sum(numbers),
+            without_sigmoid=0 if op == SIGMOID else sum(free),
+            most_linear=max(most) + (op == LINEAR),
+            fewest_linear=min(fewest) + (op == LINEAR),
+            fewest_squashed=min(squashed) + (op in (TANH, SIGMOID)),
+            fewest_sigmoid=min(sigmoid) + (op == SIGMOID),
+            most_leaky=max(leaky) + (op == LEAKY),
+        )
+    return at.get(target, Ways(0, 0, 0, 0, 0, 0, 0))
 
 
 def depth(graph: Graph, order: Sequence[str], target: str) -> int:

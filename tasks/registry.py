@@ -26,6 +26,7 @@ from vitruvius.tasks.files import read_path
 from vitruvius.tasks.table import Tabular, TabularTask
 from vitruvius.tasks.table_refs import load_table_task
 from vitruvius.tasks.task import Constraints, Recipe, Task, TrainableTask
+from vitruvius.tasks.text import TextTask
 from vitruvius.tasks.text_refs import TOPICS, load_text_task
 
 KNOWN = (
@@ -236,6 +237,8 @@ def _user_task(ref: str) -> Task:
         return create_dataset_task(*found, name=name, ref=ref)
     if isinstance(found, DatasetTask):
         return replace(found, name=name if found.name == "data" else found.name, ref=ref)
+    if isinstance(found, TextTask):
+        return replace(found, name=name if found.name == "text" else found.name, ref=ref)
     if isinstance(found, TabularTask):
         return replace(found, ref=ref)
     judged_by = Tabular if hasattr(found, "lookup") else TrainableTask

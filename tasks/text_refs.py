@@ -13,6 +13,7 @@ from vitruvius.tasks.text import (
     TextMetric,
     TextTask,
     create_text_task,
+    usual_unit,
 )
 from vitruvius.tasks.tokens import Unit
 
@@ -29,8 +30,8 @@ def load_text_task(ref: str, options: Options) -> TextTask:
         ConfigError: one sentence that says what is wrong with the reference or the file.
     """
     masked = options.name == "masked"
-    unit = cast("Unit", options.one_of("unit", get_args(Unit), "word"))
-    tokens = options.whole("tokens") or TOKENS[unit]
+    unit = cast("Unit", options.one_of("unit", get_args(Unit), usual_unit(masked=masked)))
+    tokens = options.whole("tokens") or TOKENS
     text, name, about = _corpus(options, tokens)
     task = create_text_task(
         text,

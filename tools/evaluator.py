@@ -29,6 +29,8 @@ from vitruvius.tools.workers import Limits, OnBeat, WorkerPool
 
 __all__ = ["TableEvaluator", "adopt", "create_evaluator"]
 
+DRAWS = 3  # architectures that are built to see whether a space can serve a task
+
 
 class TableEvaluator:
     """An `Evaluator` that looks results up; their seconds are the table's own."""
@@ -96,10 +98,10 @@ def check_can_evaluate(task: Task, space: SearchSpace) -> None:
 
 
 def _check_signature(task: TrainableTask, space: SearchSpace) -> None:
-    """Builds a network, to see whether the space has any of the task's signature.
+    """Builds a few networks, to see whether the space has any of the task's signature.
 
-    A few are tried, as single architectures may be too deep for small inputs. Whatever else goes
-    wrong in a builder is the failure of a trial.
+    Single architectures may refuse one, such as those too deep for a small image: a search can
+    live with that, unless most do. Whatever else goes wrong in a builder is the failure of a trial.
 
     Raises:
         ConfigError: what the space says of it.
@@ -108,17 +110,17 @@ def _check_signature(task: TrainableTask, space: SearchSpace) -> None:
     from vitruvius.tools.flops import unmoved_generator
 
     rng = np.random.default_rng(0)
-    for last in (False, False, True):
+    refusals: list[ConfigError] = []
+    for _ in range(DRAWS):
         try:
             with unmoved_generator():
                 space.build(space.sample(rng), task.signature)
         except ConfigError as error:
-            if last:
-                raise ConfigError(f"task {task.name}: {error}") from error
+            refusals.append(error)
         except (Exception, SystemExit):  # noqa: BLE001 - the tool boundary: user code
             return
-        else:
-            return
+    if 2 * len(refusals) > DRAWS:
+        raise ConfigError(f"task {task.name}: {refusals[-1]}") from refusals[-1]
 
 
 def create_evaluator(

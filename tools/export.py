@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import pprint
+import sys
 import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import cast
 
 import torch
@@ -189,14 +191,18 @@ def _example(signature: Signature) -> torch.Tensor:
 def _verify(source: str, network: nn.Module, signature: Signature) -> None:
     """Runs the module and compares its network with the original, exactly."""
     inputs = _example(signature)
-    names: dict[str, object] = {"__name__": "_vitruvius_export", "__file__": "network.py"}
+    module = ModuleType("_vitruvius_export")
+    module.__file__ = "network.py"
+    sys.modules[module.__name__] = module  # dataclasses look their module up
     try:
-        exec(compile(source, "<export>", "exec"), names)  # made of the space's own code
-        copy = cast("Callable[[], nn.Module]", names["build"])()
+        exec(compile(source, "<export>", "exec"), vars(module))  # made of the space's own code
+        copy = cast("Callable[[], nn.Module]", module.build)()
         copy.load_state_dict(network.state_dict())
         with torch.inference_mode():
             same = torch.equal(copy.eval()(inputs), network(inputs))
     except Exception as error:
         raise Unexportable(f"its copy raised {type(error).__name__}: {error}") from error
+    finally:
+        del sys.modules[module.__name__]
     if not same:
         raise Unexportable("its copy gives other outputs")

@@ -74,14 +74,19 @@ class Graph:
         return Slopes(**parts)
 
 
-def gradients_of(number: Tensor, tensors: list[Tensor], *, curved: bool = False) -> list[Tensor]:
-    """Returns the gradients of a number; zeros where it does not reach a tensor."""
+def gradients_of(
+    number: Tensor, tensors: list[Tensor], *, curved: bool = False, keep: bool = True
+) -> list[Tensor]:
+    """Returns the gradients of a number; zeros where it does not reach a tensor.
+
+    `curved` ones can be differentiated again; without `keep` the graph is freed on the way.
+    """
     reached = [i for i, t in enumerate(tensors) if t.requires_grad] if number.requires_grad else []
     found = [torch.zeros(0)] * len(tensors)
     if reached:
         asked = [tensors[i] for i in reached]
         slopes = torch.autograd.grad(
-            number, asked, retain_graph=True, create_graph=curved, allow_unused=True
+            number, asked, retain_graph=keep, create_graph=curved, allow_unused=True
         )
         for i, slope in zip(reached, slopes, strict=True):
             if slope is not None:

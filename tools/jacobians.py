@@ -2,64 +2,99 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from vitruvius.tools.graph import gradients_of
 from vitruvius.tools.recording import Record, record
+from vitruvius.tools.twins import BATCH_NORMS
+
+Of = Literal["outputs", "targets"]
 
 NOISE_SEED = 1
+SCALES = (0.1, 10.0, 100.0)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Jacobian:
-    """Gradients of two sums with respect to the entry, [B, ...] each, and of the hidden states.
+    """Gradient of a sum with respect to the entry [B, ...].
 
-    `output` is that of the summed outputs; `target` that of the summed representation, which
-    published scores take where a network announces one. `saliency` is the latter's sum of
+    The sum is over all outputs, or over the target (`Record.target`: the representation where a
+    network announces one). Of the target's there is also `saliency`, the sum of
     |state x gradient| over all hidden states.
     """
 
-    output: Tensor
-    target: Tensor
-    saliency: float
+    entry: Tensor
+    saliency: float = 0.0
+    known: dict[str, float] = field(default_factory=dict)  # scores of it, by name
 
 
-def jacobian(found: Record) -> Jacobian:
-    """Returns the gradients of a recorded pass; its graph is kept."""
-    states = found.states
-    entry, *slopes = gradients_of(found.target.sum(), [found.entry, *states])
-    at_output = entry
-    if found.representation is not None:
-        at_output = gradients_of(found.output.sum(), [found.entry])[0]
-    return Jacobian(output=at_output, target=entry, saliency=saliency(states, slopes))
-
-
-def noised_jacobian(twin: nn.Module, inputs: Tensor, factor: float) -> Jacobian:
-    """Returns the gradients after normal draws are added to the entry.
-
-    The noise is factor x v x e, with v the variance of the entry over the batch, place by place,
-    and e standard normal, the same for every factor.
+def jacobians(
+    found: Record, kinds: Iterable[Of], *, parts: int = 1, keep: bool = True
+) -> list[dict[Of, Jacobian]]:
+    """Returns the gradients of a recorded pass, for each part of its batch.
 
     Args:
-        twin: from `create_twin`, without gradients for its weights.
-        inputs: [B, ...], at least two.
-        factor: of the noise.
+        found: the pass.
+        kinds: of sums.
+        parts: of equal length, one behind the other in the batch.
+        keep: whether the graph is kept.
     """
+    wanted = set(kinds)
+    rows: list[dict[Of, Jacobian]] = [{} for _ in range(parts)]
+    is_same = found.representation is None
+    if "outputs" in wanted and not is_same:
+        entry = gradients_of(found.output.sum(), [found.entry], keep=keep or "targets" in wanted)
+        for row, part in zip(rows, entry[0].chunk(parts), strict=True):
+            row["outputs"] = Jacobian(entry=part)
+    if "targets" in wanted or is_same:
+        states = found.states
+        entry = gradients_of(found.target.sum(), [found.entry, *states], keep=keep)
+        for i, part in enumerate(entry[0].chunk(parts)):
+            amount = saliency(
+                (s.chunk(parts)[i], g.chunk(parts)[i])
+                for s, g in zip(states, entry[1:], strict=True)
+            )
+            rows[i]["targets"] = Jacobian(entry=part, saliency=amount)
+            if is_same:
+                rows[i]["outputs"] = rows[i]["targets"]
+    return rows
+
+
+def noised_jacobians(
+    twin: nn.Module, inputs: Tensor, factor: float, kinds: Iterable[Of]
+) -> dict[float, dict[Of, Jacobian]]:
+    """Returns the gradients after normal draws are added to the entry, by factor.
+
+    The noise is factor x v x e, with v the variance of the entry over the batch, place by place,
+    and e standard normal, the same for every factor. Where no batch normalisation mixes
+    examples, one pass over a longer batch serves all of `SCALES`.
+
+    Args:
+        twin: from `create_twin`.
+        inputs: [B, ...], at least two.
+        factor: of the noise, one of `SCALES`.
+        kinds: of sums.
+    """
+    mixes = any(isinstance(module, BATCH_NORMS) for module in twin.modules())
+    factors = (factor,) if mixes else SCALES
 
     def add_noise(entry: Tensor) -> Tensor:
+        entry = entry[: len(inputs)]
         generator = torch.Generator().manual_seed(NOISE_SEED)
-        draws = torch.randn(entry.shape, generator=generator).to(entry)
-        return entry + factor * entry.var(dim=0) * draws
+        noise = torch.randn(entry.shape, generator=generator).to(entry) * entry.var(dim=0)
+        return torch.cat([entry + scale * noise for scale in factors])
 
-    return jacobian(record(twin, inputs, add_noise))
+    tiled = inputs.repeat(len(factors), *[1] * (inputs.dim() - 1))
+    found = record(twin, tiled, add_noise, taps_only=True)
+    rows = jacobians(found, kinds, parts=len(factors), keep=False)
+    return dict(zip(factors, rows, strict=True))
 
 
-def saliency(tensors: list[Tensor], slopes: list[Tensor]) -> float:
-    """Returns the sum of |value x gradient| over tensors, in float64."""
-    return sum(
-        float((tensor.detach() * slope.detach()).abs().sum(dtype=torch.float64))
-        for tensor, slope in zip(tensors, slopes, strict=True)
-    )
+def saliency(pairs: Iterable[tuple[Tensor, Tensor]]) -> float:
+    """Returns the sum of |value x gradient| over pairs of tensors, in float64."""
+    return sum(float((v.detach() * g.detach()).abs().sum(dtype=torch.float64)) for v, g in pairs)

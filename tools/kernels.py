@@ -60,15 +60,12 @@ def tangent_kernel(graph: Graph, inputs: Tensor) -> Tensor:
 
 def _gradients(uses: list[tuple[Call, Tensor]], n: int) -> Tensor:
     """Returns every example's gradient of one weight, over all its uses: [n, weights]."""
+    if isinstance(uses[0][0].module, nn.Linear):
+        taken = torch.cat([call.by_example(call.taken.detach(), n) for call, _ in uses], dim=1)
+        slopes = torch.cat([call.by_example(slope, n) for call, slope in uses], dim=1)
+        return torch.bmm(slopes.transpose(1, 2), taken).flatten(1)
     if any(len(call.given) != n for call, _ in uses):
         raise DoesNotApply("it needs layers that keep examples apart, the batch first")
-    first = uses[0][0].module
-    if isinstance(first, nn.Linear):
-        taken = torch.cat(
-            [call.taken.detach().reshape(n, -1, first.in_features) for call, _ in uses], dim=1
-        )
-        slopes = torch.cat([slope.reshape(n, -1, first.out_features) for _, slope in uses], dim=1)
-        return torch.bmm(slopes.transpose(1, 2), taken).flatten(1)
     rows = [torch.stack([_of_example(c, s, i) for i in range(n)]) for c, s in uses]
     return torch.stack(rows).sum(0)
 

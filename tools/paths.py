@@ -15,6 +15,7 @@ from vitruvius.tools.graph import gradients_of
 from vitruvius.tools.recording import record
 from vitruvius.tools.twins import (
     BATCH_NORMS,
+    NORMALISED,
     WEIGHTED,
     DoesNotApply,
     create_twin,
@@ -58,7 +59,8 @@ def zen_terms(network: nn.Module, signature: Signature) -> tuple[float, float]:
 
     The first is of the mean, over examples of normal draws, of the summed |change| of the last
     feature maps when 0.01 times other draws is added; the second is the sum over batch
-    normalisations of that of the root of their mean variance. Weights are normal draws.
+    normalisations of that of the root of their mean variance. Weights are normal draws, biases
+    zero, normalisations without effect of their own.
 
     Raises:
         DoesNotApply: if the network has no convolution.
@@ -71,6 +73,11 @@ def zen_terms(network: nn.Module, signature: Signature) -> tuple[float, float]:
         for module in twin.modules():
             if isinstance(module, WEIGHTED):
                 module.weight.copy_(torch.randn(module.weight.shape, generator=generator))
+            elif isinstance(module, NORMALISED) and isinstance(module.weight, Tensor):
+                module.weight.fill_(1.0)
+            bias = getattr(module, "bias", None)
+            if isinstance(bias, Tensor):
+                bias.zero_()
     shape = (ZEN_EXAMPLES, *signature.input_shape)
     first = torch.randn(shape, generator=generator).to(device_of(network))
     step = torch.randn(shape, generator=generator).to(device_of(network))
@@ -113,7 +120,7 @@ def depth(network: nn.Module, signature: Signature) -> int:
             module.eval()
     example = blank(signature, device_of(network))
     if any(isinstance(module, HiddenTap) for module in twin.modules()):
-        example = example[..., :1]
+        example = example[:, :1] if signature.vocabulary is not None else example[:, :, :1]
     found = record(twin, example)
     if found.output.grad_fn is None:
         return 0

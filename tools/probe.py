@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from vitruvius.spaces.space import Signature
 from vitruvius.tools.flops import count_flops, count_params, device_of
 from vitruvius.tools.graph import Graph, Slopes, batch_loss, gradients_of
-from vitruvius.tools.jacobians import Jacobian, jacobian, noised_jacobian
+from vitruvius.tools.jacobians import Jacobian, Of, jacobians, noised_jacobians
 from vitruvius.tools.kernels import tangent_kernel
 from vitruvius.tools.paths import depth, synaptic_flow, zen_terms
 from vitruvius.tools.recording import Record, hidden_of, record_states
@@ -20,7 +20,7 @@ from vitruvius.tools.twins import DoesNotApply, create_twin, weight_of
 
 __all__ = ["Batch", "DoesNotApply", "Passes", "Probe"]
 
-Passes = Literal["own", "states", "graph", "curvature"]
+Passes = Literal["states", "graph", "curvature", "outputs", "targets"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +54,7 @@ class Probe:
     batch: Batch | None = None
     plans: frozenset[Passes] = frozenset()
     deepest: int = 0
-    _jacobians: dict[float, Jacobian] = field(default_factory=dict, init=False)
+    _jacobians: dict[tuple[float, Of], Jacobian] = field(default_factory=dict, init=False)
     _states: dict[int, dict[int, list[Tensor]]] = field(default_factory=dict, init=False)
 
     @cached_property
@@ -132,20 +132,23 @@ class Probe:
         weights = self._weights()
         return list(zip(weights, gradients_of(norm, weights), strict=True))
 
-    def jacobian(self, noise: float = 0.0) -> Jacobian:
+    def jacobian(self, of: Of, noise: float = 0.0) -> Jacobian:
         """Returns the gradients with respect to the entry after noise is added to it.
 
         Args:
-            noise: factor of normal draws scaled by the entry's variance over the batch. The draws
-                are the same for every factor; 0 leaves the entry as it is.
+            of: what is summed and differentiated.
+            noise: one of `jacobians.SCALES`, or 0, which leaves the entry as it is.
         """
-        if noise not in self._jacobians:
-            self._jacobians[noise] = (
-                noised_jacobian(self._frozen, self.inputs, noise)
-                if noise
-                else jacobian(self.record)
-            )
-        return self._jacobians[noise]
+        if (noise, of) not in self._jacobians:
+            kinds: list[Of] = ["outputs", "targets"]
+            kinds = [kind for kind in kinds if kind == of or kind in self.plans]
+            if noise:
+                found = noised_jacobians(self._second_twin, self.inputs, noise, kinds)
+            else:
+                found = {0.0: jacobians(self.record, kinds)[0]}
+            for scale, row in found.items():
+                self._jacobians.update({(scale, kind): each for kind, each in row.items()})
+        return self._jacobians[noise, of]
 
     @cached_property
     def ones(self) -> Slopes:
@@ -163,9 +166,9 @@ class Probe:
         return tangent_kernel(self.graph, self.inputs)
 
     @cached_property
-    def _frozen(self) -> nn.Module:
-        """A twin whose weights need no gradients."""
-        return create_twin(self.network).requires_grad_(False)
+    def _second_twin(self) -> nn.Module:
+        """A twin for noised passes, which would spoil the batch statistics of the first."""
+        return create_twin(self.network)
 
     def _weights(self) -> list[Tensor]:
         return [weight_of(layer) for layer in self.graph.layers]

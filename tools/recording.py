@@ -20,6 +20,8 @@ from vitruvius.spaces.builders.taps import (
 from vitruvius.tools.flops import unmoved_generator
 from vitruvius.tools.twins import ACTIVATIONS, WEIGHTED, DoesNotApply
 
+TAPS = (EmbeddingTap, HiddenTap, RepresentationTap, AttentionTap, HeadTap)
+
 Change = Callable[[Tensor], Tensor]
 
 
@@ -30,6 +32,21 @@ class Call:
     module: nn.Module
     taken: Tensor
     given: Tensor
+
+    def by_example(self, tensor: Tensor, examples: int) -> Tensor:
+        """Returns what was taken or given, or its gradient, as [B, positions, channels].
+
+        Raises:
+            DoesNotApply: if the layer does not keep examples apart.
+        """
+        if isinstance(self.module, nn.Linear):
+            steps_first = tensor.dim() == 3 and hasattr(self.module, "reads")
+            tensor = tensor.transpose(0, 1) if steps_first else tensor
+        else:
+            tensor = tensor.movedim(1, -1)
+        if len(tensor) != examples:
+            raise DoesNotApply("it needs layers that keep examples apart, the batch first")
+        return tensor.reshape(examples, -1, tensor.shape[-1])
 
 
 @dataclass(kw_only=True)
@@ -65,13 +82,17 @@ class _Seen(Exception):
     pass
 
 
-def record(twin: nn.Module, inputs: Tensor, change: Change | None = None) -> Record:
+def record(
+    twin: nn.Module, inputs: Tensor, change: Change | None = None, *, taps_only: bool = False
+) -> Record:
     """Returns the record of one pass with gradients.
 
     Args:
         twin: from `create_twin`; hooks are added and removed.
         inputs: [B, ...], left alone.
         change: of the entry (noise); gradients are then with respect to its result.
+        taps_only: whether layers and activations are left out, so that a backward pass can free
+            the graph as it goes.
     """
     found = Record(entry=inputs)
     has_entry = any(isinstance(module, EmbeddingTap) for module in twin.modules())
@@ -90,7 +111,8 @@ def record(twin: nn.Module, inputs: Tensor, change: Change | None = None) -> Rec
 
     if not has_entry and inputs.is_floating_point():
         inputs = enter(inputs)
-    with _listening(twin, listen), unmoved_generator(), torch.enable_grad():
+    kinds = TAPS if taps_only else (*TAPS, *WEIGHTED, *ACTIVATIONS)
+    with _listening(twin, listen, kinds), unmoved_generator(), torch.enable_grad():
         found.output = twin(inputs)
     return found
 
@@ -115,7 +137,7 @@ def record_states(twin: nn.Module, inputs: Tensor, deepest: int) -> dict[int, li
         elif isinstance(module, RepresentationTap):
             raise _Seen
 
-    with _listening(twin, listen), unmoved_generator(), torch.no_grad(), suppress(_Seen):
+    with _listening(twin, listen, TAPS), unmoved_generator(), torch.no_grad(), suppress(_Seen):
         twin(inputs)
     return hidden
 
@@ -138,14 +160,11 @@ def _note(found: Record, module: nn.Module, taken: tuple[Tensor, ...], given: Te
 
 @contextmanager
 def _listening(
-    twin: nn.Module, listen: Callable[[nn.Module, tuple[Tensor, ...], Tensor], Tensor | None]
+    twin: nn.Module,
+    listen: Callable[[nn.Module, tuple[Tensor, ...], Tensor], Tensor | None],
+    kinds: tuple[type[nn.Module], ...],
 ) -> Iterator[None]:
-    kinds = (*WEIGHTED, *ACTIVATIONS, EmbeddingTap, HiddenTap, RepresentationTap, AttentionTap)
-    hooks = [
-        module.register_forward_hook(listen)
-        for module in twin.modules()
-        if isinstance(module, (*kinds, HeadTap))
-    ]
+    hooks = [m.register_forward_hook(listen) for m in twin.modules() if isinstance(m, kinds)]
     try:
         yield
     finally:

@@ -179,6 +179,6 @@ def plan(
         network=network,
         signature=signature,
         batch=batch,
-        plans=frozenset(getattr(proxy, "passes", "own") for proxy in wanted),
+        plans=frozenset(name for proxy in wanted for name in getattr(proxy, "passes", ())),
         deepest=max((getattr(proxy, "layer", 0) for proxy in wanted), default=0),
     )

@@ -58,6 +58,7 @@ def announce(
     Args:
         layer: an `nn.Linear` or convolution; changed in place.
         reads: of a recurrent cell's layer: the step's input, a hidden state, or an inner node.
+            Where it is applied to all steps at once, it takes [T, B, D], steps first.
         position: of a recurrent cell's layer: place of what it reads in its node's list, from 0.
         part: of a transformer's layer: inside the token-mixing operation (queries, keys, values,
             the transform's input), its output projection, or the feed-forward part.

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -28,35 +29,42 @@ class Transformer(nn.Module):
 
     def __init__(
         self,
-        layers: Sequence[BuiltLayer],
-        signature: Signature,
+        layers: Sequence[Mapping[str, Any]],
+        signature: Mapping[str, Any],
         *,
         embedding: int,
         deviation: float = DEVIATION,
         dropout: float = 0.0,
     ) -> None:
-        """Makes the network; weights are normal, biases zero.
+        """Makes the network of plain data, so that it can be exported; biases are zero.
+
+        Args:
+            layers: each the fields of a `BuiltLayer`.
+            signature: the fields of a `Signature`.
+            embedding: width of the embedding.
+            deviation: of the normal distribution that weights are drawn from.
+            dropout: share of activations and attention weights.
 
         Raises:
             ConfigError: if the signature has another form than the space serves.
         """
         super().__init__()
-        refuse_uncausal(layers, signature)
-        first, last = layers[0].hidden, layers[-1].hidden
-        self.embedding = Embedding(signature, embedding, dropout)
-        self.widen = _bridge(embedding, first)
+        wanted, built = Signature(**signature), [BuiltLayer(**layer) for layer in layers]
+        refuse_uncausal(built, wanted)
+        self.embedding = Embedding(wanted, embedding, dropout)
+        self.widen = _bridge(embedding, built[0].hidden)
         blocks: list[nn.Module] = []
-        for place, layer in enumerate(layers):
-            if place and layers[place - 1].hidden != layer.hidden:
-                blocks.append(nn.Linear(layers[place - 1].hidden, layer.hidden))
-            blocks.append(Block(layer, causal=signature.causal, dropout=dropout))
+        for place, layer in enumerate(built):
+            if place and built[place - 1].hidden != layer.hidden:
+                blocks.append(nn.Linear(built[place - 1].hidden, layer.hidden))
+            blocks.append(Block(layer, causal=wanted.causal, dropout=dropout))
         self.layers = nn.Sequential(*blocks)
         self.represent = RepresentationTap()
-        self.per_token = signature.per_token
-        self.head = _head(signature, last, embedding)
+        self.per_token = wanted.per_token
+        self.head = _head(wanted, built[-1].hidden, embedding)
         for module in self.modules():
             _initialise(module, deviation)
-        if isinstance(self.head, TokenHead) and signature.vocabulary == signature.outputs:
+        if isinstance(self.head, TokenHead) and wanted.vocabulary == wanted.outputs:
             self.head.decoder.weight = self.embedding.inputs.weight
 
     def forward(self, inputs: Tensor) -> Tensor:
@@ -93,7 +101,7 @@ class Embedding(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        if inputs.is_floating_point():
+        if isinstance(self.inputs, nn.Linear):
             inputs = inputs.flatten(2).transpose(1, 2)  # [B, T, C]
         embedded = self.tap(self.inputs(inputs))  # [B, T, E]
         places = torch.arange(embedded.shape[1], device=embedded.device)
@@ -111,9 +119,10 @@ class Block(nn.Module):
         self.project: nn.Module = nn.Identity()  # a transform ends a layer's mixing by itself
         if OPERATIONS[layer.operation] != "transform":
             self.project = nn.Linear(layer.hidden, layer.hidden)
-        for module in (*self.operation.modules(), self.project):
+        for module in self.operation.modules():
             if isinstance(module, nn.Linear | nn.Conv1d):
                 announce(module, part="operation")
+        announce(self.project, part="projection")
         self.operation_norm = nn.LayerNorm(layer.hidden)
         self.feed_forward = _feed_forward(layer)
         self.feed_forward_norm = nn.LayerNorm(layer.hidden)

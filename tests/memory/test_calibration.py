@@ -73,3 +73,23 @@ def test_repeats_of_an_architecture_count_once() -> None:
     again = [closed_trial(11, architecture(0), trials[0].value, seed=1)]
     found = calibrate(scores, [*trials, *again], UP)
     assert all(row.n == 10 for row in found if row.proxy == "naswot")
+
+
+def test_a_degenerate_score_ranks_below_all_others_and_a_missing_one_nowhere() -> None:
+    trials = [closed_trial(i + 1, architecture(i), float(i)) for i in range(6)]
+    notes = ["degenerate: the value is nan", "it needs convolutions", "", "", "", ""]
+    scores = [
+        Score(
+            proxy="zen",
+            architecture=architecture(i),
+            value=None if note else -5.0 * i,
+            wall_s=0.0,
+            note=note,
+        )
+        for i, note in enumerate(notes)
+    ]
+    row = next(r for r in calibrate(scores, trials, UP) if r.proxy == "zen")
+    assert row.n == 5
+    lowest, rest = -100.0, [-10.0, -15.0, -20.0, -25.0]
+    expected = spearmanr([lowest, *rest], [0, 2, 3, 4, 5]).statistic
+    assert row.spearman == pytest.approx(expected)

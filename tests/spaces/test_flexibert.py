@@ -256,6 +256,13 @@ def test_features_of_trained_networks_leave_out_what_has_no_effect() -> None:
     assert not any("operation" in name or "ff_width" in name for name in names)
 
 
+@pytest.mark.parametrize("space", [FlexiBert(), FlexiBertFull(), FlexiBert(causal="yes")])
+def test_the_description_gives_a_legal_example(space: FlexiBert) -> None:
+    (line,) = [text for text in space.describe().splitlines() if text.startswith("For example ")]
+    spec = json.loads(line.removeprefix("For example "))
+    assert space.parse(spec).spec == spec
+
+
 def test_drawings_show_widths_as_built() -> None:
     spec = small(layer(ff_layers=3, operation="wma"), layer(), hidden=256)
     assert "wma    2 heads  256 -> 512 -> 512 -> 512 -> 256" in FlexiBert().draw(
@@ -302,7 +309,7 @@ def test_published_sizes_are_those_of_what_we_build(shared_data: Path) -> None:
             built = count_params(space.build(written(layers, SUBSPACE), signature))
             head, kinds_of_tokens = row["hidden_size"] + 1, 2 * 128
             lacks = 2 * row["hidden_size"] * sum(one.kind == "transform" for one in layers)
-            lacks *= space.networks == "specified"
+            lacks *= space.built_as == "specified"
             assert built - head == row[key] - kinds_of_tokens + lacks
 
 

@@ -336,6 +336,9 @@ def test_features_say_what_the_classics_are() -> None:
     assert (gru["carry(h_0)"], gru["gates(blend)"], gru["gates(prod)"]) == (1, 1, 1)
     assert (gru["depth(x -> output)"], gru["shortest(x -> output)"]) == (2, 1)
     assert (gru["ways(x -> output)"], gru["ways(h_0 -> output)"]) == (3, 4)
+    assert (gru["open(x -> output)"], gru["open(h_0 -> output)"]) == (1, 2)
+    assert [each["joint_linears"] for each in (rnn, lstm, gru)] == [1, 4, 2]
+    assert [each["positive_reads"] for each in (rnn, lstm, gru)] == [0, 0, 0]
     assert [each["bounded(output)"] for each in (rnn, lstm, gru)] == [1, 1, 1]
     assert lstm["unbounded_states"] == 1  # f * c + i * j may grow by one a step
     assert [each["live_states"] for each in (rnn, lstm, gru)] == [1, 2, 1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import asdict
 from typing import Any, cast
 
 import numpy as np
@@ -34,7 +35,8 @@ def layer(operation: str = "sdp", **changes: Any) -> BuiltLayer:
 
 def network(*layers: BuiltLayer, signature: Signature = WORDS, **options: Any) -> Transformer:
     torch.manual_seed(0)
-    return Transformer(layers or (layer(),), signature, embedding=8, **options)
+    form = [asdict(one) for one in layers or (layer(),)]
+    return Transformer(form, asdict(signature), embedding=8, **options)
 
 
 def inputs(signature: Signature = WORDS, batch: int = 3) -> Tensor:

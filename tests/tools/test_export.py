@@ -96,7 +96,7 @@ def test_every_architecture_of_a_sample_can_be_exported(
 ) -> None:
     """The copy is compared with the original inside `export`."""
     rng = np.random.default_rng(3)
-    for ref in ("nb201", "macro", "nb201:reduction=residual"):
+    for ref in ("nb201", "macro", "nb201:reduction=residual", "flexibert"):
         space = load_space(ref)
         for task in (sequences, images):
             architecture = space.sample(rng)

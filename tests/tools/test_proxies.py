@@ -12,9 +12,11 @@ from torch.nn import functional
 
 from vitruvius.errors import ToolError
 from vitruvius.spaces.cell import Cell
+from vitruvius.spaces.registry import load_space
 from vitruvius.spaces.space import Architecture, Signature
 from vitruvius.tasks.datasets import create_dataset_task
 from vitruvius.tasks.nas_bench_201 import read_nas_bench_201
+from vitruvius.tasks.registry import load_task
 from vitruvius.tasks.table import TabularTask
 from vitruvius.tools.probe import Batch, DoesNotApply, Probe
 from vitruvius.tools.proxies import PROXIES, Formula, Proxy, computable, proxies_for
@@ -246,10 +248,10 @@ def test_passes_are_shared() -> None:
     assert calls == 1
     for name in ("large_noise_jacobian_cosine", "more_noised_jacobian_covariance"):
         PROXIES[name](probe)
-    assert calls == 4  # one for each noise
+    assert calls == 2  # one for all noises, as nothing mixes examples
     PROXIES["ntk_condition"](probe)
     PROXIES["lga"](probe)
-    assert calls == 5  # batch statistics as constants
+    assert calls == 3  # batch statistics as constants
 
 
 class Space(Cell):
@@ -338,3 +340,31 @@ def test_a_formula_of_ones_own_is_a_proxy() -> None:
         formula=lambda probe: float(len(list(probe.network.modules()))),
     )
     assert measure(depth, probe_of(nn.Linear(2, 2), torch.ones(1, 2))) == (1.0, "")
+
+
+def test_each_kind_of_network_is_shown_a_few_scores_that_apply() -> None:
+    task = load_task("topics:tokens=20000,context=16")
+    for ref in ("recurrent:hidden=8,embedding=8", "flexibert:causal=yes,scale=8"):
+        space = load_space(ref)
+        shown = proxies_for(space, task)
+        assert len(shown) <= 8
+        assert set(shown) < set(computable(space, task))
+        found = score(space, task, [space.sample(np.random.default_rng(1))], shown, 0, batch_size=4)
+        missing = {s.proxy: s.note for s in found if s.value is None}
+        allowed = {"hidden_covariance_3": "it needs a recurrent network of at least 3 layers"}
+        assert missing.items() <= allowed.items()
+
+
+def test_random_tokens_stand_in_where_a_table_has_no_text(shared_data) -> None:
+    recorded = read_nas_bench_201(shared_data / "nas_bench_201.parquet", "c10")
+    task = TabularTask(table=replace(recorded, signature=TOKENS), ref="")
+    space = load_space("recurrent:hidden=8,embedding=8")
+    known = computable(space, task)
+    assert "hidden_covariance_1" in known
+    assert "jacobian_cosine" in known
+    assert "snip" not in known  # it needs labels
+    architecture = space.sample(np.random.default_rng(0))
+    found = score(space, task, [architecture], ["hidden_covariance_1"], 0, batch_size=16)
+    assert found[0].value is not None
+    again = score(space, task, [architecture], ["hidden_covariance_1"], 0, batch_size=16)
+    assert again[0].value == found[0].value

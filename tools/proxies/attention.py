@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from vitruvius.tools.proxies.formula import Formula
-from vitruvius.tools.proxies.parts import WIDE, part_calls, part_slopes
+from vitruvius.tools.proxies.parts import part_slopes, wide_outputs
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -108,13 +108,13 @@ def synaptic_diversity_published_mean(probe: Probe) -> float:
 
 
 def attention_importance_published(probe: Probe) -> float:
-    """Sum of |weight x gradient| over linear layers inside the operations, 128 outputs or more.
+    """Sum of |weight x gradient| over wide linear layers inside the operations, see `parts.WIDE`.
 
     Called head importance there, though no head takes part: `head_importance` is the corrected one.
     """
     from vitruvius.tools.jacobians import saliency
 
-    return saliency(*part_slopes(probe, probe.ones, "operation", wide=True))
+    return saliency(zip(*part_slopes(probe, probe.ones, "operation", wide=True), strict=True))
 
 
 def attention_importance_published_mean(probe: Probe) -> float:
@@ -132,13 +132,7 @@ def _maps(probe: Probe) -> list[Tensor]:
 
 
 def _confidences(probe: Probe) -> list[float]:
-    from vitruvius.tools.twins import DoesNotApply
-
-    outputs = [call.given.detach() for call in part_calls(probe, "operation")]
-    wide = [output for output in outputs if output.dim() == 3 and output.shape[-1] >= WIDE]
-    if not wide:
-        raise DoesNotApply(f"it needs operations' layers of {WIDE} outputs or more")
-    return [float(output.amax(dim=1).double().mean()) for output in wide]
+    return [float(output.amax(dim=1).double().mean()) for output in wide_outputs(probe)]
 
 
 def _diversity(weights: list[Tensor], slopes: list[Tensor]) -> float:
@@ -158,7 +152,7 @@ def _formula(
         description=f"{description}; transformers",
         needs_data=True,
         needs_labels=needs_labels,
-        passes="graph",
+        passes=("graph",),
         formula=formula,
     )
 

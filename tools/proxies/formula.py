@@ -52,7 +52,7 @@ class Formula:
     needs_data: bool
     formula: Callable[[Probe], float]
     needs_labels: bool = False
-    passes: Passes = "own"
+    passes: tuple[Passes, ...] = ()
     layer: int = 0
 
     def __call__(self, probe: Probe) -> float:

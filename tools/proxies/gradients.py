@@ -54,17 +54,18 @@ def l2(probe: Probe) -> float:
 def fisher(probe: Probe) -> float:
     """Half the mean, over examples, of (sum over positions of output x gradient) squared.
 
-    Summed over the channels of every convolution's and linear layer's output. Theis et al. 2018,
-    arXiv:1801.05787; Turner et al. 2020, arXiv:1906.04113. Published direction:
-    higher. The gradient is that of the mean loss, as published.
+    Summed over the channels of every convolution's and linear layer's output; positions are those
+    of all its uses, steps of a recurrent network included. Theis et al. 2018, arXiv:1801.05787;
+    Turner et al. 2020, arXiv:1906.04113. Published direction: higher. The gradient is that of the
+    mean loss, as published.
     """
-    total = 0.0
+    sums: dict[int, Tensor] = {}
+    n = len(probe.inputs)
     for call, slope in zip(probe.record.layers, probe.loss.outputs, strict=True):
-        products = (call.given.detach() * slope.detach()).double()
-        at = 1 if _is_convolution(call.module) else -1
-        products = products.movedim(at, -1).reshape(len(products), -1, products.shape[at])
-        total += float(products.sum(dim=1).square().mean(dim=0).sum()) / 2
-    return total
+        products = call.by_example(call.given.detach() * slope.detach(), n).sum(dim=1)  # [B, C]
+        key = id(call.module)
+        sums[key] = sums[key] + products if key in sums else products
+    return sum(float(each.double().square().mean(dim=0).sum()) for each in sums.values()) / 2
 
 
 def grasp(probe: Probe) -> float:
@@ -79,19 +80,13 @@ def _product(first: Tensor, second: Tensor) -> Tensor:
     return (first.detach() * second.detach()).double().sum()
 
 
-def _is_convolution(module: object) -> bool:
-    from vitruvius.tools.twins import WEIGHTED
-
-    return isinstance(module, WEIGHTED[1:])
-
-
 GRADIENT_SCORES = (
     Formula(
         name="grad_norm",
         description="size of the loss gradient at initialisation; convolutions and linear layers",
         needs_data=True,
         needs_labels=True,
-        passes="graph",
+        passes=("graph",),
         formula=grad_norm,
     ),
     Formula(
@@ -100,7 +95,7 @@ GRADIENT_SCORES = (
         "and linear layers",
         needs_data=True,
         needs_labels=True,
-        passes="graph",
+        passes=("graph",),
         formula=snip,
     ),
     Formula(
@@ -108,7 +103,7 @@ GRADIENT_SCORES = (
         description="by how much the loss grows with all weights; convolutions and linear layers",
         needs_data=True,
         needs_labels=True,
-        passes="graph",
+        passes=("graph",),
         formula=plain,
     ),
     Formula(
@@ -122,7 +117,7 @@ GRADIENT_SCORES = (
         description="how much the loss hangs on single channels; convolutions and linear layers",
         needs_data=True,
         needs_labels=True,
-        passes="graph",
+        passes=("graph",),
         formula=fisher,
     ),
     Formula(
@@ -131,7 +126,7 @@ GRADIENT_SCORES = (
         "linear layers",
         needs_data=True,
         needs_labels=True,
-        passes="curvature",
+        passes=("graph", "curvature"),
         formula=grasp,
     ),
 )

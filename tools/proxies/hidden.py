@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from vitruvius.tools.proxies.formula import Formula
-from vitruvius.tools.proxies.jacobians import SCALES
 from vitruvius.tools.proxies.spectra import correlation_score
 
 if TYPE_CHECKING:
@@ -43,8 +42,7 @@ def hidden_synaptic_saliency(probe: Probe) -> float:
     """
     from vitruvius.tools.jacobians import saliency
 
-    states = _states(probe)
-    return -saliency(states, list(probe.loss.hidden))
+    return -saliency(zip(_states(probe), probe.loss.hidden, strict=True))
 
 
 def hidden_synaptic_saliency_published(probe: Probe) -> float:
@@ -54,10 +52,10 @@ def hidden_synaptic_saliency_published(probe: Probe) -> float:
     under noise of factors 0.1, 10 and 100, and of half its summed squares, are added up. Published
     direction: lower, hence the minus.
     """
-    from vitruvius.tools.jacobians import saliency
+    from vitruvius.tools.jacobians import SCALES, saliency
 
-    total = saliency(_states(probe), list(probe.squares.hidden))
-    return -(total + sum(probe.jacobian(noise).saliency for noise in (0.0, *SCALES)))
+    total = saliency(zip(_states(probe), probe.squares.hidden, strict=True))
+    return -(total + sum(probe.jacobian("targets", a).saliency for a in (0.0, *SCALES)))
 
 
 def synaptic_saliency_published(probe: Probe) -> float:
@@ -78,7 +76,7 @@ def synaptic_saliency_published(probe: Probe) -> float:
 
     layers = probe.graph.layers
     if any(hasattr(layer, "part") for layer in layers):
-        return saliency(*part_slopes(probe, probe.ones, "feed_forward"))
+        return saliency(zip(*part_slopes(probe, probe.ones, "feed_forward"), strict=True))
     if not any(hasattr(layer, "position") for layer in layers):
         raise DoesNotApply("it needs a network that announces what its layers are for")
     tables = {id(table) for table in probe.graph.tables}
@@ -88,7 +86,7 @@ def synaptic_saliency_published(probe: Probe) -> float:
         if getattr(layer, "position", 0) >= 1 or id(weight_of(layer)) in tables
     ]
     pairs += zip(probe.graph.embeddings, probe.squares.embeddings, strict=True)
-    return -saliency([weight for weight, _ in pairs], [slope for _, slope in pairs])
+    return -saliency(pairs)
 
 
 def synaptic_saliency_published_mean(probe: Probe) -> float:
@@ -97,7 +95,7 @@ def synaptic_saliency_published_mean(probe: Probe) -> float:
     from vitruvius.tools.proxies.parts import part_slopes
 
     weights, slopes = part_slopes(probe, probe.ones, "feed_forward")
-    return saliency(weights, slopes) / len(weights)
+    return saliency(zip(weights, slopes, strict=True)) / len(weights)
 
 
 def _states(probe: Probe) -> list[Tensor]:
@@ -116,7 +114,7 @@ def _covariance(layer: int) -> tuple[Formula, Formula]:
             name=f"hidden_covariance_{layer}",
             description=words,
             needs_data=True,
-            passes="states",
+            passes=("states",),
             layer=layer,
             formula=lambda probe: hidden_covariance(probe, layer),
         ),
@@ -124,7 +122,7 @@ def _covariance(layer: int) -> tuple[Formula, Formula]:
             name=f"hidden_covariance_{layer}_published",
             description=f"{words}; none where a unit never changes",
             needs_data=True,
-            passes="states",
+            passes=("states",),
             layer=layer,
             formula=lambda probe: hidden_covariance_published(probe, layer),
         ),
@@ -138,14 +136,14 @@ HIDDEN_SCORES = (
         description="how little the loss hangs on single hidden states; recurrent networks",
         needs_data=True,
         needs_labels=True,
-        passes="graph",
+        passes=("graph",),
         formula=hidden_synaptic_saliency,
     ),
     Formula(
         name="hidden_synaptic_saliency_published",
         description="the same for sums of the representation, as published; recurrent networks",
         needs_data=True,
-        passes="graph",
+        passes=("graph",),
         formula=hidden_synaptic_saliency_published,
     ),
     Formula(
@@ -153,14 +151,14 @@ HIDDEN_SCORES = (
         description="sum of |weight x gradient| of some layers, as published; recurrent networks "
         "and transformers",
         needs_data=True,
-        passes="graph",
+        passes=("graph",),
         formula=synaptic_saliency_published,
     ),
     Formula(
         name="synaptic_saliency_published_mean",
         description="the same, by the number of layers; transformers",
         needs_data=True,
-        passes="graph",
+        passes=("graph",),
         formula=synaptic_saliency_published_mean,
     ),
 )

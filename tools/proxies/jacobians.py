@@ -18,10 +18,10 @@ from vitruvius.tools.proxies.spectra import correlation_score, cosine_score
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from vitruvius.tools.jacobians import Jacobian
     from vitruvius.tools.probe import Probe
 
 LARGE = 10.0
-SCALES = (0.1, 10.0, 100.0)
 
 Score = Callable[["Probe", float], float]
 
@@ -32,12 +32,14 @@ def covariance(probe: Probe, noise: float = 0.0) -> float:
     Published direction: higher. For S see `spectra.correlation_score`; an example without any
     gradient is a direction lost.
     """
-    return correlation_score(_at_least_two(probe.jacobian(noise).output))
+    found = probe.jacobian("outputs", noise)
+    return _once(found, "covariance", lambda: correlation_score(_rows(found.entry)))
 
 
 def cosine(probe: Probe, noise: float = 0.0) -> float:
     """Cos of the examples' gradients, see `spectra.cosine_score`. Published direction: higher."""
-    return cosine_score(_at_least_two(probe.jacobian(noise).output))
+    found = probe.jacobian("outputs", noise)
+    return _once(found, "cosine", lambda: cosine_score(_rows(found.entry)))
 
 
 def covariance_published(probe: Probe, noise: float = 0.0) -> float:
@@ -47,12 +49,16 @@ def covariance_published(probe: Probe, noise: float = 0.0) -> float:
     that announce a transformer's parts: rows are the embedding's dimensions, columns the
     positions, summed over the batch (the gradient of a table of positions).
     """
-    return correlation_score(_published(probe, noise), counts_constant=False)
+    found, rows = _published(probe, noise)
+    return _once(
+        found, "covariance_published", lambda: correlation_score(rows(), counts_constant=False)
+    )
 
 
 def cosine_published(probe: Probe, noise: float = 0.0) -> float:
     """Cos of the same rows, the diagonal's rounding included. Published direction: higher."""
-    return cosine_score(_published(probe, noise), rounds=True)
+    found, rows = _published(probe, noise)
+    return _once(found, "cosine_published", lambda: cosine_score(rows(), rounds=True))
 
 
 def large_noise(score: Score, probe: Probe) -> float:
@@ -71,12 +77,19 @@ def more_noised(score: Score, probe: Probe) -> float:
     covariances, whose product of four negative numbers is positive, lower.
     """
     product = score(probe, 0.0)
-    for scale in SCALES:
+    for scale in (0.1, 10.0, 100.0):
         product *= score(probe, scale)
     return product
 
 
-def _at_least_two(gradient: Tensor) -> Tensor:
+def _once(found: Jacobian, name: str, score: Callable[[], float]) -> float:
+    """Returns a score of a Jacobian; six proxies share it."""
+    if name not in found.known:
+        found.known[name] = score()
+    return found.known[name]
+
+
+def _rows(gradient: Tensor) -> Tensor:
     from vitruvius.tools.twins import DoesNotApply
 
     if len(gradient) < 2:
@@ -84,11 +97,12 @@ def _at_least_two(gradient: Tensor) -> Tensor:
     return gradient.flatten(1)
 
 
-def _published(probe: Probe, noise: float) -> Tensor:
-    gradient = probe.jacobian(noise).target
-    if gradient.dim() == 3 and any(hasattr(layer, "part") for layer in probe.graph.layers):
-        return gradient.sum(dim=0).T  # [D, T]
-    return _at_least_two(gradient)
+def _published(probe: Probe, noise: float) -> tuple[Jacobian, Callable[[], Tensor]]:
+    found = probe.jacobian("targets", noise)
+    is_transformer = any(hasattr(layer, "part") for layer in probe.graph.layers)
+    if found.entry.dim() == 3 and is_transformer:
+        return found, lambda: found.entry.sum(dim=0).T  # [D, T]
+    return found, lambda: _rows(found.entry)
 
 
 def _formulas(ending: str, covariances: Score, cosines: Score) -> tuple[Formula, ...]:
@@ -130,7 +144,7 @@ def _formulas(ending: str, covariances: Score, cosines: Score) -> tuple[Formula,
             name=name + ending,
             description=f"{what}; {words}",
             needs_data=True,
-            passes="graph",
+            passes=("graph",),
             formula=formula,
         )
         for name, what, formula in rows

@@ -21,7 +21,7 @@ def ntk_condition(probe: Probe) -> float:
     import torch
 
     values = torch.linalg.eigvalsh(probe.kernel)  # rising
-    rounding = len(values) * torch.finfo(torch.float32).eps * float(values[-1])
+    rounding = torch.finfo(torch.float32).eps * float(values[-1])  # gradients are float32
     if not bool(torch.isfinite(values).all()):
         return math.nan
     return -float(values[-1] / values[0]) if values[0] > rounding else -math.inf
@@ -56,7 +56,7 @@ KERNEL_SCORES = (
         description="how evenly gradient descent would learn the examples; convolutions and "
         "linear layers",
         needs_data=True,
-        passes="graph",
+        passes=("graph",),
         formula=ntk_condition,
     ),
     Formula(
@@ -64,7 +64,7 @@ KERNEL_SCORES = (
         description="whether gradients are alike where labels are; one label an example",
         needs_data=True,
         needs_labels=True,
-        passes="graph",
+        passes=("graph",),
         formula=lga,
     ),
 )

@@ -10,9 +10,8 @@ if TYPE_CHECKING:
     from vitruvius.spaces.builders.taps import Part
     from vitruvius.tools.graph import Slopes
     from vitruvius.tools.probe import Probe
-    from vitruvius.tools.recording import Call
 
-WIDE = 128  # published scores leave out operations' layers of fewer outputs
+WIDE = 0.5  # published scores leave out operations' layers of fewer outputs: 128 of 256
 
 
 def part_slopes(
@@ -24,7 +23,7 @@ def part_slopes(
         probe: of the network.
         slopes: of its graph.
         parts: that are looked for.
-        wide: whether only layers of at least `WIDE` outputs count.
+        wide: whether only layers of at least `WIDE` times the outputs of the widest count.
 
     Raises:
         DoesNotApply: if there are none.
@@ -34,26 +33,29 @@ def part_slopes(
     pairs = [
         (weight_of(layer).detach(), slope.detach())
         for layer, slope in zip(probe.graph.layers, slopes.weights, strict=True)
-        if getattr(layer, "part", None) in parts
-        and weight_of(layer).dim() == 2
-        and (not wide or len(weight_of(layer)) >= WIDE)
+        if getattr(layer, "part", None) in parts and weight_of(layer).dim() == 2
     ]
     if not pairs:
-        raise DoesNotApply(
-            f"it needs a transformer that announces its {' and '.join(parts)} layers"
-        )
+        raise DoesNotApply(f"it needs a transformer that announces its {' or '.join(parts)} layers")
+    least = WIDE * max(len(weight) for weight, _ in pairs) if wide else 0
+    pairs = [(weight, slope) for weight, slope in pairs if len(weight) >= least]
     return [weight for weight, _ in pairs], [slope for _, slope in pairs]
 
 
-def part_calls(probe: Probe, part: Part) -> list[Call]:
-    """Returns the calls of a part's linear layers.
+def wide_outputs(probe: Probe) -> list[Tensor]:
+    """Returns the outputs [B, T, D] of the operations' linear layers that are wide, see `WIDE`.
 
     Raises:
         DoesNotApply: if there are none.
     """
-    from vitruvius.tools.twins import DoesNotApply
+    from vitruvius.tools.twins import DoesNotApply, weight_of
 
-    calls = [c for c in probe.record.layers if getattr(c.module, "part", None) == part]
-    if not calls:
-        raise DoesNotApply(f"it needs a transformer that announces its {part} layers")
-    return calls
+    outputs = [
+        call.given.detach()
+        for call in probe.record.layers
+        if getattr(call.module, "part", None) == "operation" and weight_of(call.module).dim() == 2
+    ]
+    if not outputs:
+        raise DoesNotApply("it needs a transformer that announces its operation layers")
+    least = WIDE * max(output.shape[-1] for output in outputs)
+    return [output for output in outputs if output.shape[-1] >= least]

@@ -100,10 +100,10 @@ def computable(space: SearchSpace, task: Task) -> tuple[str, ...]:
 
 
 def kind_of(space: SearchSpace) -> Kind:
-    """Returns what kind of networks a space builds, as its attribute `networks` says."""
+    """Returns what kind of networks a space builds, as its attribute `builds` says."""
     if isinstance(space, Pool):
         return kind_of(space.space)
-    kind: Kind = getattr(space, "networks", "feed_forward")
+    kind: Kind = getattr(space, "builds", "feed_forward")
     return kind
 
 

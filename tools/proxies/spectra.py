@@ -32,18 +32,19 @@ def correlation_score(rows: Tensor, *, counts_constant: bool = True) -> float:
     import torch
 
     values = rows.detach().double()
-    largest = values.abs().amax(dim=1, keepdim=True)
-    if not bool(torch.isfinite(largest).all()):
-        return math.nan
-    values = values / largest.clamp_min(torch.finfo(torch.float64).tiny)  # squares stay in range
+    largest = values.abs().amax(dim=1)
     values = values - values.mean(dim=1, keepdim=True)
-    lengths = values.norm(dim=1, keepdim=True)
-    rounding = torch.finfo(torch.float32).eps * math.sqrt(values.shape[1])
+    products = values @ values.T
+    lengths = products.diagonal().sqrt()
+    if not bool(torch.isfinite(lengths).all()):
+        return math.nan
+    rounding = torch.finfo(torch.float32).eps * math.sqrt(values.shape[1]) * largest
     is_constant = lengths <= rounding
     if bool(is_constant.any()) and not counts_constant:
         return math.nan
-    values = torch.where(is_constant, 0.0, values / lengths)
-    found = torch.linalg.eigvalsh(values @ values.T).clamp_min(0.0) + OFFSET
+    scale = torch.where(is_constant, 0.0, 1 / lengths)
+    correlations = products * scale[:, None] * scale[None, :]
+    found = torch.linalg.eigvalsh(correlations).clamp_min(0.0) + OFFSET
     return -float((found.log() + 1 / found).sum())
 
 
@@ -67,14 +68,14 @@ def cosine_score(rows: Tensor, *, rounds: bool = False) -> float:
     """
     import torch
 
+    n = len(rows)
     values = rows.detach().double()
-    largest = values.abs().amax(dim=1, keepdim=True)
-    values = values / largest  # NaN where it is 0 or infinite
-    values = values / values.norm(dim=1, keepdim=True)
     if rounds:
-        values = values.float()
-    n = len(values)
-    cosines = values @ values.T - torch.eye(n).to(values)
-    if not rounds:
-        cosines.fill_diagonal_(0.0)
+        values = (values / values.norm(dim=1, keepdim=True)).float()
+        cosines = values @ values.T - torch.eye(n).to(values)
+    else:
+        products = values @ values.T
+        scale = products.diagonal().rsqrt()  # infinite for a zero row: 0 times it is NaN
+        cosines = (products * scale[:, None] * scale[None, :]).fill_diagonal_(0.0)
+        cosines = torch.where(torch.isfinite(scale).all(), cosines, math.nan)
     return 1 - float(cosines.abs().clamp_max(1.0).pow(1 / 20).sum()) / (2 * (n * n - n))

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from vitruvius.memory.calibration import COUNTED
+from vitruvius.memory.records import Calibration
+from vitruvius.memory.verdicts import verdict
 from vitruvius.tools.report.facts import Report
 from vitruvius.tools.report.words import plural, seconds
 from vitruvius.tools.safe_text import code, escape, names
 
-BASELINES = ("params", "flops")
 _MEANING = {
     "explore": "drawn uniformly",
     "architect": "chosen",
@@ -62,24 +64,37 @@ def failures(report: Report) -> Iterator[str]:
 
 
 def calibrations(report: Report) -> Iterator[str]:
-    """Yields the rank correlation of each proxy with the trained results."""
+    """Yields each proxy's rank correlation with the trained results, its weight and verdict."""
     if not report.calibrations:
         yield "No proxy was computed for enough trained architectures."
         return
-    baseline = max(
-        (abs(c.spearman) for c in report.calibrations if c.proxy in BASELINES), default=0.0
-    )
-    lines = ["| proxy | trials | rank correlation | 95 % interval | |", "|---|---|---|---|---|"]
-    for one in sorted(report.calibrations, key=lambda c: -abs(c.spearman)):
-        if one.proxy in BASELINES:
-            note = "baseline"
-        elif abs(one.spearman) <= baseline:
-            note = "no better than counting"
-        else:
-            note = ""
+    given = sorted({name for one in report.calibrations for name in one.given})
+    lines = [
+        f"| proxy | trials | rank correlation | given {' and '.join(given) or 'nothing'} "
+        "| weight in the model | verdict |",
+        "|---|---|---|---|---|---|",
+    ]
+    order = sorted(report.calibrations, key=lambda c: (c.proxy in COUNTED, -abs(c.spearman)))
+    for one in order:
+        weight = "" if one.weight is None else f"{one.weight:+.2f}"
         lines.append(
-            f"| {code(one.proxy)} | {one.n} | {one.spearman:+.2f} "
-            f"| {one.low:+.2f} to {one.high:+.2f} | {note} |"
+            f"| {code(one.proxy)} | {one.n} | {_interval(one.spearman, one.low, one.high)} "
+            f"| {_partial(one)} | {weight} | {verdict(one)} |"
         )
     yield "\n".join(lines)
+    yield (
+        "Correlations are of ranks, with 95 % intervals. A weight is what one standard deviation "
+        "of the proxy moves the expected score by, in its standard deviations, all other proxies "
+        "and the features held fixed."
+    )
     yield f"Measured on {names(report.calibrated_on) or 'no trials'}."
+
+
+def _partial(one: Calibration) -> str:
+    if one.partial is None or one.partial_low is None or one.partial_high is None:
+        return ""
+    return _interval(one.partial, one.partial_low, one.partial_high)
+
+
+def _interval(middle: float, low: float, high: float) -> str:
+    return f"{middle:+.2f} ({low:+.2f} to {high:+.2f})"

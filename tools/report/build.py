@@ -6,12 +6,24 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from vitruvius.memory.board import board_of
 from vitruvius.memory.calibration import calibrate
 from vitruvius.memory.ledger import Ledger
-from vitruvius.memory.records import CutRecord, ModelCall, Origin, ResultStatus, RunStatus, Trial
+from vitruvius.memory.ranking import learn
+from vitruvius.memory.records import (
+    Calibration,
+    CutRecord,
+    ModelCall,
+    Origin,
+    ResultStatus,
+    RunStatus,
+    Score,
+    Trial,
+)
 from vitruvius.memory.regions import region_of
+from vitruvius.memory.verdicts import proxy_weights, with_weights
 from vitruvius.spaces.rules import holds
-from vitruvius.spaces.space import SearchSpace, distinct
+from vitruvius.spaces.space import SearchSpace
 from vitruvius.tasks.task import Metric, Task
 from vitruvius.tools.report.curve import curve_of
 from vitruvius.tools.report.distrust import distrust_of
@@ -27,6 +39,7 @@ from vitruvius.tools.report.principles import principles_of
 from vitruvius.tools.report.statistics import noise_of
 from vitruvius.tools.report.transfer import transfer_of
 
+LEAST_FITTED = 4  # trials of a model that has something to say
 FAILURES = (
     ResultStatus.FAILED,
     ResultStatus.TIMEOUT,
@@ -59,9 +72,7 @@ def build_report(
         )
     decisions = ledger.decisions(run_id)
     measured = [t for t in trials if t.origin not in (Origin.CONTROL, Origin.CONFIRM)]
-    scores = ledger.scores(
-        run.space_id, run.task_id, None, distinct(trial.architecture for trial in measured)
-    )
+    scores = ledger.scores(run.space_id, run.task_id, None, None)
     report = Report(
         run=run,
         metric=task.metric,
@@ -80,11 +91,22 @@ def build_report(
         models=_models(ledger.calls(run_id)),
         failures=_failures(trials),
         decisions=Counter(f"{decision.author}, {decision.status}" for decision in decisions),
-        calibrations=calibrate(scores, measured, task.metric),
+        calibrations=_calibrations(scores, measured, space, task.metric),
         calibrated_on=tuple(t.number for t in measured if t.value is not None),
         distrust=(),
     )
     return replace(report, distrust=distrust_of(report, trials))
+
+
+def _calibrations(
+    scores: Sequence[Score], trials: Sequence[Trial], space: SearchSpace, metric: Metric
+) -> list[Calibration]:
+    """Returns what each proxy was worth, with its weight in the model of these trials."""
+    found, board = calibrate(scores, trials, metric, space), board_of(scores)
+    lesson = learn(trials, metric)
+    if board is None or len(lesson.trials) < LEAST_FITTED:
+        return found
+    return with_weights(found, proxy_weights(space, board, (), lesson))
 
 
 def _audit(

@@ -39,8 +39,8 @@ def run(
     space: Annotated[
         str | None,
         typer.Option(
-            help="nb201 (default), nb201:channels=16, transnas, macro, table:PATH, or "
-            "file.py:object."
+            help="nb201 (default), nb201:channels=16, transnas, macro, recurrent, flexibert, "
+            "table:PATH, or file.py:object."
         ),
     ] = None,
     budget: Annotated[
