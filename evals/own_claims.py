@@ -49,8 +49,8 @@ def _arm(name: str, rows: Rows, draws: int) -> str:
         f"### {name}",
         "",
         f"{len(first)} architectures, {len(first) - len(trained)} without a loss; "
-        f"{_noise(rows)}; training took {np.median(_column(first, 'train_s')):.1f} s (median), "
-        f"{_column(first, 'train_s').max():.1f} s (longest).",
+        f"{_noise(rows)}; a training took {np.median(_column(first, 'train_s')):.1f} s (median), "
+        f"{_column(first, 'train_s').max():.1f} s of CPU time (longest).",
     ]
     if len(trained) < 3:
         return "\n".join(lines)

@@ -51,7 +51,8 @@ def test_a_cell_has_all_scores_from_one_network_and_a_run_goes_on(
 ) -> None:
     runs = [run(1, LSTM), run(2, GRU)]
     rows = check.compute(runs, batch, tmp_path / "rows.jsonl")
-    assert all(value is not None for value in rows[0]["values"].values())
+    without = {name for name, value in rows[0]["values"].items() if value is None}
+    assert without == set(rows[0]["notes"]) <= {"activation_distance_published"}  # few units
     alone = check.shape.figures_of(runs[0], batch)
     names = [f"hidden_covariance_{layer}" for layer in (1, 2, 3)]
     assert [rows[0]["values"][name] for name in names] == pytest.approx(alone.layers)
