@@ -24,6 +24,7 @@ from typing import Literal, get_args
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from vitruvius.evals.flexibert_metric_tables import Column, columns_of, printed
 from vitruvius.spaces.flexibert import FlexiBert, FlexiBertTrained
@@ -34,11 +35,13 @@ from vitruvius.tasks.flexibert import Published, published_networks
 from vitruvius.tasks.text import create_text_task
 from vitruvius.tasks.tokens import Unit
 from vitruvius.tools.flops import unmoved_generator
+from vitruvius.tools.graph import batch_loss, gradients_of
 from vitruvius.tools.jacobians import saliency
 from vitruvius.tools.probe import Batch, Probe
 from vitruvius.tools.proxies import PROXIES
 from vitruvius.tools.proxies.formula import Formula
 from vitruvius.tools.proxies.parts import part_slopes, wide_outputs
+from vitruvius.tools.proxies.spectra import correlation_score, cosine_score
 from vitruvius.tools.scoring import measure
 
 Form = Literal["measured", "trained"]  # the networks behind the stored metrics, or the scores
@@ -77,10 +80,10 @@ class Settings:
 
 @dataclass(frozen=True, kw_only=True)
 class Figures:
-    """What was computed for one network; names are those of the stored metrics.
+    """What was computed for one network, by the names of the stored metrics.
 
-    `published` are the published formulas, `corrected` is empty for the networks that were
-    measured there. None: the network has not what a metric looks at, or the value is degenerate.
+    `corrected` is empty for the networks that were measured there. None: the network has not what
+    a metric looks at, or the value is degenerate.
     """
 
     form: Form
@@ -94,6 +97,12 @@ def _saliency(probe: Probe) -> float:
     return saliency(zip(*part_slopes(probe, probe.loss, "feed_forward"), strict=True))
 
 
+def _entry_slopes(probe: Probe) -> Tensor:
+    """Gradients of the loss with respect to the embedded words, a row for each text."""
+    loss = batch_loss(probe.record.output, probe.labels)
+    return gradients_of(loss, [probe.record.entry])[0].flatten(1)
+
+
 def _distance_by_unit(probe: Probe) -> float:
     """The kernel divided by its units before the determinant."""
     units = sum(call.given[0].numel() for call in probe.record.activations)
@@ -101,7 +110,7 @@ def _distance_by_unit(probe: Probe) -> float:
 
 
 def _summed(name: str) -> Callable[[Probe], float]:
-    return lambda probe: PROXIES[name](probe) * len(probe.record.attention)
+    return lambda probe: PROXIES[name](probe) * _maps(probe)
 
 
 def _mixing_layers(probe: Probe) -> int:
@@ -113,7 +122,15 @@ def _feed_forward_layers(probe: Probe) -> int:
 
 
 def _wide_layers(probe: Probe) -> int:
-    return len(part_slopes(probe, probe.ones, "operation", wide=True)[0])
+    return len(wide_outputs(probe))
+
+
+def _activations(probe: Probe) -> int:
+    return len(probe.record.activations)
+
+
+def _maps(probe: Probe) -> int:
+    return len(probe.record.attention)
 
 
 def _heads(probe: Probe) -> int:
@@ -126,29 +143,20 @@ Count = Callable[[Probe], int]  # of what was summed, by which the normalised fo
 PUBLISHED: dict[str, tuple[Value, Count | None]] = {
     "synaptic_diversity": ("synaptic_diversity_published", _mixing_layers),
     "synaptic_saliency": ("synaptic_saliency_published", _feed_forward_layers),
-    "activation_distance": (
-        "token_activation_distance_published",
-        lambda probe: len(probe.record.activations),
-    ),
+    "activation_distance": ("token_activation_distance_published", _activations),
     "jacobian_covariance": ("jacobian_covariance_published", None),
     "jacobian_cosine": ("jacobian_cosine_published", None),
     "attention_importance": ("attention_importance_published", _wide_layers),
-    "attention_confidence": (
-        "attention_confidence_published",
-        lambda probe: len(wide_outputs(probe)),
-    ),
-    "softmax_confidence": (
-        "softmax_confidence_published",
-        lambda probe: len(probe.record.attention),
-    ),
+    "attention_confidence": ("attention_confidence_published", _wide_layers),
+    "softmax_confidence": ("softmax_confidence_published", _maps),
 }
 CORRECTED: dict[str, tuple[Value, Count | None]] = {
     "synaptic_diversity": ("synaptic_diversity", _mixing_layers),
     "synaptic_saliency": (_saliency, _feed_forward_layers),
     "activation_distance": ("activation_distance", None),
     "activation_distance_norm": (_distance_by_unit, None),
-    "jacobian_covariance": ("jacobian_covariance", None),
-    "jacobian_cosine": ("jacobian_cosine", None),
+    "jacobian_covariance": (lambda probe: correlation_score(_entry_slopes(probe)), None),
+    "jacobian_cosine": (lambda probe: cosine_score(_entry_slopes(probe)), None),
     "attention_importance": ("head_importance", _heads),
     "attention_confidence": (_summed("attention_confidence"), None),
     "attention_confidence_norm": ("attention_confidence", None),

@@ -149,7 +149,7 @@ def test_the_program_prints_every_metric_of_the_shared_table(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(tables, "DRAWS", 5)
-    options = "--number 12 --scale 8 --batch 3 --length 8 --unit char".split()
+    options = ["--number=12", "--scale=8", "--batch=3", "--length=8", "--unit=char"]
     program.main(["--data", str(shared_data), "--out", str(tmp_path / "rows"), *options])
     text = capsys.readouterr().out
     for form in ("stored", "published", "trained", "corrected"):
