@@ -252,12 +252,8 @@ def gathered(rows: Sequence[tuple[Published, dict[Form, Figures]]]) -> list[Colu
         "corrected": lambda row, metric: rows[row][1]["trained"].corrected[metric],
     }
     # Jacobian scores have no normalised form.
-    names = [
-        metric + end
-        for end in ("", "_norm")
-        for metric in PUBLISHED
-        if metric + end in ones[0].metrics
-    ]
+    named = [f"{metric}{end}" for end in ("", "_norm") for metric in PUBLISHED]
+    names = [name for name in named if name in ones[0].metrics]
     found = [
         Column(metric=name, form=form, values=[value(row, name) for row in range(len(rows))])
         for name in names
@@ -292,7 +288,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     settings = Settings(scale=given.scale, batch=given.batch, length=given.length, unit=given.unit)
     networks = published_networks(given.data / "flexibert.json")[: given.number]
     rows = list(compute(networks, settings, given.out))
-    spent = {one.network + one.form: one.cpu_s for _, found in rows for one in found.values()}
+    spent = {id(one): one.cpu_s for _, found in rows for one in found.values()}
     print(f"{len(rows)} networks, {sum(spent.values()):.0f} s of CPU time\n")
     print(printed(columns_of(networks, gathered(rows))))
 
