@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import kendalltau, rankdata
+from scipy.stats import rankdata
 
 from vitruvius.evals.statistics import Interval
 from vitruvius.spaces.flexibert import FlexiBertTrained
 from vitruvius.spaces.space import FloatArray
 from vitruvius.tasks.flexibert import MEAN, Published
 
-DRAWS = 400  # of the bootstrap
+DRAWS = 1000  # of the bootstrap
 Rows = NDArray[np.int64]
 
 
@@ -73,75 +73,104 @@ def columns_of(networks: Sequence[Published], columns: Sequence[Column]) -> list
     trained = [FlexiBertTrained().canonical(one.architecture) for one in networks]
     sizes = [(len(one.spec["layers"]), one.spec["hidden"]) for one in trained]
     group = np.array([sorted(set(sizes)).index(size) for size in sizes])
-    draws = _draws([one.text for one in trained])
+    weights = _draws([one.text for one in trained])
     stored = {one.metric: one.ranked for one in columns if one.form == "stored"}
     found = []
     for column in columns:
-        values = column.ranked
-        groups = tuple(_tau(values[group == g], score[group == g]) for g in np.unique(group))
+        values, as_stored = column.ranked, None
+        if column.metric in stored:
+            as_stored = float(taus(values, stored[column.metric], weights[:1])[0])
         found.append(
             Judged(
                 metric=column.metric,
                 form=column.form,
                 missing=int(np.isneginf(values).sum()),
-                as_stored=_tau(values, stored[column.metric]) if column.metric in stored else None,
-                tau=_interval(lambda rows, v=values: _tau(v[rows], score[rows]), draws),
-                partial=_interval(
-                    lambda rows, v=values: partial(v[rows], score[rows], group[rows]), draws
+                as_stored=as_stored,
+                tau=_interval(taus(values, score, weights)),
+                partial=_interval(partial(values, score, group, weights)),
+                within=_interval(within(values, score, group, weights)),
+                groups=tuple(
+                    float(taus(values[rows], score[rows], weights[:1, rows])[0])
+                    for rows in _members(group)
                 ),
-                within=_interval(
-                    lambda rows, v=values: within(v[rows], score[rows], group[rows]), draws
-                ),
-                groups=groups,
             )
         )
     return found
 
 
-def within(values: FloatArray, score: FloatArray, group: Rows) -> float:
-    """Returns Kendall's tau within groups, averaged by their numbers of pairs."""
-    total = pairs = 0.0
-    for each in np.unique(group):
-        chosen = group == each
-        number = chosen.sum() * (chosen.sum() - 1) / 2
-        total += number * _tau(values[chosen], score[chosen])
+def taus(values: FloatArray, score: FloatArray, weights: FloatArray) -> FloatArray:
+    """Returns Kendall's tau-b by how often each row is taken: weights [D, N] to [D].
+
+    It is 0 where one side is constant, which says nothing.
+    """
+    left, right = _signs(values), _signs(score)
+    agreeing, first, second = (
+        ((weights @ each) * weights).sum(axis=1) for each in (left * right, left**2, right**2)
+    )
+    norm = np.sqrt(first * second)
+    found: FloatArray = np.divide(agreeing, norm, out=np.zeros(len(weights)), where=norm > 0)
+    return found
+
+
+def within(values: FloatArray, score: FloatArray, group: Rows, weights: FloatArray) -> FloatArray:
+    """Returns Kendall's tau within groups, averaged by their numbers of pairs: [D]."""
+    total, pairs = np.zeros(len(weights)), np.zeros(len(weights))
+    for rows in _members(group):
+        taken = weights[:, rows].sum(axis=1)
+        number = taken * (taken - 1) / 2
+        total += number * taus(values[rows], score[rows], weights[:, rows])
         pairs += number
-    return total / pairs if pairs else 0.0
+    found: FloatArray = total / np.maximum(pairs, 1)
+    return found
 
 
-def partial(values: FloatArray, score: FloatArray, group: Rows) -> float:
-    """Returns the correlation of ranks [N] after each group's mean is taken away."""
-    left, right = (_centred(rankdata(each), group) for each in (values, score))
-    norm = float(np.sqrt((left @ left) * (right @ right)))
-    return float(left @ right) / norm if norm > 1e-9 * len(values) else 0.0
+def partial(values: FloatArray, score: FloatArray, group: Rows, weights: FloatArray) -> FloatArray:
+    """Returns the correlation of ranks after each group's mean is taken away: [D]."""
+    left, right = (_centred_ranks(each, group, weights) for each in (values, score))
+    products = (
+        (weights * one * other).sum(axis=1)
+        for one, other in ((left, right), (left, left), (right, right))
+    )
+    both, first, second = products
+    norm = np.sqrt(first * second)
+    found: FloatArray = np.divide(both, norm, out=np.zeros(len(weights)), where=norm > 1e-6)
+    return found
 
 
-def _centred(ranks: FloatArray, group: Rows) -> FloatArray:
-    means = np.bincount(group, weights=ranks) / np.maximum(np.bincount(group), 1)
-    centred: FloatArray = ranks - means[group]
-    return centred
+def _centred_ranks(values: FloatArray, group: Rows, weights: FloatArray) -> FloatArray:
+    """Returns each row's rank in each draw, but for a constant, less its group's mean: [D, N]."""
+    ranks: FloatArray = weights @ _signs(values).T / 2
+    for rows in _members(group):
+        taken = weights[:, rows]
+        sums = (taken * ranks[:, rows]).sum(axis=1) / np.maximum(taken.sum(axis=1), 1)
+        ranks[:, rows] -= sums[:, None]
+    return ranks
 
 
-def _tau(values: FloatArray, score: FloatArray) -> float:
-    """Returns Kendall's tau; 0 where one side is constant, which says nothing."""
-    if len(values) < 2 or np.ptp(rankdata(values)) == 0 or np.ptp(score) == 0:
-        return 0.0
-    return float(kendalltau(rankdata(values), score).statistic)
+def _signs(values: FloatArray) -> FloatArray:
+    """Returns whether each row is above (1), equal to, or below (-1) each other: [N, N]."""
+    ranks = rankdata(values)
+    found: FloatArray = np.sign(ranks[:, None] - ranks[None, :])
+    return found
 
 
-def _draws(networks: Sequence[str]) -> list[Rows]:
-    """Returns all rows, and then draws of distinct networks with all their rows."""
+def _members(group: Rows) -> list[Rows]:
+    return [np.flatnonzero(group == each) for each in np.unique(group)]
+
+
+def _draws(networks: Sequence[str]) -> FloatArray:
+    """Returns how often each row is taken [1 + draws, N]: once, then by draws of networks."""
     _, index = np.unique(networks, return_inverse=True)
-    rows = [np.flatnonzero(index == one) for one in range(index.max() + 1)]
+    number = index.max() + 1
     rng = np.random.default_rng(0)
-    picks = (rng.integers(len(rows), size=len(rows)) for _ in range(DRAWS))
-    return [np.arange(len(networks)), *(np.concatenate([rows[p] for p in pick]) for pick in picks)]
+    picks = (rng.integers(number, size=number) for _ in range(DRAWS))
+    counts = [np.bincount(pick, minlength=number)[index] for pick in picks]
+    return np.array([np.ones(len(networks)), *counts], dtype=np.float64)
 
 
-def _interval(statistic: Callable[[Rows], float], draws: Sequence[Rows]) -> Interval:
-    value, *drawn = map(statistic, draws)
-    low, high = np.quantile(drawn, [0.025, 0.975])
-    return Interval(value=value, low=float(low), high=float(high))
+def _interval(values: FloatArray) -> Interval:
+    low, high = np.quantile(values[1:], [0.025, 0.975])
+    return Interval(value=float(values[0]), low=float(low), high=float(high))
 
 
 def printed(rows: Sequence[Judged]) -> str:

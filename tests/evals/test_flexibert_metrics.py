@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from scipy.stats import kendalltau
+from scipy.stats import kendalltau, rankdata
 
 from vitruvius.evals import flexibert_metric_tables as tables
 from vitruvius.evals import flexibert_metrics as program
-from vitruvius.evals.flexibert_metric_tables import Column, partial, within
+from vitruvius.evals.flexibert_metric_tables import Column, partial, taus, within
 from vitruvius.evals.flexibert_metrics import PUBLISHED, Settings
 from vitruvius.spaces.flexibert import FlexiBert, FlexiBertTrained
 from vitruvius.spaces.flexibert_form import layers_of
@@ -123,22 +123,30 @@ def test_a_metric_of_sizes_alone_says_nothing_beyond_them(monkeypatch: pytest.Mo
     assert lacking.as_stored is not None
     assert 0.9 < lacking.as_stored < 1
     assert sizes.tau.low > 0.3
-    assert (sizes.within.value, sizes.partial.value) == (0.0, 0.0)
+    assert (sizes.within.value, sizes.partial.value) == pytest.approx((0.0, 0.0))
     assert sizes.verdict == "by depth and hidden size only"
     assert len(tables.printed([same, lacking, sizes]).splitlines()) == 5
 
 
-def test_correlations_within_groups_agree_with_plain_ones() -> None:
+def test_correlations_agree_with_plain_ones_of_the_rows_that_are_taken() -> None:
     rng = np.random.default_rng(0)
     group = np.repeat([0, 1], [10, 20])
-    values, score = rng.normal(size=30) + 9 * group, rng.normal(size=30) + 9 * group
-    taus = [kendalltau(values[group == g], score[group == g]).statistic for g in (0, 1)]
-    assert within(values, score, group) == pytest.approx((45 * taus[0] + 190 * taus[1]) / 235)
-    ranks = [each.argsort().argsort() + 1.0 for each in (values, score)]
-    left = np.stack([np.ones(30), group], axis=1)
-    rest = [each - left @ np.linalg.lstsq(left, each, rcond=None)[0] for each in ranks]
-    assert partial(values, score, group) == pytest.approx(np.corrcoef(*rest)[0, 1])
-    assert abs(partial(values, score, group)) < 0.5
+    score = rng.normal(size=30) + 9 * group
+    values = (score + 2 * rng.normal(size=30)).round()  # with ties
+    weights = np.array([np.ones(30), rng.integers(3, size=30)])
+    for row, counts in enumerate(weights.astype(int)):
+        x, y, g = (np.repeat(each, counts) for each in (values, score, group))
+        plain = kendalltau(x, y).statistic
+        assert taus(values, score, weights)[row] == pytest.approx(plain)
+        pairs = [(g == each).sum() * ((g == each).sum() - 1) for each in (0, 1)]
+        parts = [kendalltau(x[g == each], y[g == each]).statistic for each in (0, 1)]
+        expected = np.dot(pairs, parts) / sum(pairs)
+        assert within(values, score, group, weights)[row] == pytest.approx(expected)
+        ranks = [rankdata(each) for each in (x, y)]
+        known = np.stack([np.ones(len(g)), g], axis=1)
+        rest = [each - known @ np.linalg.lstsq(known, each, rcond=None)[0] for each in ranks]
+        expected = np.corrcoef(*rest)[0, 1]
+        assert partial(values, score, group, weights)[row] == pytest.approx(expected)
 
 
 @pytest.mark.slow
