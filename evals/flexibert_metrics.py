@@ -27,6 +27,7 @@ import torch
 from torch import Tensor
 
 from vitruvius.evals.flexibert_metric_tables import Column, columns_of, printed
+from vitruvius.spaces.builders.taps import Part
 from vitruvius.spaces.flexibert import FlexiBert, FlexiBertTrained
 from vitruvius.spaces.flexibert_form import layers_of, written
 from vitruvius.spaces.space import Architecture, Signature
@@ -34,6 +35,7 @@ from vitruvius.tasks.corpora import read_topics
 from vitruvius.tasks.flexibert import Published, published_networks
 from vitruvius.tasks.text import create_text_task
 from vitruvius.tasks.tokens import Unit
+from vitruvius.tools.codes import token_agreements
 from vitruvius.tools.flops import unmoved_generator
 from vitruvius.tools.graph import batch_loss, gradients_of
 from vitruvius.tools.jacobians import saliency
@@ -46,6 +48,8 @@ from vitruvius.tools.scoring import measure
 
 Form = Literal["measured", "trained"]  # the networks behind the stored metrics, or the scores
 Scores = dict[str, float | None]
+Value = str | Callable[[Probe], float]  # a proxy by name, or a formula
+Count = Callable[[Probe], int]  # of what was summed, by which the normalised form divides
 
 MEASURED_HIDDEN, MEASURED_WIDTH = 256, 1024  # whatever was specified
 
@@ -113,20 +117,21 @@ def _summed(name: str) -> Callable[[Probe], float]:
     return lambda probe: PROXIES[name](probe) * _maps(probe)
 
 
-def _mixing_layers(probe: Probe) -> int:
-    return len(part_slopes(probe, probe.ones, "operation", "projection")[0])
-
-
-def _feed_forward_layers(probe: Probe) -> int:
-    return len(part_slopes(probe, probe.ones, "feed_forward")[0])
+def _layers(*parts: Part) -> Count:
+    return lambda probe: len(part_slopes(probe, probe.ones, *parts)[0])
 
 
 def _wide_layers(probe: Probe) -> int:
     return len(wide_outputs(probe))
 
 
+def _token_distance(probe: Probe) -> float:
+    """As published, without the last activation: their encoders have no head for words."""
+    return token_agreements(probe.record.activations[:-1])
+
+
 def _activations(probe: Probe) -> int:
-    return len(probe.record.activations)
+    return len(probe.record.activations) - 1
 
 
 def _maps(probe: Probe) -> int:
@@ -137,13 +142,10 @@ def _heads(probe: Probe) -> int:
     return sum(output.shape[1] for output in probe.record.heads)
 
 
-Value = str | Callable[[Probe], float]  # a proxy by name, or a formula
-Count = Callable[[Probe], int]  # of what was summed, by which the normalised form divides
-
 PUBLISHED: dict[str, tuple[Value, Count | None]] = {
-    "synaptic_diversity": ("synaptic_diversity_published", _mixing_layers),
-    "synaptic_saliency": ("synaptic_saliency_published", _feed_forward_layers),
-    "activation_distance": ("token_activation_distance_published", _activations),
+    "synaptic_diversity": ("synaptic_diversity_published", _layers("operation", "projection")),
+    "synaptic_saliency": ("synaptic_saliency_published", _layers("feed_forward")),
+    "activation_distance": (_token_distance, _activations),
     "jacobian_covariance": ("jacobian_covariance_published", None),
     "jacobian_cosine": ("jacobian_cosine_published", None),
     "attention_importance": ("attention_importance_published", _wide_layers),
@@ -151,8 +153,8 @@ PUBLISHED: dict[str, tuple[Value, Count | None]] = {
     "softmax_confidence": ("softmax_confidence_published", _maps),
 }
 CORRECTED: dict[str, tuple[Value, Count | None]] = {
-    "synaptic_diversity": ("synaptic_diversity", _mixing_layers),
-    "synaptic_saliency": (_saliency, _feed_forward_layers),
+    "synaptic_diversity": ("synaptic_diversity", _layers("operation", "projection")),
+    "synaptic_saliency": (_saliency, _layers("feed_forward")),
     "activation_distance": ("activation_distance", None),
     "activation_distance_norm": (_distance_by_unit, None),
     "jacobian_covariance": (lambda probe: correlation_score(_entry_slopes(probe)), None),
