@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from scipy.stats import kendalltau, spearmanr
+from scipy.stats import kendalltau, rankdata, spearmanr
 
 from vitruvius.evals.statistics import LEVEL, Interval
 from vitruvius.spaces.space import FloatArray
@@ -47,13 +47,15 @@ def with_interval(
     draws: int = DRAWS,
 ) -> Interval:
     """Returns tau, or the partial tau where something is given, and its percentile interval."""
-
-    def figure(rows: np.ndarray | slice) -> float:
-        if given is None:
-            return tau(scores[rows], loss[rows])
-        return partial_tau(scores[rows], loss[rows], given[rows])
-
-    return _interval(figure(slice(None)), [figure(rows) for rows in _resamples(len(loss), draws)])
+    counts = _resamples(len(loss), draws)
+    direct = _taus(scores, loss, counts)
+    if given is None:
+        return _interval(direct)
+    first, second = _taus(scores, given, counts), _taus(loss, given, counts)
+    left = (1 - first**2) * (1 - second**2)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        found = (direct - first * second) / np.sqrt(left)
+    return _interval(np.where(left > 1e-12, found, np.nan))
 
 
 def difference(
@@ -63,12 +65,8 @@ def difference(
     draws: int = DRAWS,
 ) -> Interval:
     """Returns tau of the first scores and loss minus that of the second, of equal architectures."""
-
-    def figure(rows: np.ndarray | slice) -> float:
-        return tau(first[0][rows], first[1][rows]) - tau(second[0][rows], second[1][rows])
-
-    drawn = [figure(rows) for rows in _resamples(len(first[1]), draws)]
-    return _interval(figure(slice(None)), drawn)
+    counts = _resamples(len(first[1]), draws)
+    return _interval(_taus(*first, counts) - _taus(*second, counts))
 
 
 def spearman(first: FloatArray, second: FloatArray) -> float:
@@ -96,13 +94,33 @@ def words(found: Interval) -> str:
     return f"{found.value:+.3f} [{found.low:+.3f}, {found.high:+.3f}]"
 
 
-def _interval(value: float, drawn: list[float]) -> Interval:
-    kept = [each for each in drawn if not math.isnan(each)]
-    if math.isnan(value) or not kept:
+def _taus(first: FloatArray, second: FloatArray, counts: FloatArray) -> FloatArray:
+    """Returns tau-b for each row of `counts` [D, N]: how often each architecture is there."""
+    signs = []
+    for values in (first, second):
+        ranks = rankdata(ranked(values))
+        signs.append(np.sign(ranks[:, None] - ranks[None, :]))
+    both, *alone = (
+        ((counts @ products) * counts).sum(axis=1)
+        for products in (signs[0] * signs[1], np.square(signs[0]), np.square(signs[1]))
+    )
+    pairs = np.sqrt(alone[0]) * np.sqrt(alone[1])
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.asarray(np.clip(both / pairs, -1.0, 1.0))
+
+
+def _interval(found: FloatArray) -> Interval:
+    """Returns the first figure with the interval of the others that exist."""
+    drawn = found[1:][np.isfinite(found[1:])]
+    if math.isnan(found[0]) or not len(drawn):
         return Interval(value=math.nan, low=math.nan, high=math.nan)
-    low, high = np.quantile(kept, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return Interval(value=value, low=float(low), high=float(high))
+    low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return Interval(value=float(found[0]), low=float(low), high=float(high))
 
 
-def _resamples(count: int, draws: int) -> np.ndarray:
-    return np.random.default_rng(0).integers(count, size=(draws, count))
+def _resamples(count: int, draws: int) -> FloatArray:
+    """Returns how often each of `count` is in all of them, and then in each resample [1 + D, N]."""
+    rng = np.random.default_rng(0)
+    rows = rng.integers(count, size=(draws, count))
+    drawn = [np.bincount(row, minlength=count) for row in rows]
+    return np.array([np.ones(count), *drawn], dtype=np.float64)

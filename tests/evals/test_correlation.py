@@ -30,9 +30,14 @@ def test_an_interval_holds_its_value_and_shrinks_with_more_rows() -> None:
     rng = np.random.default_rng(1)
     loss = rng.normal(size=400)
     scores = rng.normal(size=400) - loss
+    loss[1], scores[2:4] = loss[0], math.nan  # ties
     few = with_interval(scores[:40], loss[:40], draws=200)
     many = with_interval(scores, loss, draws=200)
     assert few.low < few.value < few.high < 0
+    assert few.value == pytest.approx(tau(scores[:40], loss[:40]))
+    size = rng.normal(size=40)
+    partial = with_interval(scores[:40], loss[:40], given=size, draws=200)
+    assert partial.value == pytest.approx(partial_tau(scores[:40], loss[:40], size))
     assert many.high - many.low < (few.high - few.low) / 2
     assert words(with_interval(np.ones(9), rng.normal(size=9), draws=5)) == "-"
 
