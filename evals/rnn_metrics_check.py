@@ -22,12 +22,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from scipy.stats import kendalltau, spearmanr
 from torch import Tensor
 
 from vitruvius.errors import ConfigError
+from vitruvius.evals.correlation import DRAWS, spearman, with_interval
 from vitruvius.spaces.recurrent import Recurrent
-from vitruvius.spaces.space import Signature
+from vitruvius.spaces.space import FloatArray, Signature
 from vitruvius.tasks.nas_bench_nlp import LoggedRun, read_log
 from vitruvius.tools.probe import Batch, Probe
 from vitruvius.tools.proxies.hidden import hidden_covariance
@@ -35,7 +35,6 @@ from vitruvius.tools.proxies.hidden import hidden_covariance
 LOG, STORED, CORPUS = "nas_bench_nlp_ptb.jsonl.gz", "rnn_metrics.parquet", "text/wikitext2.test.txt"
 COLUMNS = ("hidden_cov_l1", "hidden_cov_l2", "hidden_cov_l3")
 BATCH, STEPS, WORDS = 50, 70, 10_000
-DRAWS = 1000  # of the bootstrap
 SPACE = Recurrent(layers=3, hidden=600, embedding=400)
 SIGNATURE = Signature(
     input_shape=(STEPS,), outputs=WORDS, vocabulary=WORDS, per_token=True, causal=True
@@ -123,37 +122,28 @@ def compute(runs: Sequence[LoggedRun], batch: Tensor, path: Path) -> Iterator[Fi
 def compare(figures: Sequence[Figures], stored: pd.DataFrame) -> dict[str, Any]:
     """Returns rank correlations of ours and the stored values, with each other and the loss."""
     rows = stored.loc[[each.id for each in figures]]
-    loss = rows["test_loss_last"].to_numpy()
+    loss = rows["test_loss_last"].to_numpy(dtype=np.float64)
     ours = np.array([each.layers for each in figures])
     answer: dict[str, Any] = {
         "architectures": len(figures),
         "median_cpu_s": round(float(np.median([each.cpu_s for each in figures])), 3),
     }
     for layer, column in enumerate(COLUMNS):
-        theirs = rows[column].to_numpy()
+        theirs = rows[column].to_numpy(dtype=np.float64)
         computed = ours[:, layer]
         answer[f"layer {layer + 1}"] = {
             "not finite": int((~np.isfinite(computed)).sum()),
-            "spearman with stored": round(float(_spearman(computed, theirs)), 4),
+            "spearman with stored": round(spearman(computed, theirs), 4),
             "tau with loss, ours": _tau(computed, loss),
             "tau with loss, stored": _tau(theirs, loss),
         }
     return answer
 
 
-def _spearman(first: Any, second: Any) -> float:
-    both = np.isfinite(first) & np.isfinite(second)
-    return float(spearmanr(first[both], second[both]).statistic)
-
-
-def _tau(scores: Any, loss: Any) -> list[float]:
+def _tau(scores: FloatArray, loss: FloatArray) -> list[float]:
     """Returns Kendall's tau and its 95 % interval by bootstrap; what is not finite is worst."""
-    worst = np.where(np.isfinite(scores), scores, -np.inf)
-    rng = np.random.default_rng(0)
-    resampled = (rng.integers(len(loss), size=len(loss)) for _ in range(DRAWS))
-    taus = [kendalltau(worst[pick], loss[pick]).statistic for pick in resampled]
-    low, high = np.quantile(taus, [0.025, 0.975])
-    return [round(float(v), 4) for v in (kendalltau(worst, loss).statistic, low, high)]
+    found = with_interval(scores, loss, draws=DRAWS)
+    return [round(value, 4) for value in (found.value, found.low, found.high)]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

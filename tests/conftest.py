@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
 
 from vitruvius.agents.testing import ScriptedServer
 from vitruvius.memory.edits import Add, Retire
@@ -26,6 +27,9 @@ from vitruvius.spaces.registry import load_space
 from vitruvius.spaces.rules import Rule, SlotCondition
 from vitruvius.spaces.space import Architecture
 from vitruvius.tasks.registry import load_task
+
+settings.register_profile("same", derandomize=True)  # the same examples every time
+settings.load_profile("same")
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,47 @@
+"""Rank correlations against closed forms."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from vitruvius.evals.correlation import difference, partial_tau, spearman, tau, with_interval, words
+
+LOSS = np.array([4.0, 3.0, 2.0, 1.0])
+
+
+def test_what_has_no_value_ranks_last_and_is_not_dropped() -> None:
+    assert tau(np.array([math.nan, 1.0, 2.0, 3.0]), LOSS) == -1.0
+    assert tau(np.array([1.0, 2.0, 3.0, math.nan]), LOSS) == pytest.approx(0.0)
+    assert tau(np.array([-math.inf, math.nan, 1.0, 2.0]), LOSS) == pytest.approx(-5 / math.sqrt(30))
+
+
+def test_the_partial_tau_is_that_of_kendall() -> None:
+    scores, given = np.array([1.0, 2.0, 4.0, 3.0]), np.array([1.0, 3.0, 2.0, 4.0])
+    first, second, third = -2 / 3, 1 / 3, -2 / 3  # scores-loss, scores-given, loss-given
+    expected = (first - second * third) / math.sqrt((1 - second**2) * (1 - third**2))
+    assert partial_tau(scores, LOSS, given) == pytest.approx(expected)
+    assert math.isnan(partial_tau(given, LOSS, given))
+
+
+def test_an_interval_holds_its_value_and_shrinks_with_more_rows() -> None:
+    rng = np.random.default_rng(1)
+    loss = rng.normal(size=400)
+    scores = rng.normal(size=400) - loss
+    few = with_interval(scores[:40], loss[:40], draws=200)
+    many = with_interval(scores, loss, draws=200)
+    assert few.low < few.value < few.high < 0
+    assert many.high - many.low < (few.high - few.low) / 2
+    assert words(with_interval(np.ones(9), rng.normal(size=9), draws=5)) == "-"
+
+
+def test_a_difference_is_paired_and_spearman_leaves_out_what_is_not_finite() -> None:
+    rng = np.random.default_rng(2)
+    loss = rng.normal(size=50)
+    same = difference((loss, loss), (loss, loss), draws=50)
+    assert (same.value, same.low, same.high) == (0.0, 0.0, 0.0)
+    assert difference((loss, loss), (-loss, loss), draws=50).low == pytest.approx(2.0)
+    assert spearman(np.array([math.nan, 1.0, 2.0, 4.0]), LOSS) == pytest.approx(-1.0)
+    assert math.isnan(spearman(np.array([math.nan, 1.0]), np.ones(2)))
