@@ -1,0 +1,155 @@
+"""Calls of a conversation carried out: questions answered, wishes left with the run."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+from vitruvius.agents.chat_tools import check_call
+from vitruvius.errors import RunHeld, ToolError, VitruviusError
+from vitruvius.events import Event, EventKind
+from vitruvius.graphs.chat_session import ChatSession, Told
+from vitruvius.memory.records import Wish, WishStatus
+from vitruvius.spaces.rules import Rule, words
+from vitruvius.tools.questions.asking import answer, is_question, read_question
+
+AUTHOR = "user"
+ASKED = ("train", "prune", "principle")  # principle: not costly, but the rule is to be seen first
+STOPPED = "You stopped this."
+
+
+def question_about(session: ChatSession) -> dict[str, Any] | None:
+    """Returns what the person is asked before the next call; None where it needs no answer."""
+    turn = session.turn()
+    call = turn.pending
+    if call is None or turn.reply is None or call.get("tool") not in ASKED:
+        return None
+    price = price_of(session, call)
+    if call["tool"] == "train" and not _is_above(price, session.ask_above):
+        return None
+    question: dict[str, Any] = {"decision": turn.reply.id, "call": call, "price": price}
+    if call["tool"] == "principle":
+        question["understood"] = words(Rule.model_validate(call["rule"]))
+    return question
+
+
+def price_of(session: ChatSession, call: Mapping[str, Any]) -> dict[str, float]:
+    """Returns what a call is expected to cost, by the run's own trainings so far."""
+    price = {"seconds": 0.0, "tokens": 0.0, "dollars": 0.0}
+    if call.get("tool") == "train":
+        taken = [t.train_s for t in session.ledger.trials(session.run_id) if t.train_s is not None]
+        mean = sum(taken) / len(taken) if taken else 0.0
+        price["seconds"] = round(mean * len(call.get("architectures", ())), 3)
+    return price
+
+
+def _is_above(price: Mapping[str, float], limits: Mapping[str, float]) -> bool:
+    if not limits:
+        return True
+    return any(price.get(name, 0.0) > limit for name, limit in limits.items())
+
+
+async def carry_out(session: ChatSession, said: Mapping[str, Any] | None) -> None:
+    """Does the next call and stores what came of it; `said` is the person's answer, if asked."""
+    call = (await session.call(session.turn)).pending
+    if call is None:
+        return
+    if said is not None and not said.get("approved", False):
+        reason = str(said.get("reason") or "no reason given")
+        await session.call(_store, session, call, f"Not done: the person refused: {reason}", {})
+        return
+    if said is not None and isinstance(said.get("call"), Mapping):
+        try:
+            call = check_call(said["call"], session.space)
+        except ToolError as error:
+            await session.call(_store, session, call, f"Not done: as edited, {error}", {})
+            return
+    session.tell(Told(kind="call", text=shown(call)))
+    if is_question(call):
+        await session.call(_answer, session, call)
+    elif call["tool"] == "fork":
+        await session.call(_fork, session, call)
+    else:
+        await _wish(session, call)
+
+
+def shown(call: Mapping[str, Any]) -> str:
+    """Returns a call in one line: `trials sort=best limit=5`."""
+    parts = [
+        f"{name}={value if not isinstance(value, list | dict) else '...'}"
+        for name, value in call.items()
+        if name != "tool" and value is not None
+    ]
+    return " ".join([str(call["tool"]), *parts])
+
+
+def _store(session: ChatSession, call: Mapping[str, Any], text: str, data: dict[str, Any]) -> None:
+    session.add("tool", text, {"tool": call["tool"], "call": dict(call)} | data)
+
+
+def _answer(session: ChatSession, call: Mapping[str, Any]) -> None:
+    try:
+        found = answer(session.book(), read_question(call))
+    except ToolError as error:
+        _store(session, call, f"{error}", {})
+        return
+    _store(session, call, found.text, {"drawing": found.drawing})
+
+
+def _fork(session: ChatSession, call: Mapping[str, Any]) -> None:
+    try:
+        made = session.fork(call.get("at"))
+    except VitruviusError as error:
+        _store(session, call, f"Not done: {error}", {})
+        return
+    text = f"Run {made} is a fork of {session.run_id}; talk to it with `vitruvius chat {made}`."
+    _store(session, call, text, {"run": made})
+
+
+async def _wish(session: ChatSession, call: dict[str, Any]) -> None:
+    """Leaves the wish with the run, and drives the run for it where nobody else does."""
+    wish = await session.call(_left, session, call)
+    problem = ""
+    driving = asyncio.ensure_future(session.call(session.carry, _teller(session)))
+    try:
+        if wish.status == WishStatus.OPEN:
+            await asyncio.shield(driving)
+    except RunHeld:
+        problem = "Another process drives this run: it takes the wish up at its next step."
+    except VitruviusError as error:
+        problem = f"It could not be carried out now: {error}"
+    except asyncio.CancelledError:
+        session.stop()
+        await asyncio.wait({driving})
+        _store(session, call, _became(session, wish, STOPPED), {"wish": wish.id})
+        raise
+    text = await session.call(_became, session, wish, problem)
+    await session.call(_store, session, call, text, {"wish": wish.id})
+
+
+def _left(session: ChatSession, call: dict[str, Any]) -> Wish:
+    """Returns the wish of this call: the one that a killed session left, or a new one."""
+    turn = session.turn()
+    assert turn.reply is not None
+    told = {message.data.get("wish") for message in turn.messages}
+    for wish in session.ledger.wishes(session.run_id):
+        is_ours = wish.call == call and wish.created >= turn.reply.created
+        if is_ours and wish.id not in told:
+            return wish
+    return session.ledger.add_wish(session.run_id, AUTHOR, call)
+
+
+def _became(session: ChatSession, wish: Wish, problem: str) -> str:
+    now = next(w for w in session.ledger.wishes(session.run_id) if w.id == wish.id)
+    if now.status == WishStatus.OPEN:
+        return f"{problem} Wish {wish.id} waits.".strip()
+    return f"{'Done' if now.status == WishStatus.DONE else 'Not done'}: {now.words}"
+
+
+def _teller(session: ChatSession) -> Any:
+    def tell(event: Event) -> None:
+        if event.kind not in (EventKind.STARTED, EventKind.DECISION, EventKind.DONE):
+            session.tell(Told(kind="event", text=event.text))
+
+    return tell
