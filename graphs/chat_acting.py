@@ -111,21 +111,27 @@ async def _wish(session: ChatSession, call: dict[str, Any]) -> None:
     """Leaves the wish with the run, and drives the run for it where nobody else does."""
     wish = await session.call(_left, session, call)
     problem = ""
+    if wish.status == WishStatus.OPEN:
+        problem = await _drive(session, call, wish)
+    text = await session.call(_became, session, wish, problem)
+    await session.call(_store, session, call, text, {"wish": wish.id})
+
+
+async def _drive(session: ChatSession, call: Mapping[str, Any], wish: Wish) -> str:
+    """Drives the run until no wish is open; returns why it was not, or nothing."""
     driving = asyncio.ensure_future(session.call(session.carry, _teller(session)))
     try:
-        if wish.status == WishStatus.OPEN:
-            await asyncio.shield(driving)
+        await asyncio.shield(driving)
     except RunHeld:
-        problem = "Another process drives this run: it takes the wish up at its next step."
+        return "Another process drives this run: it takes the wish up at its next step."
     except VitruviusError as error:
-        problem = f"It could not be carried out now: {error}"
+        return f"It could not be carried out now: {error}"
     except asyncio.CancelledError:
         session.stop()
         await asyncio.wait({driving})
         _store(session, call, _became(session, wish, STOPPED), {"wish": wish.id})
         raise
-    text = await session.call(_became, session, wish, problem)
-    await session.call(_store, session, call, text, {"wish": wish.id})
+    return ""
 
 
 def _left(session: ChatSession, call: dict[str, Any]) -> Wish:

@@ -123,7 +123,7 @@ def _open(job: Job, ledger: Ledger, driver: str, engines: contextlib.ExitStack) 
             recorded.calls,
             analyst,
             prompt_tokens=settings.prompt_tokens,
-            already=len(ledger.calls(job.run.id)),
+            already=sum(call.chair != "chat" for call in ledger.calls(job.run.id)),
         )
     evaluator = create_evaluator(
         job.task,
