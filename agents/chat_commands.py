@@ -65,7 +65,9 @@ def _undo(words: Sequence[str], rest: str) -> Call:
         raise ToolError(f"/undo needs the number of a cut: {COMMANDS['undo'].usage}")
     reason = rest.partition(" ")[2].strip()
     number = int(words[0].lstrip("Cc"))
-    return {"tool": "prune", "action": "undo", "cut": number} | ({"reason": reason} if reason else {})
+    return {"tool": "prune", "action": "undo", "cut": number} | (
+        {"reason": reason} if reason else {}
+    )
 
 
 def _prune(words: Sequence[str], rest: str) -> Call:

@@ -108,5 +108,8 @@ def _line(message: Message, limit: int) -> str:
         return f"Result of {message.data.get('tool', 'a tool')}:\n" + fenced(
             [cut.replace("<", "(")]
         )
-    calls = [f"You called {json.dumps(call, ensure_ascii=False)}" for call in message.data.get("calls", ())]
+    calls = [
+        f"You called {json.dumps(call, ensure_ascii=False)}"
+        for call in message.data.get("calls", ())
+    ]
     return "\n".join([*([f"You: {text[:NOW_CHARS]}"] if text else []), *calls])

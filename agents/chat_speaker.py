@@ -36,4 +36,6 @@ def create_speaker(settings: ModelSettings, engines: ExitStack) -> Speaker:
         return Speaker(voice=None, words=words)
     endpoint = replace(resolved.endpoint, retries=0)  # a person is there to ask again
     client = ModelClient(endpoint, price=price_of(endpoint.model, settings.home))
-    return Speaker(voice=ChatVoice(client=client, prompt_tokens=settings.prompt_tokens), words=words)
+    return Speaker(
+        voice=ChatVoice(client=client, prompt_tokens=settings.prompt_tokens), words=words
+    )

@@ -37,7 +37,7 @@ def _schema_of(kind: Any) -> Schema:
 
 
 def _flat(part: Mapping[str, Any]) -> Schema:
-    inner = next((one for one in part.get("anyOf", ()) if one.get("type") != "null"), {})
+    inner: Schema = next((one for one in part.get("anyOf", ()) if one.get("type") != "null"), {})
     return {name: value for name, value in {**inner, **part}.items() if name in _KEPT}
 
 

@@ -171,7 +171,9 @@ class ChatVoice:
             for call in found:
                 if call["tool"] not in tools:
                     names = ", ".join(tools) or "none; answer in words"
-                    raise ToolError(f"there is no tool {str(call['tool'])!r:.60}; there are: {names}")
+                    raise ToolError(
+                        f"there is no tool {str(call['tool'])!r:.60}; there are: {names}"
+                    )
             return Said(
                 text=text if reply.calls else "",
                 calls=[check(call) for call in found[:MOST_CALLS]],

@@ -33,7 +33,9 @@ _MOST = re.compile(rf"(?:<=|at most|no more than|up to)\s*{_NUMBER}|{_NUMBER}\s*
 _ABOVE = re.compile(rf"(?:>|more than|above|over|greater than)\s*{_NUMBER}")
 _BELOW = re.compile(rf"(?:<|less than|below|under|fewer than)\s*{_NUMBER}")
 _EXACT = re.compile(rf"(?:=|\bis\b|\bof\b|\bequals?\b)\s*{_NUMBER}")
-_UP = re.compile(r"\b(?:large[r]?|big(?:ger)?|high(?:er)?|more|many|deep(?:er)?|wide[r]?|upper|long)")
+_UP = re.compile(
+    r"\b(?:large[r]?|big(?:ger)?|high(?:er)?|more|many|deep(?:er)?|wide[r]?|upper|long)"
+)
 _DOWN = re.compile(r"\b(?:small(?:er)?|low(?:er)?|fewer|few|less|shallow|narrow(?:er)?|short)")
 _SAME = {"wide": "width", "wider": "width", "deep": "depth", "deeper": "depth"}
 _FILLER = {"nor", "the", "a", "an"}

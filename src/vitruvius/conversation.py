@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping
+import fcntl
+import re
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from concurrent.futures import CancelledError, Future, wait
-from contextlib import AsyncExitStack, ExitStack
+from contextlib import AsyncExitStack, ExitStack, contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from vitruvius.background import submit
-from vitruvius.errors import ToolError
+from vitruvius.errors import ConfigError, ToolError
 from vitruvius.events import Ask, Event
 from vitruvius.memory.ledger import Ledger
 from vitruvius.settings import Settings, load_settings
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from vitruvius.graphs.chat_driver import Conversation
     from vitruvius.graphs.chat_session import Told
     from vitruvius.handle import SearchRun
+    from vitruvius.memory.records import Message
 
 T = TypeVar("T")
 Payload = Mapping[str, Any]
@@ -46,14 +49,24 @@ class Talk:
             ConfigError: a setting that cannot be used.
         """
         self.run = run
-        self.thread = thread or new_thread(run)
+        self.thread = _checked(thread) if thread else new_thread(run)
         self.settings = chat_settings(run, settings)
         self._tell = tell or (lambda told: None)
-        self._stack, self._engines = AsyncExitStack(), ExitStack()
+        self._stack, self._engines, self._locks = AsyncExitStack(), ExitStack(), ExitStack()
         self._talk: Conversation | None = None
 
     def __enter__(self) -> Self:
-        self._wait(self._open())
+        lock = self._locks.enter_context(_held(self.run, self.thread))
+        if not lock:
+            raise ConfigError(
+                f"thread {self.thread} of run {self.run.id} is open in another process; leave it "
+                "there, or begin a new one"
+            )
+        try:
+            self._wait(self._open())
+        except BaseException:
+            self._locks.close()
+            raise
         return self
 
     def __exit__(
@@ -64,6 +77,7 @@ class Talk:
     ) -> None:
         self._wait(self._stack.aclose())
         self._engines.close()
+        self._locks.close()
 
     @property
     def words(self) -> str:
@@ -97,6 +111,11 @@ class Talk:
         words = self._wait(self._open_talk.use(settings, self._engines))
         self.settings = settings
         return words
+
+    def last_messages(self, count: int) -> list[Message]:
+        """Returns the latest messages of the thread."""
+        with Ledger.open(self.run.home) as ledger:
+            return ledger.messages(self.run.id, self.thread, last=count)
 
     def last_words(self) -> str:
         """Returns what the last turn said: its answer, with what was found or done before it."""
@@ -163,9 +182,45 @@ class Talk:
 def chat_settings(run: SearchRun, given: Mapping[str, Any]) -> Settings:
     """Returns the settings of a conversation: what is given, then those of the run."""
     record = run.record
-    stored = {name: value for name, value in record.settings.items() if name in Settings.model_fields}
+    stored = {
+        name: value for name, value in record.settings.items() if name in Settings.model_fields
+    }
     stored |= {"home": run.home, "api_key": run._api_key}
     return load_settings(stored | {n: v for n, v in given.items() if v is not None})
+
+
+def _checked(thread: str) -> str:
+    if not re.fullmatch(r"[\w.-]{1,40}", thread) or thread.startswith("."):
+        raise ConfigError(f"a thread's name is letters, digits, - and _, got {thread!r:.60}")
+    return thread
+
+
+@contextmanager
+def _held(run: SearchRun, thread: str) -> Iterator[bool]:
+    """Yields whether this process has the thread to itself; the lock dies with the process."""
+    folder = run.home / "runs" / run.id / "threads"
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / f"{thread}.lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            yield False
+            return
+        yield True
+
+
+def left_open(run: SearchRun) -> str | None:
+    """Returns the thread that a process left in mid-turn last; None where there is none."""
+    from vitruvius.graphs.chat_session import MOST_READ, Turn
+
+    with Ledger.open(run.home) as ledger:
+        for thread in ledger.threads(run.id):
+            if Turn(messages=ledger.messages(run.id, thread, last=MOST_READ)).is_over:
+                continue
+            with _held(run, thread) as is_free:
+                if is_free:
+                    return thread
+    return None
 
 
 def new_thread(run: SearchRun) -> str:

@@ -77,7 +77,8 @@ class Book:
     @cached_property
     def best_so_far(self) -> list[float]:
         """The best score after each trial of the search."""
-        sign, held = self.task.metric.sign, []
+        sign = self.task.metric.sign
+        held: list[float] = []
         for trial in sorted(self.finished, key=lambda t: t.number):
             value = trial.value or 0.0
             held.append(value if not held else sign * max(sign * value, sign * held[-1]))

@@ -164,9 +164,7 @@ def compare(book: Book, first: str, second: str) -> Answer:
         *_differences(book, one, two),
     ]
     apart = [
-        p
-        for p in book.report.principles
-        if keeps_rule(book, p, one) != keeps_rule(book, p, two)
+        p for p in book.report.principles if keeps_rule(book, p, one) != keeps_rule(book, p, two)
     ]
     rows += [
         (
@@ -209,7 +207,9 @@ def _gap(book: Book, one: Trial, two: Trial) -> str:
         return f"the same architecture on seeds {one.seed} and {two.seed}."
     gap, noise = abs(one.value - two.value), book.report.noise
     lead = book.task.metric.sign * (one.value - two.value)
-    ahead = "they are equal" if not lead else f"{(one if lead > 0 else two).name} leads by {gap:.4g}"
+    ahead = (
+        "they are equal" if not lead else f"{(one if lead > 0 else two).name} leads by {gap:.4g}"
+    )
     if noise is None:
         return f"{ahead}; how much seeds differ was not measured."
     said = "no more than seeds differ" if gap < 2 * noise.deviation else "more than seeds differ"

@@ -41,17 +41,18 @@ def why(book: Book, name: str) -> Answer:
 def why_trial(book: Book, name: str) -> Answer:
     """Returns why a trial is as good as it is: what it keeps, and what its neighbours scored."""
     one = book.trial(name)
-    return Answer(
-        text="\n".join(_of_trial(book, one)), picture=book.space.draw(one.architecture)
-    )
+    return Answer(text="\n".join(_of_trial(book, one)), picture=book.space.draw(one.architecture))
 
 
 def _of_trial(book: Book, one: Trial) -> Iterator[str]:
     if one.value is None:
-        yield f"{one.name} has no score: {one.status}{f', {clean(one.problem)}' * bool(one.problem)}."
+        problem = f", {clean(one.problem)}" if one.problem else ""
+        yield f"{one.name} has no score: {one.status}{problem}."
     else:
         place = [t.number for t in book.finished]
-        rank = f", rank {place.index(one.number) + 1} of {len(place)}" if one.number in place else ""
+        rank = (
+            f", rank {place.index(one.number) + 1} of {len(place)}" if one.number in place else ""
+        )
         yield f"{one.name} scored {book.value(one)}{rank}."
     again = [t for t in book.of(one.architecture) if t.number != one.number and t.value is not None]
     if again:
@@ -90,14 +91,14 @@ def _by_neighbours(book: Book, one: Trial) -> Iterator[str]:
     spec = one.architecture.spec
     near = []
     for other in book.finished:
-        changed = [s.name for s in book.space.slots if spec[s.name] != other.architecture.spec[s.name]]
+        changed = [
+            s.name for s in book.space.slots if spec[s.name] != other.architecture.spec[s.name]
+        ]
         if len(changed) == 1:
             near.append((other, changed[0]))
     for other, slot in near[:MOST_NEIGHBOURS]:
-        yield (
-            f"{other.name} differs in {slot} alone ({clean(str(other.architecture.spec[slot]))} for "
-            f"{clean(str(spec[slot]))}) and scored {book.value(other)}."
-        )
+        has, had = clean(str(other.architecture.spec[slot])), clean(str(spec[slot]))
+        yield f"{other.name} differs in {slot} alone ({has} for {had}): {book.value(other)}."
     if not near:
         yield "No other trial differs from it in one part alone, so no pair of trials explains it."
 
@@ -165,7 +166,11 @@ def _cut(book: Book, audit: CutReport) -> Iterator[str]:
     yield f"Cut {cut.number} keeps only {clean(words(cut.rule))}, by {cut.principle}."
     yield f"Its reason: {clean(cut.reason)}."
     principle = next(
-        (p for p in book.report.principles if cut.principle.split(".")[0] == f"P{p.version.principle}"),
+        (
+            p
+            for p in book.report.principles
+            if cut.principle.split(".")[0] == f"P{p.version.principle}"
+        ),
         None,
     )
     if principle is not None and principle.evidence is not None:

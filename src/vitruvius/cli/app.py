@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from vitruvius.cli import audit, doctor, evaluate, learn, principles, region, run, show
+from vitruvius.cli import audit, chat, doctor, evaluate, learn, principles, region, run, show
 
 HELP = """Designs neural networks, learns design principles from its own trials, and prunes by them.
 
@@ -15,6 +15,7 @@ HELP = """Designs neural networks, learns design principles from its own trials,
   vitruvius learn results.csv          principles from what you evaluated before; runs recall them
   vitruvius audit nb201                what decides in a space, what is dead, what may be cut
   vitruvius runs                       what there is
+  vitruvius chat                       ask about a run, steer it, teach it
   vitruvius report                     the latest run: what was found, learned, pruned, and cost
   vitruvius export RUN my_network      weights and a module that builds the network
 
@@ -40,6 +41,7 @@ SEARCH, KNOW, CARE = "Search", "Look at what was found", "Look after the install
 app.command(rich_help_panel=SEARCH)(run.run)
 app.command(rich_help_panel=SEARCH)(run.resume)
 app.command(rich_help_panel=SEARCH)(run.stop)
+app.command(rich_help_panel=SEARCH)(chat.chat)
 app.command(rich_help_panel=SEARCH)(learn.learn)
 app.command(rich_help_panel=SEARCH)(audit.audit)
 app.command(rich_help_panel=KNOW)(show.runs)
