@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from vitruvius.agents.schemas import Schema, architecture_schema, rule_schema
-from vitruvius.agents.understanding import understood
+from vitruvius.agents.plain_words import understood
 from vitruvius.errors import ToolError
 from vitruvius.spaces.rules import Rule, check_rule
 from vitruvius.spaces.space import SearchSpace
