@@ -93,12 +93,18 @@ class Curve:
 
 @dataclass(frozen=True, kw_only=True)
 class PrincipleReport:
-    """A principle as the run leaves it. `lineage` is oldest first and ends with `version`."""
+    """A principle as the run leaves it. `lineage` is oldest first and ends with `version`.
+
+    `written` says beside each of the lineage after which trial of this run it was written, 0 if
+    that was before the run; `history` holds all measurements in this run, oldest first.
+    """
 
     version: PrincipleVersion
     standing: Standing
     evidence: Evidence | None
     lineage: Sequence[PrincipleVersion]
+    written: Numbers
+    history: Sequence[Evidence]
     trust: float | None  # set where the version came from earlier runs
     source_effect: float | None
     cuts: Numbers  # numbers of cuts that it licensed
@@ -187,7 +193,7 @@ class Report:
     metric: Metric
     is_noisy: bool
     spent: Spent
-    n_trials: int
+    trials: Sequence[Trial]  # all of the run, whatever their origin
     best: Best | None
     finalists: Sequence[Finalist]
     noise: Noise | None
@@ -204,3 +210,7 @@ class Report:
     calibrations: Sequence[Calibration]
     calibrated_on: Numbers
     distrust: Sequence[str]
+
+    @property
+    def n_trials(self) -> int:
+        return len(self.trials)
