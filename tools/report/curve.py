@@ -36,6 +36,8 @@ def curve_of(trials: Sequence[Trial], metric: Metric) -> Curve:
     reach = tuple(number for number, score in sorted(scores.items()) if score >= best)
     return Curve(
         points=points,
+        rises=_rises(agent),
+        control_rises=_rises(control),
         uniform=tuple(sorted(scores)),
         reach=reach,
         share_high=share_bound(len(reach), len(scores)),
@@ -60,6 +62,16 @@ def _best_so_far(trials: Sequence[Trial], sign: float) -> Iterator[tuple[float, 
         if value is not None and (best is None or sign * value > sign * best[0]):
             best = (value, trial.number)
         yield best
+
+
+def _rises(best: Sequence[tuple[float, int] | None]) -> list[tuple[int, float, int]]:
+    """Returns where the best so far changed: after how many trials, the value, the trial."""
+    pairs = zip([None, *best], best, strict=False)
+    return [
+        (n, now[0], now[1])
+        for n, (before, now) in enumerate(pairs, start=1)
+        if now is not None and now != before
+    ]
 
 
 def _in_unit(band: Band | None, sign: float) -> Band | None:

@@ -19,6 +19,7 @@ def principles_of(ledger: Ledger, run_id: str) -> list[PrincipleReport]:
     """Returns the run's principles, those given up included; the best supported come first."""
     latest = ledger.latest_evidence(run_id)
     adopted = {adoption.version: adoption for adoption in ledger.adopted(run_id)}
+    looks = ledger.evidence(run_id)
     licensed: dict[str, list[int]] = {}
     for cut in ledger.cuts(run_id):
         licensed.setdefault(cut.principle.split(".")[0], []).append(cut.number)
@@ -36,6 +37,7 @@ def principles_of(ledger: Ledger, run_id: str) -> list[PrincipleReport]:
                 evidence=evidence,
                 lineage=[v for v in ledger.versions(version.principle)
                          if v.version <= version.version],
+                looks=[e for e in looks if e.principle == version.principle],
                 trust=source.trust if source else None,
                 source_effect=source.source_effect if source else None,
                 cuts=tuple(licensed.get(f"P{version.principle}", ())),
