@@ -95,7 +95,7 @@ def build_report(
         effects=feature_effects(space, task.metric, lesson),
         effects_on=tuple(trial.number for trial in lesson.trials),
         transfer=transfer_of(ledger, run),
-        principles=principles_of(ledger, run_id),
+        principles=principles_of(ledger, run_id, trials),
         cuts=audits_of(cuts, trials, decisions, space, task.metric, lesson, found),
         region_left=region.fraction(),
         accounts=_accounts(trials),

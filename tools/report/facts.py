@@ -119,14 +119,16 @@ class Curve:
 class PrincipleReport:
     """A principle as the run leaves it. `lineage` is oldest first and ends with `version`.
 
-    `looks` are all measurements of its versions in this run, in order.
+    `written` says beside each of the lineage after which trial of this run it was written, 0 if
+    that was before the run; `history` holds all measurements in this run, oldest first.
     """
 
     version: PrincipleVersion
     standing: Standing
     evidence: Evidence | None
     lineage: Sequence[PrincipleVersion]
-    looks: Sequence[Evidence]
+    written: Numbers
+    history: Sequence[Evidence]
     trust: float | None  # set where the version came from earlier runs
     source_effect: float | None
     cuts: Numbers  # numbers of cuts that it licensed
@@ -245,7 +247,7 @@ class Report:
     metric: Metric
     is_noisy: bool
     spent: Spent
-    trials: Sequence[Trial]
+    trials: Sequence[Trial]  # all of the run, whatever their origin
     best: Best | None
     baseline: Baseline | None
     finalists: Sequence[Finalist]

@@ -115,7 +115,8 @@ def _to_better(report: Report) -> Iterator[Suggestion]:
         yield Suggestion(
             what="Widen the space or the training, not the search",
             why="No untried architecture looked at has a chance above "
-            f"{max(first.chance, 0.001):.1%} to beat the best trial; the last improvement came with T{last}.",
+            f"{max(first.chance, 0.001):.1%} to beat the best trial; the last improvement came "
+            f"with T{last}.",
             command=None,
             trials=report.effects_on,
         )
