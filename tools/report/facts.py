@@ -120,7 +120,7 @@ class PrincipleReport:
     """A principle as the run leaves it. `lineage` is oldest first and ends with `version`.
 
     `written` says beside each of the lineage after which trial of this run it was written, 0 if
-    that was before the run; `history` holds all measurements in this run, oldest first.
+    that was before the run. `looks` are all measurements of its versions in this run, in order.
     """
 
     version: PrincipleVersion
@@ -128,7 +128,7 @@ class PrincipleReport:
     evidence: Evidence | None
     lineage: Sequence[PrincipleVersion]
     written: Numbers
-    history: Sequence[Evidence]
+    looks: Sequence[Evidence]
     trust: float | None  # set where the version came from earlier runs
     source_effect: float | None
     cuts: Numbers  # numbers of cuts that it licensed

@@ -43,7 +43,7 @@ def principles_of(ledger: Ledger, run_id: str, trials: Sequence[Trial]) -> list[
                 written=tuple(
                     rewritten.get(v.step, 0) if v.run_id == run_id else 0 for v in lineage
                 ),
-                history=[look for look in looks if look.principle == version.principle],
+                looks=[look for look in looks if look.principle == version.principle],
                 trust=source.trust if source else None,
                 source_effect=source.source_effect if source else None,
                 cuts=tuple(licensed.get(f"P{version.principle}", ())),
