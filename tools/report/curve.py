@@ -26,6 +26,8 @@ def curve_of(trials: Sequence[Trial], metric: Metric) -> Curve:
     reach = tuple(number for number, score in sorted(scores.items()) if score >= best)
     return Curve(
         points=points,
+        rises=_rises([t for t in trials if t.origin in AGENT], sign),
+        control_rises=_rises([t for t in trials if t.origin == Origin.CONTROL], sign),
         uniform=tuple(sorted(scores)),
         reach=reach,
         share_high=share_bound(len(reach), len(scores)),
@@ -80,6 +82,16 @@ def _best_so_far(trials: Sequence[Trial], sign: float) -> Iterator[tuple[float, 
         if value is not None and (best is None or sign * value > sign * best[0]):
             best = (value, trial.number)
         yield best
+
+
+def _rises(trials: Sequence[Trial], sign: float) -> list[tuple[int, float, int]]:
+    """Returns where an arm's best so far changed: after how many trials, the value, the trial."""
+    best = list(_best_so_far(trials, sign))
+    return [
+        (n, now[0], now[1])
+        for n, (before, now) in enumerate(zip([None, *best], best, strict=False), start=1)
+        if now is not None and now != before
+    ]
 
 
 def _in_unit(band: Band | None, sign: float) -> Band | None:
