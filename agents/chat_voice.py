@@ -24,6 +24,7 @@ MENDS = 2
 LEAST_PAGE = 600  # tokens
 MOST_CALLS = 4  # of one reply
 
+_PROBED: dict[tuple[str | None, str], Capabilities] = {}
 Schemas = Mapping[str, tuple[str, Schema]]
 Hear = Callable[[str], None]
 
@@ -43,7 +44,6 @@ class ChatVoice:
     client: ModelClient
     prompt_tokens: int
     pause_s: float = 1.0  # before the one retry of a request that brought nothing
-    _known: Capabilities | None = None
     _probing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def __post_init__(self) -> None:
@@ -101,10 +101,7 @@ class ChatVoice:
         log: list[ModelCall],
     ) -> Reply:
         """Asks with a page that fits; halves it where the model's context proves smaller."""
-        async with self._probing:
-            if self._known is None:
-                self._known = await probe(self.client, log)
-        known = self._known
+        known = await self._capabilities(log)
         streaming = known.streaming and known.usage
         shown, may_wait = _Shown(hear), True
         while True:
@@ -112,7 +109,11 @@ class ChatVoice:
                 self._question, book, messages, tools, mend, known, shown
             )
             try:
-                return await self.client.ask(question, log, streaming=streaming)
+                reply = await self.client.ask(question, log, streaming=streaming)
+                if streaming and reply.finish is None:  # a stream that ends looks like a whole one
+                    where = self.client.endpoint.where
+                    raise TransportFailed(f"{where} broke off in the middle of its answer")
+                return reply
             except TransportFailed:
                 if shown.has_begun or not may_wait:  # what was read is not said twice
                     raise
@@ -123,6 +124,15 @@ class ChatVoice:
                 if sent // 2 < LEAST_PAGE:
                     raise
                 self.prompt_tokens = sent // 2
+
+    async def _capabilities(self, log: list[ModelCall]) -> Capabilities:
+        """Returns what the model can do; asked once in a process, for `run.ask` opens many voices."""
+        endpoint = self.client.endpoint
+        key = (endpoint.base_url, endpoint.model)
+        async with self._probing:
+            if key not in _PROBED:
+                _PROBED[key] = await probe(self.client, log)
+        return _PROBED[key]
 
     def _question(
         self,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from vitruvius.agents.chat_commands import completed
@@ -75,7 +76,7 @@ async def _model(session: ChatSession, turn: Turn, voice: ChatVoice) -> Message:
         raise
     finally:
         for call in log:
-            session.ledger.add_call(session.run_id, call)
+            session.ledger.add_call(session.run_id, replace(call, chair="chat"))
     return await session.call(session.add, "agent", text, about)
 
 
