@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -62,7 +63,7 @@ def steer(
     """
     from vitruvius import api
 
-    asked = [
+    asked: list[Mapping[str, Any] | str] = [
         *([words] if words is not None else []),
         *([{"tool": "train", "architectures": train}] if train else []),
         *([{"tool": "prune", "principle": cut}] if cut is not None else []),
