@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
-
-from pydantic import ValidationError
 
 from vitruvius.agents.schemas import Schema, architecture_schema, rule_schema
 from vitruvius.agents.plain_words import understood
 from vitruvius.errors import ToolError
-from vitruvius.spaces.rules import Rule, check_rule
 from vitruvius.spaces.space import SearchSpace
 from vitruvius.tools.questions.asking import QUESTIONS, is_question, read_question
+from vitruvius.tools.wishes import PrincipleWish, fit, read_wish
 
 MOST_AT_ONCE = 4  # architectures in one call to train
 _TEXT: Schema = {"type": "string", "minLength": 3, "maxLength": 300}
@@ -105,51 +102,15 @@ def check_call(call: Mapping[str, Any], space: SearchSpace) -> dict[str, Any]:
 
 
 def check_wish(call: Mapping[str, Any], space: SearchSpace) -> dict[str, Any]:
-    """Returns what is asked of the run, as plain data: its architectures parsed, its rule read.
+    """Returns what is asked of the run as its ledger keeps it; a principle always with its rule.
 
     Raises:
         ToolError: as `check_call`.
     """
-    match call.get("tool"):
-        case "train":
-            return _train(call, space)
-        case "principle":
-            return _principle(call, space)
-    return dict(call)
-
-
-def _train(call: Mapping[str, Any], space: SearchSpace) -> dict[str, Any]:
-    given = call.get("architectures")
-    given = [given] if isinstance(given, Mapping | str) else given
-    if not isinstance(given, list) or not 0 < len(given) <= MOST_AT_ONCE:
-        raise ToolError(f"train needs 1 to {MOST_AT_ONCE} architectures, got {given!r:.80}")
-    texts = [space.parse(_spec(one)).text for one in given]
-    return {"tool": "train", "architectures": list(dict.fromkeys(texts))}
-
-
-def _spec(given: Any) -> Any:
-    if not isinstance(given, str):
-        return given
-    try:
-        return json.loads(given)
-    except ValueError:
-        raise ToolError(f"train: {given!r:.80} is no architecture in JSON") from None
-
-
-def _principle(call: Mapping[str, Any], space: SearchSpace) -> dict[str, Any]:
-    statement, rule = str(call.get("statement") or "").strip(), call.get("rule")
-    if len(statement) < 3:
-        raise ToolError("principle needs a statement in words")
-    if rule is None:
-        read = understood(statement, space)
-    else:
-        try:
-            read = Rule.model_validate(rule)
-        except ValidationError as error:
-            raise ToolError(f"principle: that is no rule: {error.errors()[0]['msg']}") from None
-        check_rule(read, space)
-    data = read.model_dump(mode="json", exclude_none=True)
-    return {"tool": "principle", "statement": statement, "rule": data}
+    wish = read_wish(call)
+    if isinstance(wish, PrincipleWish) and wish.rule is None:
+        wish = wish.model_copy(update={"rule": understood(wish.statement, space)})
+    return fit(wish, space)
 
 
 def _fork(call: Mapping[str, Any]) -> dict[str, Any]:

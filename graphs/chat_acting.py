@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Mapping
 from typing import Any
 
 from vitruvius.agents.chat_tools import check_call
-from vitruvius.errors import RunHeld, ToolError, VitruviusError
+from vitruvius.errors import ToolError, VitruviusError
 from vitruvius.events import Event, EventKind
+from vitruvius.graphs.approving import Price, is_above
 from vitruvius.graphs.chat_session import ChatSession, Told
-from vitruvius.memory.records import Wish, WishStatus
+from vitruvius.memory.records import RunStatus, Wish, WishStatus
 from vitruvius.spaces.rules import Rule, words
 from vitruvius.tools.questions.asking import answer, is_question, read_question
 
-AUTHOR = "user"
 ASKED = ("train", "prune", "principle")  # principle: not costly, but the rule is to be seen first
 STOPPED = "You stopped this."
+EDITED = "As the person edited it"
 
 
 def question_about(session: ChatSession) -> dict[str, Any] | None:
@@ -26,33 +28,32 @@ def question_about(session: ChatSession) -> dict[str, Any] | None:
     if call is None or turn.reply is None or call.get("tool") not in ASKED:
         return None
     price = price_of(session, call)
-    if call["tool"] == "train" and not _is_above(price, session.ask_above):
+    limits = session.ask_above
+    if call["tool"] != "principle" and limits is not None and not is_above(price, limits):
         return None
-    question: dict[str, Any] = {"decision": turn.reply.id, "call": call, "price": price}
+    question: dict[str, Any] = {"decision": turn.reply.id, "call": call, "price": dict(price)}
     if call["tool"] == "principle":
         question["understood"] = words(Rule.model_validate(call["rule"]))
     return question
 
 
-def price_of(session: ChatSession, call: Mapping[str, Any]) -> dict[str, float]:
-    """Returns what a call is expected to cost, by the run's own trainings so far."""
-    price = {"seconds": 0.0, "tokens": 0.0, "dollars": 0.0}
+def price_of(session: ChatSession, call: Mapping[str, Any]) -> Price:
+    """Returns what a call is likely to cost, by the run's own mean training; None: not known yet.
+
+    What a person asks for costs no tokens: no model decides it.
+    """
+    seconds: float | None = 0.0
     if call.get("tool") == "train":
         taken = [t.train_s for t in session.ledger.trials(session.run_id) if t.train_s is not None]
-        mean = sum(taken) / len(taken) if taken else 0.0
-        price["seconds"] = round(mean * len(call.get("architectures", ())), 3)
-    return price
-
-
-def _is_above(price: Mapping[str, float], limits: Mapping[str, float]) -> bool:
-    if not limits:
-        return True
-    return any(price.get(name, 0.0) > limit for name, limit in limits.items())
+        count = len(call["architectures"])
+        seconds = count * sum(taken) / len(taken) if taken else None
+    return {"seconds": seconds, "tokens": 0, "dollars": 0.0}
 
 
 async def carry_out(session: ChatSession, said: Mapping[str, Any] | None) -> None:
     """Does the next call and stores what came of it; `said` is the person's answer, if asked."""
     call = (await session.call(session.turn)).pending
+    edited = ""
     if call is None:
         return
     if said is not None and not said.get("approved", False):
@@ -65,13 +66,14 @@ async def carry_out(session: ChatSession, said: Mapping[str, Any] | None) -> Non
         except ToolError as error:
             await session.call(_store, session, call, f"Not done: as edited, {error}", {})
             return
+        edited = EDITED
     session.tell(Told(kind="call", text=shown(call)))
     if is_question(call):
         await session.call(_answer, session, call)
     elif call["tool"] == "fork":
         await session.call(_fork, session, call)
     else:
-        await _wish(session, call)
+        await _wish(session, call, edited)
 
 
 def shown(call: Mapping[str, Any]) -> str:
@@ -82,6 +84,11 @@ def shown(call: Mapping[str, Any]) -> str:
         if name != "tool" and value is not None
     ]
     return " ".join([str(call["tool"]), *parts])
+
+
+def shown_whole(call: Mapping[str, Any]) -> str:
+    """Returns a call with all its arguments, as JSON."""
+    return json.dumps({n: v for n, v in call.items() if n != "tool"}, ensure_ascii=False)
 
 
 def _store(session: ChatSession, call: Mapping[str, Any], text: str, data: dict[str, Any]) -> None:
@@ -107,23 +114,27 @@ def _fork(session: ChatSession, call: Mapping[str, Any]) -> None:
     _store(session, call, text, {"run": made})
 
 
-async def _wish(session: ChatSession, call: dict[str, Any]) -> None:
+async def _wish(session: ChatSession, call: dict[str, Any], edited: str) -> None:
     """Leaves the wish with the run, and drives the run for it where nobody else does."""
-    wish = await session.call(_left, session, call)
+    try:
+        wish = await session.call(_left, session, call)
+    except VitruviusError as error:
+        await session.call(_store, session, call, f"Not done: {error}", {})
+        return
     problem = ""
     if wish.status == WishStatus.OPEN:
         problem = await _drive(session, call, wish)
     text = await session.call(_became, session, wish, problem)
-    await session.call(_store, session, call, text, {"wish": wish.id})
+    said = f"{edited}: {shown_whole(call)}. {text}" if edited else text
+    await session.call(_store, session, call, said, {"wish": wish.id})
 
 
 async def _drive(session: ChatSession, call: Mapping[str, Any], wish: Wish) -> str:
     """Drives the run until no wish is open; returns why it was not, or nothing."""
     driving = asyncio.ensure_future(session.call(session.carry, _teller(session)))
     try:
-        await asyncio.shield(driving)
-    except RunHeld:
-        return "Another process drives this run: it takes the wish up at its next step."
+        if await asyncio.shield(driving) == RunStatus.RUNNING:
+            return "Another process drives this run: it takes the wish up at its next step."
     except VitruviusError as error:
         return f"It could not be carried out now: {error}"
     except asyncio.CancelledError:
@@ -143,7 +154,7 @@ def _left(session: ChatSession, call: dict[str, Any]) -> Wish:
         is_ours = wish.call == call and wish.created >= turn.reply.created
         if is_ours and wish.id not in told:
             return wish
-    return session.ledger.add_wish(session.run_id, AUTHOR, call)
+    return session.steer(call)
 
 
 def _became(session: ChatSession, wish: Wish, problem: str) -> str:
@@ -155,7 +166,7 @@ def _became(session: ChatSession, wish: Wish, problem: str) -> str:
 
 def _teller(session: ChatSession) -> Any:
     def tell(event: Event) -> None:
-        if event.kind not in (EventKind.STARTED, EventKind.DECISION, EventKind.DONE):
+        if event.kind not in (EventKind.STARTED, EventKind.DECISION, EventKind.DONE, EventKind.WISH):
             session.tell(Told(kind="event", text=event.text))
 
     return tell

@@ -14,12 +14,14 @@ from langgraph.types import Command
 
 from vitruvius.agents.chat_speaker import create_speaker
 from vitruvius.agents.chat_tools import check_call
+from vitruvius.budget import parse_budget
 from vitruvius.errors import ConfigError, ToolError
 from vitruvius.events import Event
 from vitruvius.graphs.chat import create_chat_graph
 from vitruvius.graphs.chat_session import ChatSession, Told
 from vitruvius.graphs.driver import thin_checkpoints
 from vitruvius.memory.ledger import Ledger
+from vitruvius.memory.records import RunStatus, Wish
 from vitruvius.settings import Settings
 from vitruvius.spaces.space import SearchSpace
 from vitruvius.tasks.task import Task
@@ -40,11 +42,11 @@ class TalkJob:
     settings: Settings
     space: SearchSpace
     task: Task
-    carry: Callable[[Callable[[Event], None]], None]
+    carry: Callable[[Callable[[Event], None]], RunStatus]
     stop: Callable[[], None]
+    steer: Callable[[Mapping[str, Any]], Wish]
     fork: Callable[[int | None], str]
     tell: Callable[[Told], None]
-    ask_above: Mapping[str, float]
 
 
 class Conversation:
@@ -127,7 +129,7 @@ async def open_conversation(job: TalkJob) -> AsyncIterator[Conversation]:
     Raises:
         ConfigError: the model cannot be had.
     """
-    engines = ExitStack()
+    engines, above = ExitStack(), job.settings.ask_above
     key = job.settings.api_key
     secrets = [key.get_secret_value()] if key else []
     try:
@@ -143,9 +145,10 @@ async def open_conversation(job: TalkJob) -> AsyncIterator[Conversation]:
             speaker=speaker,
             carry=job.carry,
             stop=job.stop,
+            steer=job.steer,
             fork=job.fork,
             tell=job.tell,
-            ask_above=job.ask_above,
+            ask_above=None if above is None else parse_budget(above),
         )
         async with AsyncSqliteSaver.from_conn_string(str(job.home / "checkpoints.db")) as saver:
             await saver.setup()

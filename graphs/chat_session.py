@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
 from vitruvius.agents.chat_speaker import Speaker
 from vitruvius.events import Event
 from vitruvius.memory.ledger import Ledger
-from vitruvius.memory.records import Message
+from vitruvius.memory.records import Budget, Message, RunStatus, Wish
 from vitruvius.spaces.space import SearchSpace
 from vitruvius.tasks.task import Task
 from vitruvius.tools.questions.book import Book
@@ -88,11 +88,12 @@ class ChatSession:
     space: SearchSpace
     task: Task
     speaker: Speaker
-    carry: Callable[[Callable[[Event], None]], None]  # drives the run until no wish is open
+    carry: Callable[[Callable[[Event], None]], RunStatus]  # drives the run until no wish is open
     stop: Callable[[], None]  # of that driving
+    steer: Callable[[Mapping[str, Any]], Wish]  # leaves a wish with the run
     fork: Callable[[int | None], str]  # returns the new run's id
     tell: Callable[[Told], None]
-    ask_above: Mapping[str, float] = field(default_factory=dict)
+    ask_above: Budget | None = None  # a price; None: every training and cut is asked about
 
     async def call(self, function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
         """Runs a blocking function off the event loop."""

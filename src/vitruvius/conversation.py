@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from vitruvius.graphs.chat_driver import Conversation
     from vitruvius.graphs.chat_session import Told
     from vitruvius.handle import SearchRun
-    from vitruvius.memory.records import Message
+    from vitruvius.memory.records import Message, RunStatus
 
 T = TypeVar("T")
 Payload = Mapping[str, Any]
@@ -155,13 +155,13 @@ class Talk:
             task=self.run.task,
             carry=self._carry,
             stop=self.run._stop_here,
+            steer=self.run.steer,
             fork=lambda at: self.run.fork(at).id,
             tell=self._tell,
-            ask_above={},
         )
 
-    def _carry(self, listener: Callable[[Event], None]) -> None:
-        self.run.carry_out(on_event=listener)
+    def _carry(self, listener: Callable[[Event], None]) -> RunStatus:
+        return self.run.carry_out(on_event=listener)
 
     def _wait(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Waits in slices, so that a signal is noticed; Ctrl-C cancels what is waited for."""
@@ -233,12 +233,13 @@ def new_thread(run: SearchRun) -> str:
 def ask(run: SearchRun, question: str, thread: str, asker: Ask | None, settings: Any) -> str:
     """Returns the answer to one question; see `SearchRun.ask`."""
     with Talk(run, thread, **settings) as talk:
-        pending = talk.take_up()  # of a process that was killed in mid-turn
-        while pending is not None:
-            pending = talk.answer(_answer(asker, pending))
-        pending = talk.send(question)
-        while pending is not None:
-            pending = talk.answer(_answer(asker, pending))
+        for begin in (talk.take_up, lambda: talk.send(question)):  # the first: left by a kill
+            pending = begin()
+            while pending is not None:
+                said = _answer(asker, pending)
+                if said.get("approved", False) is None:
+                    return f"The question stays open, and is asked again in thread {thread}."
+                pending = talk.answer(said)
         return talk.last_words()
 
 

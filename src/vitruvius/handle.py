@@ -1,17 +1,18 @@
-"""The handle of a run: what it found, how to question it, and how to go on with it."""
+"""The handle of a run: what it found, how to go on with it, how to steer and question it."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from vitruvius.events import Ask
-from vitruvius.run_driver import RunDriver, ignore
+from vitruvius.run_driver import ignore
+from vitruvius.run_steering import RunSteering
 
 __all__ = ["SearchRun", "ignore"]
 
 
-class SearchRun(RunDriver):
-    """One run of the ledger: what it found, and the handle to go on with it."""
+class SearchRun(RunSteering):
+    """One run of the ledger, and the handle to go on with it, to steer it, or to question it."""
 
     def ask(
         self, question: str, *, ask: Ask | None = None, thread: str = "ask", **settings: Any

@@ -154,6 +154,66 @@ def test_a_refusal_is_told_to_the_model(
         assert len(ledger.trials(small_run.id)) == 9
 
 
+def test_an_approved_training_is_carried_out_and_told(
+    talk: Open, chat_server: ScriptedServer, heard: Heard, small_run: vt.SearchRun
+) -> None:
+    chat_server.enqueue(call("train", {"architectures": [WIDE]}), say("T10 is worse."))
+    with talk() as open_talk:
+        open_talk.send("train a wide one")
+        assert open_talk.answer({"approved": True}) is None
+    result = next(t.message for t in heard if t.message and t.message.role == "tool")
+    assert result.text.startswith("Done: T10 ")
+    assert "Done: T10" in sent(chat_server.bodies[1])
+    assert any("T10" in text for text in heard.of("event"))
+    with Ledger.open(small_run.home) as ledger:
+        (wish,) = ledger.wishes(small_run.id)
+        new = ledger.trials(small_run.id)[9:]
+        assert ledger.decisions(small_run.id)[-1].author == "user"
+    assert wish.status == WishStatus.DONE
+    assert [trial.architecture.spec for trial in new] == [WIDE]
+    assert small_run.record.status == "interrupted"  # the run is let go of
+
+
+def test_an_edited_training_trains_what_the_person_wrote(
+    talk: Open, chat_server: ScriptedServer, small_run: vt.SearchRun
+) -> None:
+    chat_server.enqueue(call("train", {"architectures": [WIDE]}), say("Done as you wrote."))
+    theirs = {"width": "12", "activation": "tanh", "norm": "yes"}
+    with talk() as open_talk:
+        open_talk.send("train a wide one")
+        edited = {"tool": "train", "architectures": [theirs]}
+        assert open_talk.answer({"approved": True, "call": edited}) is None
+    with Ledger.open(small_run.home) as ledger:
+        new = ledger.trials(small_run.id)[9:]
+    assert [trial.architecture.spec for trial in new] == [theirs]
+    assert "As the person edited it" in sent(chat_server.bodies[1])
+
+
+def test_a_principle_that_is_taught_is_measured(small_run: vt.SearchRun) -> None:
+    asked: list[Any] = []
+
+    def agree(question: Any) -> dict[str, Any]:
+        asked.append(question)
+        return {"approved": True}
+
+    said = small_run.ask("/teach avoid networks without a norm", ask=agree)
+    assert asked == [] and "names nothing" in said
+    said = small_run.ask("/teach norm yes is good", ask=agree)
+    assert asked[0]["understood"] == "norm = yes"
+    assert said.startswith("Done: P3.1")
+    assert "Measured: effect" in small_run.ask("/why P3")
+    assert "by user" in small_run.ask("/why P3")
+    assert "given up" in small_run.ask("/retire P3")
+
+
+def test_a_cut_is_undone_and_a_run_is_forked(small_run: vt.SearchRun) -> None:
+    said = small_run.ask("/undo 1 narrow ones may do", ask=lambda question: {"approved": True})
+    assert said.startswith("Done: cut 1 is undone")
+    assert "undone" in small_run.ask("/region")
+    forked = small_run.ask("/fork").split()[1]
+    assert "T6" in vt.open(forked, home=small_run.home).ask("/best")
+
+
 def test_an_answer_that_is_neither_yes_nor_no_leaves_the_question_open(
     talk: Open, chat_server: ScriptedServer
 ) -> None:

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 import typer
 
-from vitruvius.cli import audit, chat, doctor, evaluate, learn, principles, region, run, show
+from vitruvius.cli import (
+    audit,
+    chat,
+    doctor,
+    evaluate,
+    learn,
+    principles,
+    region,
+    run,
+    show,
+    steer,
+)
 
 HELP = """Designs neural networks, learns design principles from its own trials, and prunes by them.
 
@@ -42,6 +53,8 @@ app.command(rich_help_panel=SEARCH)(run.run)
 app.command(rich_help_panel=SEARCH)(run.resume)
 app.command(rich_help_panel=SEARCH)(run.stop)
 app.command(rich_help_panel=SEARCH)(chat.chat)
+app.command(rich_help_panel=SEARCH)(steer.steer)
+app.command(rich_help_panel=SEARCH)(steer.fork)
 app.command(rich_help_panel=SEARCH)(learn.learn)
 app.command(rich_help_panel=SEARCH)(audit.audit)
 app.command(rich_help_panel=KNOW)(show.runs)
