@@ -134,7 +134,7 @@ def _choices(clause: str, slots: Iterable[Slot]) -> tuple[str, ...]:
     words = re.findall(r"[a-z0-9]+", clause)
     parts = {name: _parts(name) for name in names}
     said = {
-        name: {p for p in mine if len(p) > 1 and any(word.startswith(p) for word in words)}
+        name: {part for part in mine if any(_begins(word, part) for word in words)}
         for name, mine in parts.items()
     }
     shared = [part for mine in parts.values() for part in mine]
@@ -148,6 +148,11 @@ def _choices(clause: str, slots: Iterable[Slot]) -> tuple[str, ...]:
     best = max(scores.values(), default=0)
     found = [name for name, score in scores.items() if score == best]
     return tuple(found) if len(found) == 1 else ()
+
+
+def _begins(word: str, part: str) -> bool:
+    """Returns whether a word is a part of a name, or a longer form of it: pooling of pool."""
+    return word == part or (len(part) > 2 and word.startswith(part))
 
 
 def _parts(name: str) -> set[str]:

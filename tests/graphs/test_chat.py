@@ -197,7 +197,8 @@ def test_a_principle_that_is_taught_is_measured(small_run: vt.SearchRun) -> None
         return {"approved": True}
 
     said = small_run.ask("/teach avoid networks without a norm", ask=agree)
-    assert asked == [] and "names nothing" in said
+    assert not asked
+    assert "names nothing of this space" in said
     said = small_run.ask("/teach norm yes is good", ask=agree)
     assert asked[0]["understood"] == "norm = yes"
     assert said.startswith("Done: P3.1")
