@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from vitruvius.agents.schemas import Schema, architecture_schema, rule_schema
 from vitruvius.agents.plain_words import understood
+from vitruvius.agents.schemas import Schema, architecture_schema, rule_schema
 from vitruvius.errors import ToolError
 from vitruvius.spaces.space import SearchSpace
 from vitruvius.tools.questions.asking import QUESTIONS, is_question, read_question

@@ -126,7 +126,7 @@ class ChatVoice:
                 self.prompt_tokens = sent // 2
 
     async def _capabilities(self, log: list[ModelCall]) -> Capabilities:
-        """Returns what the model can do; asked once in a process, for `run.ask` opens many voices."""
+        """Returns what the model can do; asked once: `run.ask` opens many voices."""
         endpoint = self.client.endpoint
         key = (endpoint.base_url, endpoint.model)
         async with self._probing:

@@ -28,10 +28,13 @@ _AGAINST = re.compile(
     r"does not help|no good)\b"
 )
 _NUMBER = r"(-?\d+(?:\.\d+)?)"
-_LEAST = re.compile(rf"(?:>=|at least|no less than|from)\s*{_NUMBER}|{_NUMBER}\s*(?:or more|<=)")
+_LEAST = re.compile(
+    rf"(?:>=|at least|no (?:less|fewer) than|from)\s*{_NUMBER}|{_NUMBER}\s*(?:or more|<=)"
+)
 _MOST = re.compile(rf"(?:<=|at most|no more than|up to)\s*{_NUMBER}|{_NUMBER}\s*or (?:less|fewer)")
-_ABOVE = re.compile(rf"(?:>|more than|above|over|greater than)\s*{_NUMBER}")
-_BELOW = re.compile(rf"(?:<|less than|below|under|fewer than)\s*{_NUMBER}")
+_ABOVE = re.compile(rf"(?:>|(?<!no )more than|above|over|greater than)\s*{_NUMBER}")
+_BELOW = re.compile(rf"(?:<|(?<!no )(?:less|fewer) than|below|under)\s*{_NUMBER}")
+_BETWEEN = re.compile(rf"between\s*{_NUMBER}\s*and\s*{_NUMBER}")
 _EXACT = re.compile(rf"(?:=|\bis\b|\bof\b|\bequals?\b)\s*{_NUMBER}")
 _UP = re.compile(
     r"\b(?:large[r]?|big(?:ger)?|high(?:er)?|more|many|deep(?:er)?|wide[r]?|upper|long)"
@@ -53,6 +56,7 @@ def understood(text: str, space: SearchSpace) -> Rule:
         'avoid'
     """
     said = " ".join(text.lower().replace("≥", ">=").replace("≤", "<=").split())
+    said = _BETWEEN.sub(r">= \1 <= \2", said)
     against = _AGAINST.search(said) is not None
     clauses = re.split(r"\s+and\s+|\s*;\s*|\s*&\s*", said)
     conditions: list[Condition] = []

@@ -86,6 +86,18 @@ def shown(call: Mapping[str, Any]) -> str:
     return " ".join([str(call["tool"]), *parts])
 
 
+def tell_closed(session: ChatSession) -> None:
+    """Stores what became of wishes that waited for another process, once each."""
+    waiting: set[int] = set()
+    for message in session.turn().messages:
+        if (number := message.data.get("wish")) is not None:
+            (waiting.add if message.data.get("waits") else waiting.discard)(int(number))
+    for wish in session.ledger.wishes(session.run_id, is_open=False) if waiting else ():
+        if wish.id in waiting:
+            text = f"Wish {wish.id} ({wish.call['tool']}) is {wish.status.value}: {wish.words}"
+            _store(session, wish.call, text, {"wish": wish.id})
+
+
 def shown_whole(call: Mapping[str, Any]) -> str:
     """Returns a call with all its arguments, as JSON."""
     return json.dumps({n: v for n, v in call.items() if n != "tool"}, ensure_ascii=False)
@@ -126,7 +138,7 @@ async def _wish(session: ChatSession, call: dict[str, Any], edited: str) -> None
         problem = await _drive(session, call, wish)
     text = await session.call(_became, session, wish, problem)
     said = f"{edited}: {shown_whole(call)}. {text}" if edited else text
-    await session.call(_store, session, call, said, {"wish": wish.id})
+    await session.call(_store, session, call, said, {"wish": wish.id, "waits": bool(problem)})
 
 
 async def _drive(session: ChatSession, call: Mapping[str, Any], wish: Wish) -> str:
@@ -166,7 +178,12 @@ def _became(session: ChatSession, wish: Wish, problem: str) -> str:
 
 def _teller(session: ChatSession) -> Any:
     def tell(event: Event) -> None:
-        if event.kind not in (EventKind.STARTED, EventKind.DECISION, EventKind.DONE, EventKind.WISH):
+        if event.kind not in (
+            EventKind.STARTED,
+            EventKind.DECISION,
+            EventKind.DONE,
+            EventKind.WISH,
+        ):
             session.tell(Told(kind="event", text=event.text))
 
     return tell

@@ -17,6 +17,7 @@ from vitruvius.agents.chat_tools import check_call
 from vitruvius.budget import parse_budget
 from vitruvius.errors import ConfigError, ToolError
 from vitruvius.events import Event
+from vitruvius.graphs import chat_acting
 from vitruvius.graphs.chat import create_chat_graph
 from vitruvius.graphs.chat_session import ChatSession, Told
 from vitruvius.graphs.driver import thin_checkpoints
@@ -101,6 +102,12 @@ class Conversation:
             checked = await asyncio.to_thread(check_call, said["call"], self.session.space)
             said = {**said, "call": checked}
         return await self._go(Command(resume=dict(said)))
+
+    async def tell_closed(self) -> None:
+        """Tells what became of wishes that waited for another process; between turns only."""
+        turn = await self.session.call(self.session.turn)
+        if turn.is_over:
+            await self.session.call(chat_acting.tell_closed, self.session)
 
     async def use(self, settings: Settings, engines: ExitStack) -> str:
         """Lets another model speak from now on; returns who it is, in a sentence."""

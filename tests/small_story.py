@@ -1,4 +1,4 @@
-"""A small run written into a ledger by hand: nine trials of a tiny space, what they taught, a cut."""
+"""A small run written into a ledger by hand: nine trials of a tiny space, and what they taught."""
 
 from pathlib import Path
 
@@ -30,7 +30,7 @@ TRIALS = [
 
 
 def tell_small_story(home: Path, *, message: str = "it diverged", more: str = "") -> vt.SearchRun:
-    """Returns an interrupted run of 20 trials' budget; `more` is added to texts that others wrote."""
+    """Returns an interrupted run of 20 trials; `more` is added to texts that others wrote."""
     space, task = load_space(SPACE), load_task(LOOKUP)
     with Ledger.open(home) as ledger:
         run = ledger.create_run(

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -76,11 +77,7 @@ def test_the_analyst_answers_at_a_terminal(start: Start, small_run: vt.SearchRun
     child.expect_exact("needs an endpoint")
     child.expect_exact(PROMPT)
     leave(child)
-    again = start()
-    again.send("\x1b[A\r")  # the last line of the session before
-    again.expect_exact("needs an endpoint")
-    again.expect_exact(PROMPT)
-    leave(again)
+    assert "+/model gpt-x" in (small_run.home / "chat_history").read_text()
 
 
 def test_a_model_answers_and_a_training_is_refused_at_a_terminal(
@@ -101,6 +98,13 @@ def test_a_model_answers_and_a_training_is_refused_at_a_terminal(
         child.expect_exact("or why not>")
         child.sendline("too dear")
         child.expect_exact("T6 stays the best.")
+        child.expect_exact(PROMPT)
+        arrived = threading.Event()
+        server.otherwise = lambda body: arrived.set() or say("never", hang_s=60)
+        child.sendline("think long")
+        assert arrived.wait(30)
+        child.sendintr()
+        child.expect_exact("(stopped)")
         child.expect_exact(PROMPT)
         leave(child)
     assert "too dear" in str(server.bodies[-1]["messages"])
@@ -125,6 +129,7 @@ def test_a_session_killed_while_a_question_is_open_asks_it_again(
         assert ledger.threads(small_run.id) == ["chat-1"]
 
 
+@pytest.mark.slow
 def test_a_principle_is_taught_and_corrected_before_it_is_stated(start: Start) -> None:
     child = start()
     child.sendline("/teach deep networks are good")
@@ -142,12 +147,13 @@ def test_a_principle_is_taught_and_corrected_before_it_is_stated(start: Start) -
     leave(child)
 
 
+@pytest.mark.slow
 def test_escape_codes_of_others_never_reach_the_terminal(start: Start, tmp_path: Path) -> None:
     evil = "\x1b]0;pwned\x07\x1b[31mred\x9b31m"
     run = tell_small_story(tmp_path / "evil", message=evil, more=evil)
     child = start("--home", str(run.home))
-    for line in ("/principles", "/why P1", "/trial T4", "/region", "/learned", evil):
-        child.sendline(line.replace("\x1b", "").replace("\x07", ""))
+    for line in ("/principles", "/why P1", "/trial T4", "/region", "/learned"):
+        child.sendline(line)
         child.expect_exact(PROMPT)
         assert "pwned\x07" not in child.before
         assert "\x1b[31mred" not in child.before
@@ -167,6 +173,7 @@ def test_lines_come_from_a_pipe(environment: dict[str, str], small_run: vt.Searc
     assert "\x1b" not in done.stdout
 
 
+@pytest.mark.slow
 def test_an_end_of_input_leaves_the_question_open(
     environment: dict[str, str], small_run: vt.SearchRun
 ) -> None:
@@ -178,12 +185,3 @@ def test_an_end_of_input_leaves_the_question_open(
 
     assert "the question stays open" in chat("/prune P1\n")
     assert "Cut the space by P1?" in chat("no\n")
-
-
-def test_a_wrong_thread_is_one_sentence(environment: dict[str, str]) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "vitruvius", "chat", "--thread", "../x"], input="", text=True,
-        capture_output=True, env=environment, check=False,
-    )  # fmt: skip
-    assert done.returncode == 2
-    assert done.stderr.startswith("vitruvius: a thread's name is")

@@ -100,6 +100,10 @@ class Talk:
         """
         return self._wait(self._open_talk.answer(said))
 
+    def tell_closed(self) -> None:
+        """Tells what became, meanwhile, of wishes that waited for another process."""
+        self._wait(self._open_talk.tell_closed())
+
     def use_model(self, name: str) -> str:
         """Lets another model answer from now on; returns who, in a sentence.
 

@@ -39,7 +39,7 @@ def heard() -> Heard:
 def talk(small_run: vt.SearchRun, chat_server: ScriptedServer, heard: Heard) -> Iterator[Open]:
     """Opens a conversation with the scripted model."""
     given = {"model": "scripted", "base_url": chat_server.url, "api_key": "no-key-1234567890"}
-    yield lambda **more: Talk(small_run, tell=heard.append, **(given | more))
+    return lambda **more: Talk(small_run, tell=heard.append, **(given | more))
 
 
 def messages(run: vt.SearchRun, thread: str = "chat-1") -> list[Message]:
@@ -250,6 +250,12 @@ def test_a_thread_is_open_in_one_process_at_a_time(talk: Open) -> None:
         talk(thread=first.thread).__enter__()
 
 
+@pytest.mark.parametrize("name", ["../x", ".hidden", "a b", "x" * 41])
+def test_a_thread_has_a_plain_name(small_run: vt.SearchRun, name: str) -> None:
+    with pytest.raises(ConfigError, match="a thread's name is"):
+        Talk(small_run, name)
+
+
 def test_an_endpoint_that_goes_mid_stream_costs_one_sentence(
     talk: Open, chat_server: ScriptedServer, heard: Heard, small_run: vt.SearchRun
 ) -> None:
@@ -336,3 +342,13 @@ def test_wishes_wait_for_whoever_drives_the_run(small_run: vt.SearchRun) -> None
         assert "Another process drives this run" in said
         (wish,) = ledger.wishes(small_run.id)
         assert (wish.status, wish.call["text"]) == (WishStatus.OPEN, "look at width 12")
+        heard = Heard()
+        with Talk(small_run, "ask", tell=heard.append) as talk:
+            talk.tell_closed()
+            assert heard.of("message") == []
+            ledger.close_wish(wish.id, WishStatus.DONE, "noted")  # as the other process does
+            talk.tell_closed()
+            talk.tell_closed()
+            assert heard.of("message") == [f"Wish {wish.id} (note) is done: noted"]
+            talk.send("what helps?")
+            assert "P1.1" in talk.last_words()

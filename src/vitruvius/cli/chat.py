@@ -62,6 +62,7 @@ def _converse(talk: Talk, lines: Lines, screen: Screen) -> None:
     if not _finish(talk, lines, screen, None):
         return
     while True:
+        talk.tell_closed()
         try:
             text = lines.read("you> ")
         except KeyboardInterrupt:  # clears the line, as shells do

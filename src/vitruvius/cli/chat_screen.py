@@ -34,7 +34,7 @@ class Screen:
         self._console: Console = Console(
             width=None if sys.stdout.isatty() else WIDE, highlight=False, markup=False
         )
-        self._is_speaking = False
+        self._is_speaking = self._was_heard = False
 
     def greet(self, talk: Talk) -> None:
         """Says which run this is, who answers, and what was said last."""
@@ -62,8 +62,6 @@ class Screen:
         elif told.message is not None:
             self._show(told.message, was_heard=self._was_heard)
         self._was_heard = False
-
-    _was_heard = False
 
     def _end_line(self) -> None:
         if self._is_speaking:

@@ -15,9 +15,7 @@ from vitruvius.tools.questions.book import Answer, Book
 @pytest.fixture
 def book(small_run: vt.SearchRun) -> Iterator[Book]:
     with Ledger.open(small_run.home) as ledger:
-        yield Book(
-            ledger=ledger, run_id=small_run.id, space=small_run.space, task=small_run.task
-        )
+        yield Book(ledger=ledger, run_id=small_run.id, space=small_run.space, task=small_run.task)
 
 
 def asked(book: Book, tool: str, **given: object) -> Answer:
@@ -109,6 +107,8 @@ def test_what_is_untried_is_ranked_by_what_the_principles_say(book: Book) -> Non
         ({"tool": "trials", "colour": "red"}, "colour"),
     ],
 )
-def test_a_wrong_question_is_told_what_there_is(book: Book, call: dict[str, object], said: str) -> None:
+def test_a_wrong_question_is_told_what_there_is(
+    book: Book, call: dict[str, object], said: str
+) -> None:
     with pytest.raises(ToolError, match=re.escape(said)):
         answer(book, read_question(call))
