@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from vitruvius.run_driver import RunDriver, ignore
+from vitruvius.notebook import NotebookRun
+from vitruvius.run_driver import ignore
 
 __all__ = ["SearchRun", "ignore"]
 
 
-class SearchRun(RunDriver):
+class SearchRun(NotebookRun):
     """One run of the ledger: what it found, and the handle to go on with it."""
