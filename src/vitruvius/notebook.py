@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self
@@ -74,6 +74,23 @@ class NotebookRun(RunDriver):
         with _first_interrupt(self._stop_here):
             return self.wait()
 
+    def carry_out(
+        self, *, on_event: Listener = ignore, ask: Ask | None = None, **settings: Any
+    ) -> RunStatus:
+        """Drives the run only until no wish is open, then lets go of it, and returns its status.
+
+        A decision that is under way comes first. Where another live process drives the run, that
+        one takes the wishes up; the event says which.
+
+        Raises:
+            ConfigError: as `resume`.
+        """
+        if not in_kernel():
+            return super().carry_out(on_event=on_event, ask=ask, **settings)
+        self._launch(lambda heard: self._carry_out(heard, ask, settings), on_event, None)
+        with _first_interrupt(self._stop_here):
+            return self.wait()
+
     async def aresume(
         self,
         *,
@@ -104,9 +121,18 @@ class NotebookRun(RunDriver):
         Raises:
             ConfigError: this handle drives it already.
         """
+        self._space, self._task = space or self._space, task or self._task
+        self._launch(lambda heard: self._drive(heard, ask, settings), on_event, progress)
+        return self
+
+    def _launch(
+        self,
+        drive: Callable[[Listener], Coroutine[Any, Any, RunStatus]],
+        on_event: Listener,
+        progress: bool | None,
+    ) -> None:
         if self._driving is not None and not self._driving.done():
             raise ConfigError(f"run {self.id} is being driven here already; see run.wait()")
-        self._space, self._task = space or self._space, task or self._task
         shown = self._shown(on_event, progress)
         listener = shown.__enter__()
 
@@ -114,9 +140,8 @@ class NotebookRun(RunDriver):
             error = None if future.cancelled() else future.exception()
             shown.__exit__(type(error) if error else None, error, None)
 
-        self._driving = submit(self._drive(listener, ask, settings))
+        self._driving = submit(drive(listener))
         self._driving.add_done_callback(close)
-        return self
 
     def wait(self, timeout: float | None = None) -> RunStatus:
         """Waits until nobody drives the run, and returns where it stands then.
