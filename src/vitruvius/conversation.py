@@ -20,7 +20,7 @@ from vitruvius.settings import Settings, load_settings
 if TYPE_CHECKING:
     from vitruvius.graphs.chat_driver import Conversation
     from vitruvius.graphs.chat_session import Told
-    from vitruvius.handle import SearchRun
+    from vitruvius.run_asking import RunAsking
     from vitruvius.memory.records import Message, RunStatus
 
 T = TypeVar("T")
@@ -37,7 +37,7 @@ class Talk:
 
     def __init__(
         self,
-        run: SearchRun,
+        run: RunAsking,
         thread: str | None = None,
         *,
         tell: Callable[[Told], None] | None = None,
@@ -183,7 +183,7 @@ class Talk:
             raise KeyboardInterrupt from None
 
 
-def chat_settings(run: SearchRun, given: Mapping[str, Any]) -> Settings:
+def chat_settings(run: RunAsking, given: Mapping[str, Any]) -> Settings:
     """Returns the settings of a conversation: what is given, then those of the run."""
     record = run.record
     stored = {
@@ -200,7 +200,7 @@ def _checked(thread: str) -> str:
 
 
 @contextmanager
-def _held(run: SearchRun, thread: str) -> Iterator[bool]:
+def _held(run: RunAsking, thread: str) -> Iterator[bool]:
     """Yields whether this process has the thread to itself; the lock dies with the process."""
     folder = run.home / "runs" / run.id / "threads"
     folder.mkdir(parents=True, exist_ok=True)
@@ -213,7 +213,7 @@ def _held(run: SearchRun, thread: str) -> Iterator[bool]:
         yield True
 
 
-def left_open(run: SearchRun) -> str | None:
+def left_open(run: RunAsking) -> str | None:
     """Returns the thread that a process left in mid-turn last; None where there is none."""
     from vitruvius.graphs.chat_session import MOST_READ, Turn
 
@@ -227,14 +227,14 @@ def left_open(run: SearchRun) -> str | None:
     return None
 
 
-def new_thread(run: SearchRun) -> str:
+def new_thread(run: RunAsking) -> str:
     """Returns the name of a thread that nobody has used."""
     with Ledger.open(run.home) as ledger:
         known = set(ledger.threads(run.id))
     return next(name for n in range(1, len(known) + 2) if (name := f"chat-{n}") not in known)
 
 
-def ask(run: SearchRun, question: str, thread: str, asker: Ask | None, settings: Any) -> str:
+def ask(run: RunAsking, question: str, thread: str, asker: Ask | None, settings: Any) -> str:
     """Returns the answer to one question; see `SearchRun.ask`."""
     with Talk(run, thread, **settings) as talk:
         for begin in (talk.take_up, lambda: talk.send(question)):  # the first: left by a kill

@@ -1,33 +1,13 @@
-"""The handle of a run: what it found, how to go on with it, how to steer and question it."""
+"""The handle of a run: what it found, how to go on with it, steer it, ask it; how it is shown."""
 
 from __future__ import annotations
 
-from typing import Any
-
-from vitruvius.events import Ask
+from vitruvius.notebook import NotebookRun
+from vitruvius.run_asking import RunAsking
 from vitruvius.run_driver import ignore
-from vitruvius.run_steering import RunSteering
 
 __all__ = ["SearchRun", "ignore"]
 
 
-class SearchRun(RunSteering):
-    """One run of the ledger, and the handle to go on with it, to steer it, or to question it."""
-
-    def ask(
-        self, question: str, *, ask: Ask | None = None, thread: str = "ask", **settings: Any
-    ) -> str:
-        """Returns the answer to a question about this run, from its ledger and with its trials.
-
-        Args:
-            question: in words, or a command of `vitruvius chat` such as `/compare T3 T9`.
-            ask: called before a costly step that the answer needs; without it, such are refused.
-            thread: of the conversation: a later question may refer to what was said there.
-            settings: `model` and the like; by default those of the run.
-
-        Raises:
-            ConfigError: the model or a setting cannot be used.
-        """
-        from vitruvius.conversation import ask as ask_once
-
-        return ask_once(self, question, thread, ask, settings)
+class SearchRun(NotebookRun, RunAsking):
+    """One run of the ledger: what it found, and the handle to go on with it or to steer it."""
