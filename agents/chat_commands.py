@@ -110,9 +110,14 @@ def _change(word: str) -> tuple[str, str]:
 
 
 def _fork(words: Sequence[str], rest: str) -> Call:
-    if words and (len(words) > 1 or not words[0].isdigit()):
+    step, _, budget = f"{rest} ".partition("with ")
+    if step.strip() and not step.strip().isdigit():
         raise ToolError(f"/fork takes the number of a step: {COMMANDS['fork'].usage}")
-    return {"tool": "fork", "at": int(words[0]) if words else None}
+    return {
+        "tool": "fork",
+        "at": int(step) if step.strip() else None,
+        "budget": budget.strip() or None,
+    }
 
 
 def _command(usage: str, about: str, read: Callable[[Sequence[str], str], Call]) -> Command:
@@ -147,7 +152,9 @@ COMMANDS: Mapping[str, Command] = {
     "teach": _command("/teach WORDS", "state a principle; shows the rule first", _teach),
     "retire": _command("/retire P3", "give a principle up", _retire),
     "note": _command("/note WORDS", "leave a note for the architect", _named("note", "text")),
-    "fork": _command("/fork [STEP]", "a new run that shares this one up to a step", _fork),
+    "fork": _command(
+        "/fork [STEP] [with BUDGET]", "a new run that shares this one up to a step", _fork
+    ),
 }
 
 

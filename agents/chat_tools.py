@@ -7,7 +7,8 @@ from typing import Any
 
 from vitruvius.agents.plain_words import understood
 from vitruvius.agents.schemas import Schema, architecture_schema, rule_schema
-from vitruvius.errors import ToolError
+from vitruvius.budget import parse_budget
+from vitruvius.errors import ConfigError, ToolError
 from vitruvius.spaces.space import SearchSpace
 from vitruvius.tools.questions.asking import QUESTIONS, is_question, read_question
 from vitruvius.tools.wishes import PrincipleWish, fit, read_wish
@@ -77,7 +78,13 @@ def _acting(space: SearchSpace) -> dict[str, tuple[str, Schema]]:
         "note": ("Leave a note for the architect of the run.", _object({"text": _TEXT}, ["text"])),
         "fork": (
             "Make a new run that shares what is known up to a step, and goes its own way.",
-            _object({"at": {"type": "integer", "description": "a step; default now"}}, []),
+            _object(
+                {
+                    "at": {"type": "integer", "description": "a step; default now"},
+                    "budget": {"type": "string", "description": "like '60 trials, 8h'"},
+                },
+                [],
+            ),
         ),
     }
 
@@ -117,4 +124,10 @@ def _fork(call: Mapping[str, Any]) -> dict[str, Any]:
     at = call.get("at")
     if at is not None and (not isinstance(at, int) or isinstance(at, bool) or at < 0):
         raise ToolError(f"fork: 'at' is the number of a step, got {at!r:.40}")
-    return {"tool": "fork", "at": at}
+    budget = call.get("budget")
+    if budget is not None:
+        try:
+            parse_budget(str(budget))
+        except ConfigError as error:
+            raise ToolError(f"fork: {error}") from None
+    return {"tool": "fork", "at": at, "budget": budget}

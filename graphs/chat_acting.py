@@ -18,6 +18,7 @@ from vitruvius.tools.questions.asking import answer, is_question, read_question
 
 ASKED = ("train", "prune", "principle")  # principle: not costly, but the rule is to be seen first
 STOPPED = "You stopped this."
+UNSAID = "somebody "  # how a reason begins that nobody gave: see `tools.wishes`
 EDITED = "As the person edited it"
 
 
@@ -81,7 +82,7 @@ def shown(call: Mapping[str, Any]) -> str:
     parts = [
         f"{name}={value if not isinstance(value, list | dict) else '...'}"
         for name, value in call.items()
-        if name != "tool" and value is not None
+        if name != "tool" and value is not None and not str(value).startswith(UNSAID)
     ]
     return " ".join([str(call["tool"]), *parts])
 
@@ -118,7 +119,7 @@ def _answer(session: ChatSession, call: Mapping[str, Any]) -> None:
 
 def _fork(session: ChatSession, call: Mapping[str, Any]) -> None:
     try:
-        made = session.fork(call.get("at"))
+        made = session.fork(call.get("at"), call.get("budget"))
     except VitruviusError as error:
         _store(session, call, f"Not done: {error}", {})
         return

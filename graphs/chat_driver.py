@@ -46,7 +46,7 @@ class TalkJob:
     carry: Callable[[Callable[[Event], None]], RunStatus]
     stop: Callable[[], None]
     steer: Callable[[Mapping[str, Any]], Wish]
-    fork: Callable[[int | None], str]
+    fork: Callable[[int | None, str | None], str]
     tell: Callable[[Told], None]
 
 

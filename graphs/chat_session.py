@@ -91,7 +91,7 @@ class ChatSession:
     carry: Callable[[Callable[[Event], None]], RunStatus]  # drives the run until no wish is open
     stop: Callable[[], None]  # of that driving
     steer: Callable[[Mapping[str, Any]], Wish]  # leaves a wish with the run
-    fork: Callable[[int | None], str]  # returns the new run's id
+    fork: Callable[[int | None, str | None], str]  # returns the new run's id
     tell: Callable[[Told], None]
     ask_above: Budget | None = None  # a price; None: every training and cut is asked about
 

@@ -20,8 +20,8 @@ from vitruvius.settings import Settings, load_settings
 if TYPE_CHECKING:
     from vitruvius.graphs.chat_driver import Conversation
     from vitruvius.graphs.chat_session import Told
-    from vitruvius.run_asking import RunAsking
     from vitruvius.memory.records import Message, RunStatus
+    from vitruvius.run_asking import RunAsking
 
 T = TypeVar("T")
 Payload = Mapping[str, Any]
@@ -160,7 +160,7 @@ class Talk:
             carry=self._carry,
             stop=self.run._stop_here,
             steer=self.run.steer,
-            fork=lambda at: self.run.fork(at).id,
+            fork=lambda at, budget: self.run.fork(at, budget=budget).id,
             tell=self._tell,
         )
 

@@ -211,8 +211,9 @@ def test_a_cut_is_undone_and_a_run_is_forked(small_run: vt.SearchRun) -> None:
     said = small_run.ask("/undo 1 narrow ones may do", ask=lambda question: {"approved": True})
     assert said.startswith("Done: cut 1 is undone")
     assert "undone" in small_run.ask("/region")
-    forked = small_run.ask("/fork").split()[1]
+    forked = small_run.ask("/fork with 30 trials").split()[1]
     assert "T6" in vt.open(forked, home=small_run.home).ask("/best")
+    assert "cannot read" in small_run.ask("/fork with much")
 
 
 def test_an_answer_that_is_neither_yes_nor_no_leaves_the_question_open(
@@ -243,6 +244,28 @@ def test_an_open_question_is_asked_again_by_the_next_session(
         assert second.last_words() == "All right."
     assert left_open(small_run) is None
     assert len(chat_server.bodies) == 2
+
+
+def test_an_approved_training_that_a_crash_cut_short_is_finished_once(
+    small_run: vt.SearchRun,
+) -> None:
+    def crash(*_: object) -> None:
+        raise RuntimeError("the power went")
+
+    with Talk(small_run) as first:
+        assert first.send("/train T6 norm=yes activation=relu") is not None
+        first._open_talk.session.carry = crash  # type: ignore[assignment]
+        with pytest.raises(RuntimeError, match="the power went"):
+            first.answer({"approved": True})
+    with Ledger.open(small_run.home) as ledger:
+        assert [wish.status for wish in ledger.wishes(small_run.id)] == [WishStatus.OPEN]
+    with Talk(small_run, left_open(small_run)) as second:
+        assert second.take_up() is None
+        assert second.last_words().startswith("Done: T10")
+        assert second.take_up() is None
+    with Ledger.open(small_run.home) as ledger:
+        assert [wish.status for wish in ledger.wishes(small_run.id)] == [WishStatus.DONE]
+        assert len(ledger.trials(small_run.id)) == 10
 
 
 def test_a_thread_is_open_in_one_process_at_a_time(talk: Open) -> None:

@@ -99,7 +99,11 @@ def _words(call: Mapping[str, Any], price: Mapping[str, Any]) -> str:
 
 def _lines_of(call: Mapping[str, Any]) -> list[str]:
     lines = [str(one) for one in call.get("architectures", ())]
-    return [*lines, f"Reason: {call['reason']}"] if call.get("reason") else lines
+    reason = str(call.get("reason") or "")
+    has_reason = reason and not reason.startswith(
+        "somebody "
+    )  # what wishes say where none is given
+    return [*lines, f"Reason: {reason}"] if has_reason else lines
 
 
 def _editable(call: Mapping[str, Any]) -> str:
