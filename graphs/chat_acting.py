@@ -11,7 +11,7 @@ from vitruvius.agents.chat_tools import check_call
 from vitruvius.errors import ToolError, VitruviusError
 from vitruvius.events import Event, EventKind
 from vitruvius.graphs.approving import Price, is_above
-from vitruvius.graphs.chat_session import ChatSession, Told
+from vitruvius.graphs.chat_session import MOST_READ, ChatSession, Told, Turn
 from vitruvius.memory.records import RunStatus, Wish, WishStatus
 from vitruvius.spaces.rules import Rule, words
 from vitruvius.tools.questions.asking import answer, is_question, read_question
@@ -124,7 +124,16 @@ def _fork(session: ChatSession, call: Mapping[str, Any]) -> None:
         _store(session, call, f"Not done: {error}", {})
         return
     text = f"Run {made} is a fork of {session.run_id}; talk to it with `vitruvius chat {made}`."
+    _close_copy(session, made, call)
     _store(session, call, text, {"run": made})
+
+
+def _close_copy(session: ChatSession, made: str, call: Mapping[str, Any]) -> None:
+    """Ends this turn in the fork's copy of the thread, lest its reader fork once more."""
+    ledger, thread = session.ledger, session.thread
+    if Turn(messages=ledger.messages(made, thread, last=MOST_READ)).pending == call:
+        text = f"This run, {made}, is the fork of {session.run_id}."
+        ledger.add_message(made, thread, "tool", text, {"tool": "fork"})
 
 
 async def _wish(session: ChatSession, call: dict[str, Any], edited: str) -> None:

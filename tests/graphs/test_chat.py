@@ -212,6 +212,7 @@ def test_a_cut_is_undone_and_a_run_is_forked(small_run: vt.SearchRun) -> None:
     assert said.startswith("Done: cut 1 is undone")
     assert "undone" in small_run.ask("/region")
     forked = small_run.ask("/fork with 30 trials").split()[1]
+    assert left_open(vt.open(forked, home=small_run.home)) is None  # its copy of this turn is over
     assert "T6" in vt.open(forked, home=small_run.home).ask("/best")
     assert "cannot read" in small_run.ask("/fork with much")
 
