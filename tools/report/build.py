@@ -26,6 +26,7 @@ from vitruvius.memory.regions import region_of
 from vitruvius.memory.verdicts import proxy_weights, with_weights
 from vitruvius.spaces.space import SearchSpace
 from vitruvius.tasks.task import Metric, Task
+from vitruvius.tools.drawing import draw_svg
 from vitruvius.tools.report.audited import LEAST_FITTED, audits_of
 from vitruvius.tools.report.baseline import baseline_of
 from vitruvius.tools.report.curve import curve_of
@@ -72,6 +73,7 @@ def build_report(
         best = Best(
             finalist=answer[0],
             drawing=space.draw(architecture),
+            picture=draw_svg(space, architecture),
             weights=kept_weights(architecture, trials, weights, task.metric),
         )
     found = answer[0].found if answer else None
