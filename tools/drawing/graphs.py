@@ -21,7 +21,7 @@ _KINDS = {"conv": Hue.WEIGHTS, "skip": Hue.PASSING, "pool": Hue.POOLING}
 _OPERATIONS = {
     recurrent.LINEAR: ("linear", Hue.WEIGHTS),
     recurrent.BLEND: ("blend", Hue.MIXING),
-    recurrent.PRODUCT: ("×", Hue.MIXING),
+    recurrent.PRODUCT: ("\u00d7", Hue.MIXING),
     recurrent.SUM: ("+", Hue.PASSING),
     recurrent.TANH: ("tanh", Hue.SHAPING),
     recurrent.SIGMOID: ("sigmoid", Hue.SHAPING),
@@ -115,14 +115,14 @@ def _blocks(space: Macro, architecture: Architecture) -> Graph:
     for block in range(depth):
         before = nodes[-1].name
         shaped = spec["activation"] if norm == "none" else f"{norm} norm, {spec['activation']}"
-        words = (f"convolution {spec['kernel']}", f"{spec['width']} channels", shaped)
-        nodes.append(Node(name=f"block {block}", lines=words, hue=Hue.WEIGHTS))
+        lines = (f"convolution {spec['kernel']}", f"{spec['width']} channels", shaped)
+        nodes.append(Node(name=f"block {block}", lines=lines, hue=Hue.WEIGHTS))
         if spec["skip"] == "on" and block:
             nodes.append(Node(name=f"sum {block}", lines=("+",), hue=Hue.PASSING))
             skips.append(Edge(start=before, end=f"sum {block}", is_dashed=True))
         if block < HALVINGS and block + 1 < depth:
-            words = (f"{spec['pooling']} pooling",)
-            nodes.append(Node(name=f"pool {block}", lines=words, hue=Hue.POOLING))
+            pooling = f"{spec['pooling']} pooling"
+            nodes.append(Node(name=f"pool {block}", lines=(pooling,), hue=Hue.POOLING))
     nodes.append(Node(name="mean", lines=("average over positions",), hue=Hue.POOLING))
     nodes.append(Node(name="out", lines=("linear = output",), is_end=True))
     chain = _chain(nodes)

@@ -8,10 +8,13 @@ are an isotonic regression.
 from __future__ import annotations
 
 import itertools
+import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-SWEEPS = 12
+SWEEPS = 6
+STARTS = 12
+SETTLING = 120  # sweeps that move spots sideways
 GAP = 18.0  # between neighbours of a row
 STRAIGHT = 8.0  # how much more a long edge pulls than a short one
 
@@ -24,7 +27,7 @@ class Spot:
     width: float
     height: float
     rank: int
-    is_seen: bool
+    is_passed: bool  # by an edge; its label, if it has one, is here
     x: float = 0.0
     y: float = 0.0
 
@@ -69,7 +72,7 @@ def lay_out(
     step = 2 if labels else 1
     ranks = _ranks(list(boxes), edges, step)
     spots = {
-        name: Spot(name=name, width=box.width, height=box.height, rank=ranks[name], is_seen=True)
+        name: Spot(name=name, width=box.width, height=box.height, rank=ranks[name], is_passed=False)
         for name, box in boxes.items()
     }
     ways, named = [], {}
@@ -77,11 +80,10 @@ def lay_out(
         between = range(ranks[start] + 1, ranks[end])
         names = [f"{place}/{rank}" for rank in between]
         for name, rank in zip(names, between, strict=True):
-            spots[name] = Spot(name=name, width=2, height=2, rank=rank, is_seen=False)
+            spots[name] = Spot(name=name, width=2, height=2, rank=rank, is_passed=True)
         if place in labels:
             middle = names[(len(names) - 1) // 2]
             spots[middle].width, spots[middle].height = labels[place].width, labels[place].height
-            spots[middle].is_seen = True
             named[place] = middle
         ways.append((start, *names, end))
     rows = _ordered(spots, ways)
@@ -109,20 +111,29 @@ def _ranks(names: Sequence[str], edges: Sequence[tuple[str, str]], step: int) ->
 
 
 def _ordered(spots: Mapping[str, Spot], ways: Sequence[tuple[str, ...]]) -> list[list[Spot]]:
-    """Returns the rows, in the order with the fewest crossings that sweeping finds."""
+    """Returns the rows, in the order with the fewest crossings that sweeping finds.
+
+    Sweeps get stuck, so they start from several orders; the draws are the same every time.
+    """
     above, below = _neighbours(ways)
     rows: list[list[Spot]] = [[] for _ in range(1 + max(spot.rank for spot in spots.values()))]
     for spot in spots.values():
         rows[spot.rank].append(spot)
     best, fewest = [list(row) for row in rows], _crossings(rows, below)
-    for sweep in range(SWEEPS):
-        near, turned = (above, rows) if sweep % 2 == 0 else (below, rows[::-1])
-        for row in turned:
-            places = {s.name: p for other in rows for p, s in enumerate(other)}
-            row.sort(key=_barycentre(near, places))
-        crossings = _crossings(rows, below)
-        if crossings < fewest:
-            best, fewest = [list(row) for row in rows], crossings
+    shuffler = random.Random(0)
+    for _ in range(STARTS):
+        for sweep in range(SWEEPS):
+            near, turned = (above, rows) if sweep % 2 == 0 else (below, rows[::-1])
+            for row in turned:
+                places = {s.name: p for other in rows for p, s in enumerate(other)}
+                row.sort(key=_barycentre(near, places))
+            crossings = _crossings(rows, below)
+            if crossings < fewest:
+                best, fewest = [list(row) for row in rows], crossings
+            if not fewest:
+                return best
+        for row in rows:
+            shuffler.shuffle(row)
     return best
 
 
@@ -167,13 +178,12 @@ def _place_across(
     for row in rows:
         for place, offset in enumerate(_offsets(row)):
             row[place].x = offset
-    for sweep in range(4 * SWEEPS):
+    for sweep in range(SETTLING):
         for row in rows if sweep % 2 == 0 else rows[::-1]:
             wanted, weights = [], []
             for spot in row:
                 names = above.get(spot.name, []) + below.get(spot.name, [])
-                pulls = [STRAIGHT if not spot.is_seen and not spots[n].is_seen else 1.0
-                         for n in names]  # fmt: skip
+                pulls = [STRAIGHT if spot.is_passed and spots[n].is_passed else 1.0 for n in names]
                 total = sum(pulls)
                 middle = sum(p * spots[n].x for p, n in zip(pulls, names, strict=True))
                 wanted.append(middle / total if total else spot.x)
