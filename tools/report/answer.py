@@ -23,7 +23,8 @@ def question(report: Report) -> str:
     most = "highest" if metric.direction == "max" else "lowest"
     limits = budget_text(run.budget)
     within = f" within {limits}" if limits else ""
-    return f"Which network of {run.space_name} has the {most} {metric.name} on {run.task_name}{within}?"
+    wanted = f"the {most} {metric.name} on {run.task_name}"
+    return f"Which network of {run.space_name} has {wanted}{within}?"
 
 
 def judged(report: Report) -> Estimate | None:

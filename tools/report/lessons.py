@@ -72,6 +72,7 @@ def _given(report: Report) -> Iterator[str]:
 
 
 def doubts_of_lesson(report: Report) -> Iterator[str]:
+    """Yields what to distrust in what was learned from rows."""
     told = report.run.settings.get("learn", {})
     if report.run.status != RunStatus.DONE:
         yield f"The run is {report.run.status}: `vitruvius resume {report.run.id}` ends it."

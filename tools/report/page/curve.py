@@ -1,4 +1,4 @@
-"""The search curve on the page: the best so far over trials, beside what random draws would give."""
+"""The search curve on the page: the best so far beside what random draws would give."""
 
 from __future__ import annotations
 
@@ -66,8 +66,8 @@ def _frame(report: Report, count: int) -> _Frame:
     held = [sign * v for n, v, _ in curve.rises if n >= FIRST_COUNTED]
     held += [sign * v for n, v, _ in curve.control_rises if n >= FIRST_COUNTED]
     held += [sign * curve.rises[-1][1]]
-    held += [sign * p.random.median for p in curve.points
-             if p.random is not None and p.random.median is not None and p.n >= FIRST_COUNTED]  # fmt: skip
+    medians = [p.random.median for p in curve.points if p.random and p.n >= FIRST_COUNTED]
+    held += [sign * median for median in medians if median is not None]
     early = [sign * v for n, v, _ in curve.rises if n < FIRST_COUNTED]
     low, high = min(held), max(held)
     room = (high - low) or abs(high) * 0.02 or 1.0
@@ -93,7 +93,7 @@ def _arm(report: Report) -> int:
 
 
 def _band(frame: _Frame, points: Sequence[Point]) -> Markup:
-    """Returns the interval of random search; a side that is open reaches the edge of the picture."""
+    """Returns the interval of random search; an open side reaches the edge."""
     known = [(p.n, p.random) for p in points if p.random is not None]
     known = [(n, r) for n, r in known if r.low is not None or r.high is not None]
     if len(known) < 2:

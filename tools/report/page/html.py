@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from functools import lru_cache
 from importlib.resources import files
-from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from vitruvius.budget import budget_text
@@ -50,7 +49,9 @@ def to_html(report: Report) -> str:
         effect_scale=figures.scale_of([v for e in report.effects for v in (e.low, e.high)]),
         shown_principles=[p for p in report.principles if p.standing != Standing.RETIRED],
         given_up=[p for p in report.principles if p.standing == Standing.RETIRED],
-        proxy_rows=sorted(report.calibrations, key=lambda c: (c.proxy in COUNTED, -abs(c.spearman))),
+        proxy_rows=sorted(
+            report.calibrations, key=lambda c: (c.proxy in COUNTED, -abs(c.spearman))
+        ),
         proxy_scale=figures.Scale(low=-1.0, high=1.0),
         counted=next((c for c in report.calibrations if c.proxy == "params"), None),
         last=max((trial.number for trial in report.trials), default=0),
@@ -99,7 +100,7 @@ def _clipped(text: str) -> str:
 
 
 @lru_cache(maxsize=1)
-def _page() -> Any:
+def _page() -> Template:
     """Returns the template with everything that it may call."""
     environment = Environment(
         loader=PackageLoader(_PLACE, "templates"),
