@@ -78,10 +78,10 @@ def build_report(
         )
     found = answer[0].found if answer else None
     decisions, cuts = ledger.decisions(run_id), ledger.cuts(run_id)
-    lesson = learn(trials, task.metric)
+    measured = [t for t in trials if t.origin not in (Origin.CONTROL, Origin.CONFIRM)]
+    lesson = learn(measured, task.metric)
     noise = noise_of(trials)
     region = region_of(space, cuts)
-    measured = [t for t in trials if t.origin not in (Origin.CONTROL, Origin.CONFIRM)]
     scores = ledger.scores(run.space_id, run.task_id, None, None)
     report = Report(
         run=run,

@@ -11,6 +11,7 @@ from markupsafe import Markup, escape
 from vitruvius.tools.safe_text import clean, names
 
 _NAMED = re.compile(r"\b(T[0-9]+(?:-T[0-9]+)?)\b")
+LONG = 200  # characters of a list of trials that is written wherever it is needed
 MOST_RANGES = 10  # of trial numbers that are written out; the rest is told on hovering
 
 
@@ -19,6 +20,7 @@ class Marks:
 
     def __init__(self, shown: Collection[int]) -> None:
         self.shown = frozenset(shown)
+        self._lists: dict[str, str] = {}  # long lists of trials and their ids on the page
 
     def number(
         self,
@@ -51,8 +53,27 @@ class Marks:
             return Markup('<span class="n" {} data-source="{}">{}</span>').format(
                 Markup(" ".join(data)), said, str(text)
             )
+        listed, title = self._listed(told)
         return Markup('<a class="n" href="{}" {} data-trials="{}" title="from {}">{}</a>').format(
-            self._target(trials), Markup(" ".join(data)), told, told, str(text)
+            self._target(trials), Markup(" ".join(data)), listed, title, str(text)
+        )
+
+    def _listed(self, told: str) -> tuple[str, str]:
+        """Returns what an element says of its trials, and what is read on hovering.
+
+        A long list is written once on the page, else a thousand trials would make megabytes.
+        """
+        if len(told) <= LONG:
+            return told, told
+        name = self._lists.setdefault(told, f"list{len(self._lists) + 1}")
+        return f"#{name}", told[:LONG].rpartition(",")[0] + ", ..."
+
+    @property
+    def lists(self) -> Markup:
+        """The long lists of trials that numbers point at: the last thing on the page."""
+        return Markup("").join(
+            Markup('<i id="{}" data-list="{}"></i>').format(name, told)
+            for told, name in self._lists.items()
         )
 
     def trials(self, numbers: Sequence[int], nothing: str = "none") -> Markup:
@@ -65,8 +86,9 @@ class Marks:
         more = len(ranges) - MOST_RANGES
         if more > 0:
             found += Markup(" and {} more").format(more)
+        listed, title = self._listed(told)
         return Markup('<span class="trials" data-trials="{}" title="{}">{}</span>').format(
-            told, told, found
+            listed, title, found
         )
 
     def _range(self, told: str) -> Markup:
