@@ -2,8 +2,9 @@
 
 import re
 
-import vitruvius as vt
 from notebooks.kernels import ROOT
+
+import vitruvius as vt
 from vitruvius.notebook_plots import Plots
 
 PAGE = (ROOT / "docs/notebook.md").read_text(encoding="utf-8")
