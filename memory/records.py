@@ -377,6 +377,16 @@ class Calibration:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Tally:
+    """The trials of a run in a line: how many, how many closed, least and greatest value."""
+
+    trials: int
+    closed: int
+    least: float | None
+    most: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Mark:
     """A line of a run's small journal: something that must happen once a step, and did."""
 
