@@ -7,7 +7,7 @@ import contextlib
 import os
 import socket
 import uuid
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,8 +53,14 @@ class Job:
     stopping: asyncio.Event
 
 
-async def drive(job: Job) -> RunStatus:
+Through = Callable[[Job, Session], Awaitable[None]]
+"""Runs the search graph of a job in its session."""
+
+
+async def drive(job: Job, through: Through | None = None) -> RunStatus:
     """Drives the run until it is done or stopped, and returns which.
+
+    `through` runs the graph where its checkpoints are somebody else's: a server's.
 
     Raises:
         RunHeld: another live process drives it.
@@ -70,7 +76,7 @@ async def drive(job: Job) -> RunStatus:
         status = RunStatus.INTERRUPTED
         try:
             async with _session(job, ledger, driver) as session:
-                await _search(job, session)
+                await (through or _search)(job, session)
                 if not session.stopping.is_set():
                     status = RunStatus.DONE
         finally:

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
-from typing import Any, TypedDict
+from typing import Annotated, Any
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.config import get_stream_writer
 from langgraph.graph import START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
+from pydantic import Field
+from typing_extensions import TypedDict  # pydantic wants this one before Python 3.12
 
 from vitruvius import api
 from vitruvius.events import Event
@@ -27,33 +29,38 @@ OWNER = "thread"  # mark of a run: the thread of a server that entered it last
 
 
 class RunRequest(TypedDict, total=False):
-    """A run to go on with, or what a new one is to search; all may be left out."""
+    """A run to go on with, or what a new one is to search; what is left out has a default."""
+
+    run_id: Annotated[str, Field(description="a run to go on with; then only `ask` is read")]
+    task: Annotated[str, Field(description="mnist1d, digits, data:PATH, table:PATH,metric=...")]
+    space: Annotated[str, Field(description="nb201, transnas, macro, recurrent, flexibert")]
+    budget: Annotated[str, Field(description="limits, like '60 trials, 8h, 2M tokens, $5'")]
+    model: Annotated[str, Field(description="analyst, auto, or a model that the endpoint serves")]
+    seed: Annotated[int, Field(description="of every random choice")]
+    principles_from: Annotated[list[str], Field(description="runs, tables or files; 'memory'")]
+    ask: Annotated[bool, Field(description="interrupt before each costly decision")]
+
+
+class RunAnswer(TypedDict, total=False):
+    """The run that was driven, how it ended, and its report as Markdown."""
 
     run_id: str
-    task: str
-    space: str
-    budget: str
-    model: str
-    seed: int
-    principles_from: list[str]
-    ask: bool  # interrupt before costly decisions
-
-
-class RunState(RunRequest, total=False):
-    """The request, and how the run ended."""
-
     status: str
     report: str
 
 
-async def enter(state: RunState, config: RunnableConfig) -> RunState:
+class RunState(RunRequest, RunAnswer, total=False):
+    """The request and the answer."""
+
+
+async def enter(state: RunState, config: RunnableConfig) -> RunAnswer:
     """Finds or makes the run that this thread drives: its own, a new one, or a fork."""
     thread = str(config["configurable"]["thread_id"])
     run = await asyncio.to_thread(_entered, state, thread)
     return {"run_id": run.id}
 
 
-async def search(state: RunState, config: RunnableConfig) -> RunState:
+async def search(state: RunState, config: RunnableConfig) -> RunAnswer:
     """Drives the run; entered again after each answer to its questions."""
     run = await asyncio.to_thread(api.open, state["run_id"])
     tell = get_stream_writer()
@@ -63,13 +70,13 @@ async def search(state: RunState, config: RunnableConfig) -> RunState:
 
     asks = bool(state.get("ask"))
     through = partial(_through, config, asks)
-    status = await run.drive_here(listen, asks=asks, through=through)
+    status = await run.drive_through(through, on_event=listen, asks=asks)
     return {"status": status.value, "report": await asyncio.to_thread(lambda: run.report)}
 
 
-def create_server_graph() -> CompiledStateGraph[RunState, None, RunRequest, RunState]:
+def create_server_graph() -> CompiledStateGraph[RunState, None, RunRequest, RunAnswer]:
     """Returns the graph without a checkpointer: the server brings its own."""
-    graph = StateGraph(RunState, input_schema=RunRequest)
+    graph = StateGraph(RunState, input_schema=RunRequest, output_schema=RunAnswer)
     graph.add_node("enter", enter)
     graph.add_node("search", search)
     graph.add_edge(START, "enter")
