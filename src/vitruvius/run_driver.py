@@ -9,15 +9,16 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, wait
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from vitruvius.background import loop, submit
-from vitruvius.errors import ConfigError
-from vitruvius.events import Ask, Event, Listener
+from vitruvius.errors import ConfigError, RunHeld
+from vitruvius.events import Ask, Event, EventKind, Listener
 from vitruvius.memory.ledger import Ledger
-from vitruvius.memory.records import Run, RunKind, RunStatus
+from vitruvius.memory.records import Run, RunKind, RunStatus, Wish, WishStatus
 from vitruvius.run_facts import RunFacts
 from vitruvius.settings import load_settings
 from vitruvius.short_first import driven, shortened
@@ -113,13 +114,52 @@ class RunDriver(RunFacts):
             on_event: called with each event, from any thread.
             asks: whether costly decisions interrupt that graph.
         """
-        return await self._drive(on_event, _answered_elsewhere if asks else None, {}, through)
+        ask = _answered_elsewhere if asks else None
+        return await self._drive(on_event, ask, {}, through=through)
+
+    def carry_out(
+        self, *, on_event: Listener = ignore, ask: Ask | None = None, **settings: Any
+    ) -> RunStatus:
+        """Drives the run only until no wish is open, then lets go of it, and returns its status.
+
+        A decision that is under way comes first. Where another live process drives the run, that
+        one takes the wishes up; the event says which.
+
+        Raises:
+            ConfigError: as `resume`.
+        """
+        future = submit(self._carry_out(on_event, ask, settings))
+        try:
+            with _interrupts(self._stop_here):
+                return _awake(future)
+        except KeyboardInterrupt:
+            self._stop_here()
+            return _wait_or_leave(future)
+
+    async def _carry_out(
+        self, listener: Listener, ask: Ask | None, given: dict[str, Any]
+    ) -> RunStatus:
+        wishes = await asyncio.to_thread(self._open_wishes)
+        if not wishes:
+            return (await asyncio.to_thread(lambda: self.record)).status
+        try:
+            return await self._drive(listener, ask, given, only_wishes=True)
+        except RunHeld as held:
+            text = f"{len(wishes)} open wishes wait for the process that drives the run: {held}"
+            listener(Event(kind=EventKind.WISH, text=text, data={"status": WishStatus.OPEN}))
+            return RunStatus.RUNNING
+
+    def _open_wishes(self) -> list[Wish]:
+        with Ledger.open(self.home) as ledger:
+            return ledger.wishes(self.id, is_open=True)
 
     async def _drive(
         self,
         listener: Listener,
         ask: Ask | None,
         given: dict[str, Any],
+        *,
+        only_wishes: bool = False,
         through: Through | None = None,
     ) -> RunStatus:
         record = await asyncio.to_thread(lambda: self.record)
@@ -138,7 +178,8 @@ class RunDriver(RunFacts):
                     return status
             engine = await asyncio.to_thread(_engine)  # imports block: never on the loop
             job = await asyncio.to_thread(self._job, listener, ask, given, engine.Job)
-            ended: RunStatus = await engine.drive(job, through)
+            job = replace(job, only_wishes=only_wishes, through=through)
+            ended: RunStatus = await engine.drive(job)
             return ended
         finally:
             self._stopping = None
@@ -161,7 +202,7 @@ class RunDriver(RunFacts):
         try:
             status = (await asyncio.to_thread(lambda: before.record)).status
             if status != RunStatus.DONE:
-                status = await before._drive(listener, ask, given, through)
+                status = await before._drive(listener, ask, given, through=through)
             return status
         finally:
             self._short = None

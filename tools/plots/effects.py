@@ -63,13 +63,13 @@ def plot_effects(report: Report, ax: Axes | None = None, *, palette: Palette | N
     dress(
         ax,
         palette,
-        title=f"Effect of each principle{left_out}",
-        x="standard deviations of rank, 95 % interval; right of 0 is good",
+        title=f"Effect of each principle, 95 % interval{left_out}",
+        x="standard deviations of rank; right of 0 is good",
         grid="x",
         share=0.6,
     )
     draw_intervals(ax, palette, rows)
-    explain(ax, palette)
+    explain(ax, palette, share=0.6)
     return ax
 
 

@@ -51,9 +51,16 @@ def draw_intervals(ax: Axes, palette: Palette, rows: Sequence[Row]) -> None:
         ax.errorbar([row.middle], [place], xerr=half, color=row.colour, marker=row.marker,
                     markersize=6, linewidth=2, linestyle="none", label=label)  # fmt: skip
     ax.set_ylim(len(rows) - 0.4, -0.6)
+    label_rows(ax, palette, [row.label for row in rows], [row.url for row in rows])
+
+
+def label_rows(
+    ax: Axes, palette: Palette, labels: Sequence[str], urls: Sequence[str | None]
+) -> None:
+    """Writes the labels at the left of rows 0, 1, 2, ..."""
     ax.set_yticks([])
-    for place, row in enumerate(rows):
-        _label(ax, palette, wrapped(row.label, ax, len(rows)), place, row.url)
+    for place, (label, url) in enumerate(zip(labels, urls, strict=True)):
+        _label(ax, palette, wrapped(label, ax, len(labels)), place, url)
 
 
 def _label(ax: Axes, palette: Palette, lines: Sequence[str], place: int, url: str | None) -> None:

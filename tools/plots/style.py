@@ -79,19 +79,26 @@ def broken(ax: Axes, text: str, points: float) -> str:
     return "\n".join(textwrap.wrap(plain(text, 400), characters))
 
 
-def explain(ax: Axes, palette: Palette, handles: Mapping[str, Any] | None = None) -> None:
+def explain(
+    ax: Axes,
+    palette: Palette,
+    handles: Mapping[str, Any] | None = None,
+    *,
+    share: float = 1.0,
+) -> None:
     """Puts the legend between title and picture, where it covers nothing.
 
     Args:
         ax: dressed before.
         palette: of the words.
         handles: what to show beside which words; None: all that was drawn with a label.
+        share: as given to `dress`.
     """
     drawn, words = ax.get_legend_handles_labels()
     told = dict(zip(words, drawn, strict=True)) if handles is None else handles
     if not told:
         return
-    columns = _columns(list(told), int(room(ax) * LETTERS / SMALL))
+    columns = _columns(list(told), int(share * room(ax) * LETTERS / SMALL))
     ax.legend(
         list(told.values()), list(told), loc="lower left", bbox_to_anchor=(0, 1.0), ncols=columns,
         frameon=False, fontsize=SMALL, labelcolor=palette.ink, borderaxespad=0.2, borderpad=0.2,
@@ -130,8 +137,8 @@ def plain(text: str, limit: int = 200) -> str:
 
 
 def measured(metric: Metric) -> str:
-    """Returns what an axis shows: `accuracy, %`."""
-    return f"{metric.name}, {metric.unit}" if metric.unit else metric.name
+    """Returns what an axis shows: `accuracy (%)`."""
+    return f"{metric.name} ({metric.unit})" if metric.unit else metric.name
 
 
 def window(seen: Iterable[float], shown: Iterable[float], sign: float) -> tuple[float, float]:

@@ -26,6 +26,14 @@ Workers = Annotated[
     int | None, typer.Option(help="Trainings at once; default one a core, at most 4.")
 ]
 Ask = Annotated[bool, typer.Option("--ask", help="Ask at the terminal before each costly step.")]
+AskAbove = Annotated[
+    str | None,
+    typer.Option(
+        metavar="PRICE",
+        help="With --ask: only about steps that cost more, like '10min, $1'; default every "
+        "training and cut.",
+    ),
+]
 
 
 def run(
@@ -98,6 +106,7 @@ def run(
         ),
     ] = None,
     ask: Ask = False,
+    ask_above: AskAbove = None,
     as_json: Json = False,
 ) -> None:
     """Search for the best network of a task, and learn why it is the best.
@@ -144,6 +153,7 @@ def run(
             explore=explore,
             principles_from=principles_from or None,
             fidelity_first=fidelity_first,
+            ask_above=ask_above,
             on_event=progress,
         )
         found.resume(on_event=progress, ask=asker)
@@ -155,6 +165,7 @@ def resume(
     workers: Workers = None,
     home: Home = None,
     ask: Ask = False,
+    ask_above: AskAbove = None,
     as_json: Json = False,
 ) -> None:
     """Go on with a run that was stopped or killed, exactly where it stood.
@@ -171,7 +182,9 @@ def resume(
         earlier = ledger.trials(name)
     found = api.open(name, home=home)
     with Progress(quiet=as_json, earlier=earlier) as progress:
-        found.resume(on_event=progress, ask=progress.asker(ask), workers=workers)
+        found.resume(
+            on_event=progress, ask=progress.asker(ask), workers=workers, ask_above=ask_above
+        )
     _finish(found, as_json)
 
 
