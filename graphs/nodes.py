@@ -188,5 +188,6 @@ async def report(state: SearchState, runtime: Runtime[Session]) -> Command[Liter
         session.task,
         session.run_dir,
         status,
+        with_page=session.writes_page,
     )
     return Command(goto="__end__")

@@ -88,6 +88,7 @@ class Session:
     only_wishes: bool = False  # whether to let go of the run once no wish is open
     recorded: Recorded | None = None  # what this run replays
     sources: Sequence[Source] = ()  # other runs whose trials may guide this one
+    writes_page: bool = True  # beside the report's text, at the end
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     _open: Decision | None = None  # as read last; only this process writes decisions of its run
     _digest: Digest | None = None
