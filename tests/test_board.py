@@ -1,5 +1,6 @@
 """The board in a real browser, over a ledger that a run is writing."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -7,6 +8,7 @@ import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -28,27 +30,15 @@ def board(tmp_path: Path) -> Iterator[str]:
         yield url
 
 
-class serve:  # noqa: N801  (reads as a verb where it is used)
-    """Serves a board for as long as the context lasts."""
-
-    def __init__(self, home: Path) -> None:
-        self._home = home
-
-    def __enter__(self) -> str:
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "vitruvius", "board", "--port", "0", "--home", str(self._home)],
-            stdout=subprocess.PIPE,
-            text=True,
-            env={"PYTHONPATH": str(SRC), "PATH": ""},
-        )
-        assert self._process.stdout is not None
-        return self._process.stdout.readline().split()[0]
-
-    def __exit__(self, *_: object) -> None:
-        self._process.terminate()
-        self._process.wait(20)
-        assert self._process.stdout is not None
-        self._process.stdout.close()
+@contextmanager
+def serve(home: Path) -> Iterator[str]:
+    """Serves a board with the real command for as long as the context lasts."""
+    command = [sys.executable, "-m", "vitruvius", "board", "--port", "0", "--home", str(home)]
+    environment = {**os.environ, "PYTHONPATH": str(SRC)}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
+        assert process.stdout is not None
+        yield process.stdout.readline().split()[0]
+        process.terminate()
 
 
 @pytest.fixture(scope="module")
@@ -140,7 +130,7 @@ def test_a_taken_port_is_one_sentence(board: str, tmp_path: Path) -> None:
         [sys.executable, "-m", "vitruvius", "board", "--port", port, "--home", str(tmp_path)],
         capture_output=True,
         text=True,
-        env={"PYTHONPATH": str(SRC), "PATH": ""},
+        env={**os.environ, "PYTHONPATH": str(SRC)},
     )
     assert told.returncode == 2
     assert f"port {port}" in told.stderr

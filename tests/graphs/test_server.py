@@ -141,7 +141,9 @@ def test_questions_interrupt_the_thread_and_answers_are_heard(served: Served) ->
         while "__interrupt__" in answer:
             asked += 1
             assert answer["__interrupt__"][0]["value"]["call"]["tool"] in ("train", "prune")
-            said = {"approved": False, "reason": "try another"} if asked == 1 else {"approved": True}
+            said = (
+                {"approved": False, "reason": "try another"} if asked == 1 else {"approved": True}
+            )
             answer = await client.runs.wait(thread, "search", command={"resume": said})
         return asked, dict((await client.threads.get_state(thread))["values"])
 

@@ -1,6 +1,5 @@
-// Follows a run: when the ledger has changed, fetches the page again and puts its content in place.
+// Follows what a page shows: once the ledger has changed, fetches it again and puts it in place.
 // What the reader has opened stays open, and the page stays where it was scrolled to.
-"use strict";
 const changes = document.currentScript.dataset.changes;
 let due = false, busy = false;
 
@@ -17,7 +16,7 @@ async function refresh() {
       next.getElementById(opened.id)?.setAttribute("open", "");
     }
     const top = scrollY;
-    document.querySelector("main").replaceWith(next.querySelector("main"));
+    document.body.replaceWith(next.body);
     document.title = next.title;
     scrollTo({ top, behavior: "instant" });
   }
@@ -26,5 +25,3 @@ async function refresh() {
 
 const source = new EventSource(changes);
 source.onmessage = refresh;
-source.onerror = () => document.body.classList.add("stale");
-source.onopen = () => document.body.classList.remove("stale");

@@ -19,7 +19,7 @@ from vitruvius.budget import budget_text
 from vitruvius.errors import VitruviusError
 from vitruvius.memory.ledger import FILE, Ledger
 from vitruvius.memory.records import Run, RunKind, Tally
-from vitruvius.tools.report.html import style, to_html
+from vitruvius.tools.report.page import script, style, to_html
 
 KEPT_PAGES = 16
 REST = 3.0  # times what a page took to make, before it is made again
@@ -97,11 +97,10 @@ class Pages:
 
     def _render(self, run_id: str, token: str) -> str:
         try:
-            html = to_html(api.open(run_id, home=self._home).facts())
+            facts = api.open(run_id, home=self._home).facts()
         except VitruviusError as error:  # its space or task cannot be made again here
-            html = error_page(f"run {run_id} cannot be shown: {error}")
-        follow = f'<script src="/live.js" data-changes="/runs/{run_id}/changes?since={token}" defer>'
-        return html.replace("</body>", f"{follow}</script>\n</body>")
+            return error_page(f"run {run_id} cannot be shown: {error}")
+        return to_html(facts, follows=f"/runs/{run_id}/changes?since={token}")
 
     def _rows(self) -> list[dict[str, Any]]:
         if not (self._home / FILE).exists():  # opening it would make one
@@ -116,8 +115,8 @@ def error_page(problem: str) -> str:
 
 
 def live_script() -> str:
-    """Returns the script that replaces what has changed in an open page."""
-    return (files("vitruvius.board") / "live.js").read_text()
+    """Returns the script of every page, and what puts a changed page in place of an open one."""
+    return script() + (files("vitruvius.board") / "live.js").read_text("utf-8")
 
 
 def _listed(ledger: Ledger) -> list[dict[str, Any]]:

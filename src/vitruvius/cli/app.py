@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import typer
 
-<<<<<<< HEAD
-from vitruvius.cli import audit, doctor, evaluate, learn, principles, region, run, serve, show
-=======
-from vitruvius.cli import audit, doctor, evaluate, learn, principles, region, run, show, steer
->>>>>>> doors
+from vitruvius.cli import (
+    audit,
+    doctor,
+    evaluate,
+    learn,
+    principles,
+    region,
+    run,
+    serve,
+    show,
+    steer,
+)
 
 HELP = """Designs neural networks, learns design principles from its own trials, and prunes by them.
 

@@ -48,7 +48,9 @@ def mcp(home: Home = None) -> None:
     except ModuleNotFoundError as error:
         if error.name is None or not error.name.startswith("mcp"):
             raise
-        raise ConfigError("the MCP server needs its library: pip install 'vitruvius[mcp]'") from None
+        raise ConfigError(
+            "the MCP server needs its library: pip install 'vitruvius[mcp]'"
+        ) from None
     create_server(home_of(home)).run()
 
 
