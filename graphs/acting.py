@@ -9,6 +9,7 @@ from vitruvius.errors import ToolError
 from vitruvius.events import EventKind
 from vitruvius.graphs import pruning
 from vitruvius.graphs.audit_call import answer_audit
+from vitruvius.graphs.proxy_call import answer_proxies
 from vitruvius.graphs.session import Session
 from vitruvius.memory.records import (
     Decision,
@@ -31,10 +32,12 @@ async def carry_out(session: Session, decision: Decision) -> None:
     """Does what the decision says and closes it, unless the run is stopping."""
     if decision.call["tool"] == "train":
         outcome = await _train(session, decision)
-        if outcome is None:
-            return  # stopped: the decision stays open for the resume
+    elif decision.call["tool"] == "proxy":
+        outcome = await answer_proxies(session, decision)
     else:
         outcome = await session.call(_other, session, decision)
+    if outcome is None:
+        return  # stopped: the decision stays open for the resume
     await session.call(session.close_decision, decision, DecisionStatus.CARRIED_OUT, outcome)
 
 
@@ -215,8 +218,6 @@ def _other(session: Session, decision: Decision) -> str:
     call = decision.call
     try:
         match call["tool"]:
-            case "proxy":
-                return _scores(session, call)
             case "recall":
                 return _recalled(session, call)
             case "audit":
@@ -225,31 +226,6 @@ def _other(session: Session, decision: Decision) -> str:
                 return pruning.prune_by_decision(session, decision)
     except ToolError as error:
         return f"refused: {error}"
-
-
-def _scores(session: Session, call: Any) -> str:
-    architectures = [session.space.parse(spec) for spec in call["architectures"]]
-    run, ledger = session.run, session.ledger
-    known = {
-        (s.proxy, s.architecture): s
-        for s in ledger.scores(run.space_id, run.task_id, call["proxies"], architectures)
-    }
-    missing = [a for a in architectures if any((p, a) not in known for p in call["proxies"])]
-    if missing:
-        from vitruvius.tools.scoring import score  # torch: only a run that asks for scores pays
-
-        fresh = score(session.space, session.task, missing, call["proxies"], run.seed)
-        ledger.put_scores(run.space_id, run.task_id, fresh)
-        session.has_new_scores()
-        known |= {(s.proxy, s.architecture): s for s in fresh}
-    lines = []
-    for architecture in architectures:
-        found = [known[p, architecture] for p in call["proxies"]]
-        texts = [
-            f"{s.proxy} {s.value:.4g}" if s.value is not None else f"{s.proxy} -" for s in found
-        ]
-        lines.append(f"{architecture}: {', '.join(texts)}")
-    return "; ".join(lines)
 
 
 def _recalled(session: Session, call: Any) -> str:

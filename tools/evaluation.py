@@ -8,6 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
+from vitruvius.memory.records import Score
 from vitruvius.spaces.space import Architecture
 from vitruvius.tasks.task import Fidelity
 
@@ -62,6 +63,19 @@ class Failed:
 Outcome = Trained | Failed
 
 
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """What proxies are asked about one architecture; `seed` draws weights and examples."""
+
+    architecture: Architecture
+    proxies: tuple[str, ...]
+    seed: int
+
+
+Scored = tuple[Score, ...] | Failed
+"""One score for each proxy of a question, in order; or why there is none."""
+
+
 def describe_error(error: BaseException) -> str:
     """Returns the error in one line and, below it, the end of its traceback."""
     lines = "".join(traceback.format_exception(error)).rstrip()
@@ -81,6 +95,10 @@ class Evaluator(Protocol):
         """Returns the outcome; never raises for what the architecture did."""
         ...
 
+    async def score(self, question: Question) -> Scored:
+        """Returns what the proxies say; never raises for what the architecture did."""
+        ...
+
     async def aclose(self) -> None:
-        """Ends every process it started; evaluations under way end as cancelled."""
+        """Ends every process it started; what is under way ends as cancelled."""
         ...

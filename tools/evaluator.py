@@ -19,7 +19,9 @@ from vitruvius.tools.evaluation import (
     Failed,
     FailureKind,
     Outcome,
+    Question,
     Request,
+    Scored,
     Trained,
     describe_error,
 )
@@ -29,14 +31,16 @@ from vitruvius.tools.workers import Limits, OnBeat, WorkerPool
 
 __all__ = ["TableEvaluator", "adopt", "create_evaluator"]
 
+_STOPPED = Failed(kind=FailureKind.CANCELLED, message="stopped", train_s=0.0, retriable=True)
 DRAWS = 3  # architectures that are built to see whether a space can serve a task
 
 
 class TableEvaluator:
     """An `Evaluator` that looks results up; their seconds are the table's own."""
 
-    def __init__(self, task: Tabular) -> None:
+    def __init__(self, task: Tabular, space: SearchSpace) -> None:
         self._task = task
+        self._space = space
         self._is_closed = False
 
     @property
@@ -46,15 +50,21 @@ class TableEvaluator:
 
     async def evaluate(self, request: Request) -> Outcome:
         """Returns what the table records; a row that it lacks is a failure."""
-        if self._is_closed:
-            return Failed(
-                kind=FailureKind.CANCELLED, message="stopped", train_s=0.0, retriable=True
-            )
-        return await asyncio.to_thread(self._answer, request)
+        return _STOPPED if self._is_closed else await asyncio.to_thread(self._answer, request)
+
+    async def score(self, question: Question) -> Scored:
+        """Returns recorded costs, and other scores of a network built in this process."""
+        return _STOPPED if self._is_closed else await asyncio.to_thread(self._scores, question)
 
     async def aclose(self) -> None:
         """Answers nothing more."""
         self._is_closed = True
+
+    def _scores(self, question: Question) -> Scored:
+        from vitruvius.tools.scoring import score  # torch: only a run that asks for scores pays
+
+        asked = [question.architecture]
+        return tuple(score(self._space, self._task, asked, question.proxies, question.seed))
 
     def _answer(self, request: Request) -> Outcome:
         try:
@@ -172,7 +182,7 @@ def create_evaluator(
             raise ConfigError(f"expected {name} above 0, got {limit}")
     check_can_evaluate(task, space)
     if isinstance(task, Tabular):
-        return TableEvaluator(task)
+        return TableEvaluator(task, space)
     assert isinstance(task, TrainableTask)
     setup = Setup(
         space=Carried.of(space),

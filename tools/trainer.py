@@ -44,8 +44,8 @@ class Trainer:
         Raises:
             ConfigError: if the task's metric is not known, or its data cannot be had.
         """
-        self._space = space
-        self._task = task
+        self.space = space
+        self.task = task
         self._run_dir = run_dir
         self.device = device
         if self.device.type == "cuda":  # otherwise the same seed gives other numbers
@@ -94,8 +94,8 @@ class Trainer:
         """Returns the trained network, its parameters and multiply-adds, and how it went."""
         self._start_peak()
         _seed_everything(request.seed)
-        task = self._task
-        network = self._space.build(request.architecture, task.signature)
+        task = self.task
+        network = self.space.build(request.architecture, task.signature)
         params, flops = count_params(network), count_flops(network, task.signature)
         broken = task.constraints.violation(params=params, flops=flops)
         if broken is not None:
