@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from vitruvius.errors import ToolError
@@ -11,6 +12,7 @@ from vitruvius.graphs import pruning
 from vitruvius.graphs.audit_call import answer_audit
 from vitruvius.graphs.proxy_call import answer_proxies
 from vitruvius.graphs.session import Session
+from vitruvius.memory.halving import demands
 from vitruvius.memory.records import (
     Decision,
     DecisionStatus,
@@ -20,7 +22,7 @@ from vitruvius.memory.records import (
     Trial,
 )
 from vitruvius.tasks.table import Tabular
-from vitruvius.tools.evaluation import Failed, FailureKind, Outcome, Request
+from vitruvius.tools.evaluation import Failed, FailureKind, Outcome, Request, Stopped
 from vitruvius.tools.evaluator import adopt
 
 KEPT_WEIGHTS = 5  # best architectures whose weights stay on disk
@@ -65,11 +67,20 @@ async def _train(session: Session, decision: Decision) -> str | None:
     ]
     trials = await session.call(session.ledger.open_trials, session.run.id, decision.id, news)
     session.has_new_trials()
-    closed = await asyncio.gather(*(finish(session, trial) for trial in trials))
+    demanded = await session.call(_demands, session, trials[0].number)
+    closed = await asyncio.gather(*(finish(session, trial, demanded) for trial in trials))
     if session.stopping.is_set():
         return None
     await session.call(_thin_weights, session)
     return "; ".join(_words(session, trial) for trial in closed if trial is not None)
+
+
+def _demands(session: Session, number: int) -> Mapping[int, float] | None:
+    """Returns what rungs ask: as the trials before the decision say, so that a resume agrees."""
+    if not session.policy.halving:
+        return None
+    told = [trial for trial in session.digest().search if trial.number < number]
+    return demands(told, session.task.metric, session.task.fidelity.epochs)
 
 
 def _thin_weights(session: Session) -> None:
@@ -85,13 +96,22 @@ def _thin_weights(session: Session) -> None:
 
 
 def _words(session: Session, trial: Trial) -> str:
+    if trial.status == ResultStatus.STOPPED_EARLY:
+        reached = f"{trial.curve[-1]:.4g} {session.task.metric.unit}".rstrip()
+        epochs = session.task.fidelity.epochs
+        return f"{trial.name} stopped after {len(trial.curve)} of {epochs} epochs: {reached}"
     if trial.value is None:
         return f"{trial.name} {trial.status}: {trial.problem}"
     return f"{trial.name} {trial.value:.4g} {session.task.metric.unit}".rstrip()
 
 
-async def finish(session: Session, trial: Trial) -> Trial | None:
+async def finish(
+    session: Session, trial: Trial, demanded: Mapping[int, float] | None = None
+) -> Trial | None:
     """Brings one trial's result to an end: adopts it, waits for it, or evaluates it.
+
+    Only what was chosen has to meet what rungs demand: uniform draws and repeats are statistics,
+    and are trained to the end.
 
     Returns the closed trial; None where the run was stopped first.
     """
@@ -105,6 +125,7 @@ async def finish(session: Session, trial: Trial) -> Trial | None:
         architecture=trial.architecture,
         fidelity=session.task.fidelity,
         seed=trial.seed,
+        demands={} if demanded and trial.origin != Origin.ARCHITECT else demanded,
     )
     while not session.stopping.is_set():
         match await session.call(_take_up, session, trial, request):
@@ -198,6 +219,16 @@ def _close(session: Session, result_id: int, outcome: Outcome) -> None:
             status=ResultStatus(outcome.kind.value),
             train_s=outcome.train_s,
             message=outcome.message,
+        )
+        return
+    if isinstance(outcome, Stopped):
+        session.ledger.close_result(
+            result_id,
+            status=ResultStatus.STOPPED_EARLY,
+            train_s=outcome.train_s,
+            curve=outcome.curve,
+            params=outcome.params,
+            flops=outcome.flops,
         )
         return
     session.ledger.close_result(

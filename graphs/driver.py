@@ -150,6 +150,7 @@ def _open(job: Job, ledger: Ledger, driver: str, engines: contextlib.ExitStack) 
             cut_loss=settings.cut_loss,
             trust_to_cut=settings.trust_to_cut,
             principles_from=settings.principles_from,
+            halving=settings.halving,
         ),
         driver=driver,
         batch=evaluator.slots if architect is analyst else max(evaluator.slots, MODEL_BATCH),

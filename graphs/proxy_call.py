@@ -47,10 +47,8 @@ def _known(session: Session, proxies: Sequence[str], about: Sequence[Architectur
 
 async def _ask(session: Session, proxies: Sequence[str], about: Sequence[Architecture]) -> None:
     """Stores the scores of all architectures, as many at once as there are workers."""
-    asked: asyncio.Future[list[None]] = asyncio.gather(
-        *(_ask_about(session, proxies, architecture) for architecture in about)
-    )
-    stop: asyncio.Future[bool] = asyncio.ensure_future(session.stopping.wait())
+    asked = asyncio.ensure_future(_ask_about_all(session, proxies, about))
+    stop = asyncio.ensure_future(session.stopping.wait())
     await asyncio.wait({asked, stop}, return_when=asyncio.FIRST_COMPLETED)
     stop.cancel()
     if not asked.done():
@@ -58,6 +56,12 @@ async def _ask(session: Session, proxies: Sequence[str], about: Sequence[Archite
         await asyncio.wait([asked])
     elif not asked.cancelled():
         asked.result()
+
+
+async def _ask_about_all(
+    session: Session, proxies: Sequence[str], about: Sequence[Architecture]
+) -> None:
+    await asyncio.gather(*(_ask_about(session, proxies, one) for one in about))
 
 
 async def _ask_about(session: Session, proxies: Sequence[str], architecture: Architecture) -> None:

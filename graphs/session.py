@@ -60,6 +60,7 @@ class Policy:
     cut_loss: float = 0.05
     trust_to_cut: float = 0.5
     principles_from: Sequence[str] = (MEMORY,)
+    halving: bool = False
 
 
 @dataclass(kw_only=True)

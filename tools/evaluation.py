@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import traceback
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -34,6 +35,7 @@ class Request:
     architecture: Architecture
     fidelity: Fidelity
     seed: int
+    demands: Mapping[int, float] | None = None  # by epoch, what to reach or stop; None: no rungs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +53,16 @@ class Trained:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Stopped:
+    """A training that fell short at a rung: what it reached there is no final value."""
+
+    curve: tuple[float, ...]
+    train_s: float
+    params: int | None = None
+    flops: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Failed:
     """An evaluation without a number, and why."""
 
@@ -60,7 +72,7 @@ class Failed:
     retriable: bool = False  # the same request may end otherwise (a killed process, say)
 
 
-Outcome = Trained | Failed
+Outcome = Trained | Stopped | Failed
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,13 +6,15 @@ import asyncio
 import math
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from vitruvius.errors import ConfigError, ToolError
+from vitruvius.memory.halving import falls_short
 from vitruvius.spaces.space import Builder, SearchSpace
-from vitruvius.tasks.table import Tabular, broken_limit
+from vitruvius.tasks.table import TableRow, Tabular, broken_limit
 from vitruvius.tasks.task import Task, TrainableTask
 from vitruvius.tools.evaluation import (
     Evaluator,
@@ -22,6 +24,7 @@ from vitruvius.tools.evaluation import (
     Question,
     Request,
     Scored,
+    Stopped,
     Trained,
     describe_error,
 )
@@ -80,6 +83,12 @@ class TableEvaluator:
         broken = broken_limit(self._task, request.architecture, row)
         if broken is not None:
             return Failed(kind=FailureKind.INFEASIBLE, message=broken, train_s=0.0)
+        curve: tuple[float, ...] = ()
+        if request.demands is not None:
+            curve = self._curve(request)
+            for epoch, demanded in sorted(request.demands.items()):
+                if falls_short(demanded, curve[epoch - 1], self._task.metric):
+                    return self._stopped(request, curve[:epoch])
         if not math.isfinite(row.value):
             message = f"the table's value is {row.value}"
             return Failed(kind=FailureKind.DIVERGED, message=message, train_s=row.train_s)
@@ -87,9 +96,23 @@ class TableEvaluator:
             value=row.value,
             test=row.test,
             train_s=row.train_s,
+            curve=curve,
             params=row.params,
             flops=row.flops,
         )
+
+    def _curve(self, request: Request) -> tuple[float, ...]:
+        """Returns the metric after each epoch; only of a table that records them all."""
+        epochs = [self._after(request, epoch) for epoch in range(1, request.fidelity.epochs + 1)]
+        return tuple(row.value for row in epochs)
+
+    def _after(self, request: Request, epochs: int) -> TableRow:
+        fidelity = replace(request.fidelity, epochs=epochs)
+        return self._task.lookup(request.architecture, fidelity, request.seed)
+
+    def _stopped(self, request: Request, curve: tuple[float, ...]) -> Stopped:
+        row = self._after(request, len(curve))
+        return Stopped(curve=curve, train_s=row.train_s, params=row.params, flops=row.flops)
 
 
 def check_can_evaluate(task: Task, space: SearchSpace) -> None:

@@ -19,6 +19,7 @@ from vitruvius.tools.evaluation import (
     FailureKind,
     Outcome,
     Request,
+    Stopped,
     Trained,
     describe_error,
 )
@@ -76,6 +77,10 @@ class Trainer:
             kind = FailureKind.OUT_OF_MEMORY if is_out_of_memory(error) else FailureKind.FAILED
             message = describe_error(error)
         else:
+            if course.fell_short:
+                return Stopped(
+                    curve=course.curve, train_s=course.train_s, params=params, flops=flops
+                )
             return Trained(
                 value=course.value,
                 test=course.test,
@@ -108,6 +113,7 @@ class Trainer:
             seed=request.seed,
             metric=task.metric,
             deadline=deadline,
+            demands=request.demands,
             progress=progress,
         )
         return network, params, flops, course

@@ -110,6 +110,7 @@ def _serve(order: dict[str, Any], trainer: Trainer, setup: Setup, line: Line) ->
         architecture=Architecture(order["architecture"]),
         fidelity=Fidelity(epochs=order["epochs"], data=order["data"]),
         seed=order["seed"],
+        demands={int(epoch): value for epoch, value in (order["demands"] or {}).items()},
     )
     last = 0.0
 

@@ -123,7 +123,7 @@ class WorkerPool:
             self._free.put_nowait(slot)
 
     async def _carry_out(
-        self, slot: _Slot, talk: Callable[[WorkerProcess], Awaitable[T | Failed]]
+        self, slot: _Slot, talk: Callable[[WorkerProcess], Awaitable[T]]
     ) -> T | Failed:
         """Returns what a talk with the slot's worker comes to, or how the worker ended."""
         started = time.monotonic()
@@ -289,5 +289,6 @@ def _order(request: Request, deadline_s: float | None) -> str:
             "data": request.fidelity.data,
             "seed": request.seed,
             "deadline_s": deadline_s,
+            "demands": request.demands,
         }
     )

@@ -133,6 +133,11 @@ class Settings(BaseSettings):
         description="short trainings to begin with, like 12ep: a run of its own that guides this "
         "one and is paid by its budget",
     )
+    halving: bool = Field(
+        default=False,
+        description="stop a training after a ninth and a third of its epochs unless it is among "
+        "the best third of this run there",
+    )
     principles_from: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_names)] = Field(
         default=("memory",),
         min_length=1,
