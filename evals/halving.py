@@ -1,7 +1,7 @@
 """Trainings that are stopped early, at equal total epochs, on recorded learning curves.
 
 `python -m vitruvius.evals.halving --data FOLDER` searches random halves of the cells of
-NAS-Bench-NLP (plain RNN, LSTM and GRU left out) with the epochs of 40 full trainings. An arm pairs
+NAS-Bench-NLP (plain RNN, LSTM and GRU left out) with the epochs of 25 full trainings. An arm pairs
 who chooses (the analyst, or uniform draws) with what stops a training; every epoch begun is paid
 for, also those before a training diverged. Only what was trained in full counts as found.
 
@@ -26,7 +26,8 @@ from vitruvius.evals.arena import Arena
 from vitruvius.evals.recurrent_cells import LOG, Cells, read_cells
 from vitruvius.evals.rows import Row, fill_in
 from vitruvius.evals.statistics import bootstrap
-from vitruvius.evals.stoppers import Never, Stopper, halving, optuna_stopper
+from vitruvius.evals.stoppers import Never, Spared, Stopper, halving, optuna_stopper
+from vitruvius.memory.halving import FACTOR, rungs
 from vitruvius.memory.records import ResultStatus
 from vitruvius.memory.sources import Source
 from vitruvius.memory.trust import voice
@@ -37,8 +38,8 @@ from vitruvius.spaces.space import Architecture, FloatArray
 from vitruvius.tasks.registry import load_task
 from vitruvius.tasks.task import Task
 
-FULL_TRAININGS, TOP = 40, 0.01
-BASE = "full trainings"
+FULL_TRAININGS, TOP = 25, 0.01
+BASE, BUILT = "full trainings", "halving as built"
 
 
 class Over(Exception):
@@ -106,21 +107,35 @@ class Half:
 
 @dataclass(eq=False)
 class Asked:
-    """What an arena asks; keeps the curve of every trial."""
+    """What an arena asks; keeps the curve of every trial. `spares` the next one, if uniform."""
 
     half: Half
     stopper: Stopper
     longest: int = 0
     curves: list[FloatArray] = field(default_factory=list)
     queries: float = FULL_TRAININGS  # what the analyst believes the budget to be
+    spares: bool = False
 
     def ask(self, architecture: Architecture) -> float:
         """Returns the last loss seen; NaN if it diverged."""
-        self.curves.append(self.half.train(architecture, self.stopper, self.longest))
+        stopper = Spared(self.stopper) if self.spares else self.stopper
+        self.spares = False
+        self.curves.append(self.half.train(architecture, stopper, self.longest))
         return float(self.curves[-1][-1])
 
 
-def analyst(half: Half, make: Callable[[Half], Stopper], short: int = 0) -> None:
+class Sparing(Arena):
+    """An arena whose uniform draws are trained to the end, as runs do: they are statistics."""
+
+    def _draw(self) -> Architecture:
+        assert isinstance(self.oracle, Asked)
+        self.oracle.spares = True
+        return super()._draw()
+
+
+def analyst(
+    half: Half, make: Callable[[Half], Stopper], short: int = 0, kind: type[Arena] = Arena
+) -> None:
     """Lets the analyst search; with `short`, on that many epochs first, as a source."""
     sources: Sequence[Source] = ()
     if short:
@@ -139,7 +154,7 @@ def analyst(half: Half, make: Callable[[Half], Stopper], short: int = 0) -> None
             )
         ]
     asked = Asked(half, make(half))
-    arena = Arena(half.pool, half.task, asked, half.seed, Region(half.pool), sources=sources)
+    arena = kind(half.pool, half.task, asked, half.seed, Region(half.pool), sources=sources)
     try:
         while True:
             arena.step()
@@ -175,20 +190,26 @@ def _rule(rungs: tuple[int, ...], keep: float) -> Callable[[Half], Stopper]:
     return lambda half: halving(rungs, keep)
 
 
+def _built(half: Half) -> Stopper:
+    return halving(rungs(half.cells.valid.shape[1]), 1 / FACTOR)
+
+
 def _optuna(name: str) -> Callable[[Half], Stopper]:
     return lambda half: optuna_stopper(name, half.seed, half.cells.valid.shape[1])
 
 
 ARMS: dict[str, Callable[[Half], None]] = {
     BASE: partial(analyst, make=_never),
+    BUILT: partial(analyst, make=_built, kind=Sparing),
     **{f"short first {n}": partial(analyst, make=_never, short=n) for n in (3, 5, 10)},
     **{
         f"analyst, {name}": partial(analyst, make=_optuna(name))
         for name in ("halving", "hyperband", "median")
     },
     **{
-        f"rule {'-'.join(map(str, rungs))} {keep:g}": partial(analyst, make=_rule(rungs, keep))
+        f"rule {'-'.join(map(str, rungs))} {keep:.2g}": partial(analyst, make=_rule(rungs, keep))
         for rungs, keep in (
+            ((5, 16), 1 / 3),
             ((5,), 0.5),
             ((5,), 0.25),
             ((3, 10), 0.5),

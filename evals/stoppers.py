@@ -66,6 +66,23 @@ class Rule:
         return
 
 
+@dataclass
+class Spared:
+    """Lets one training go on to the end; others are compared with it all the same."""
+
+    stopper: Stopper
+
+    def begin(self) -> None:
+        self.stopper.begin()
+
+    def stops(self, epoch: int, loss: float) -> bool:
+        self.stopper.stops(epoch, loss)
+        return False
+
+    def end(self, loss: float | None) -> None:
+        self.stopper.end(loss)
+
+
 def halving(rungs: Sequence[int], keep: float) -> Rule:
     """Returns our rule."""
     return Rule(rungs=rungs, keep=keep)

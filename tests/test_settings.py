@@ -1,5 +1,6 @@
 """Settings resolve in the promised order, and every setting is read from every source."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ OTHER: dict[str, Any] = {
     "cut_loss": 0.02,
     "trust_to_cut": 0.9,
     "fidelity_first": "12ep",
+    "halving": True,
     "principles_from": "261122-4f1a; table:rows.parquet,metric=c10",
 }
 
@@ -54,7 +56,7 @@ def plain(settings: Settings, name: str) -> Any:
 
 def toml(name: str) -> str:
     value = OTHER[name]
-    return f'{name} = "{value}"\n' if isinstance(value, str) else f"{name} = {value}\n"
+    return f'{name} = "{value}"\n' if isinstance(value, str) else f"{name} = {json.dumps(value)}\n"
 
 
 def test_the_list_of_other_values_is_complete() -> None:
