@@ -125,7 +125,7 @@ class Asked:
 
 
 class Sparing(Arena):
-    """An arena whose uniform draws are trained to the end, as runs do: they are statistics."""
+    """An arena whose uniform draws are trained to the end."""
 
     def _draw(self) -> Architecture:
         assert isinstance(self.oracle, Asked)
@@ -200,7 +200,8 @@ def _optuna(name: str) -> Callable[[Half], Stopper]:
 
 ARMS: dict[str, Callable[[Half], None]] = {
     BASE: partial(analyst, make=_never),
-    BUILT: partial(analyst, make=_built, kind=Sparing),
+    BUILT: partial(analyst, make=_built),
+    "halving, uniform draws whole": partial(analyst, make=_built, kind=Sparing),
     **{f"short first {n}": partial(analyst, make=_never, short=n) for n in (3, 5, 10)},
     **{
         f"analyst, {name}": partial(analyst, make=_optuna(name))
@@ -209,7 +210,6 @@ ARMS: dict[str, Callable[[Half], None]] = {
     **{
         f"rule {'-'.join(map(str, rungs))} {keep:.2g}": partial(analyst, make=_rule(rungs, keep))
         for rungs, keep in (
-            ((5, 16), 1 / 3),
             ((5,), 0.5),
             ((5,), 0.25),
             ((3, 10), 0.5),

@@ -25,6 +25,7 @@ from vitruvius.tasks.table import Tabular
 from vitruvius.tools.evaluation import Failed, FailureKind, Outcome, Request, Stopped
 from vitruvius.tools.evaluator import adopt
 
+STOPPABLE = (Origin.ARCHITECT, Origin.EXPLORE)
 KEPT_WEIGHTS = 5  # best architectures whose weights stay on disk
 MAX_REFUSED = 6  # decisions in a row
 POLL_S = 0.5  # while another live run trains the same result
@@ -110,8 +111,8 @@ async def finish(
 ) -> Trial | None:
     """Brings one trial's result to an end: adopts it, waits for it, or evaluates it.
 
-    Only what was chosen has to meet what rungs demand: uniform draws and repeats are statistics,
-    and are trained to the end.
+    Chosen and uniform trials have to meet what rungs demand; repeats, the control arm and
+    confirmations are statistics of finished trainings, and go on to the end.
 
     Returns the closed trial; None where the run was stopped first.
     """
@@ -125,7 +126,7 @@ async def finish(
         architecture=trial.architecture,
         fidelity=session.task.fidelity,
         seed=trial.seed,
-        demands={} if demanded and trial.origin != Origin.ARCHITECT else demanded,
+        demands={} if demanded and trial.origin not in STOPPABLE else demanded,
     )
     while not session.stopping.is_set():
         match await session.call(_take_up, session, trial, request):

@@ -48,7 +48,7 @@ def test_a_run_on_curves_stops_the_poor_and_pays_only_for_epochs_used(
     trials = trials_of(run)
     stopped = [trial for trial in trials if trial.status == STOPPED]
     assert len(stopped) >= 5
-    assert {trial.origin for trial in stopped} == {Origin.ARCHITECT}
+    assert {trial.origin for trial in stopped} <= {Origin.ARCHITECT, Origin.EXPLORE}
     for trial in stopped:
         assert trial.value is None
         assert len(trial.curve) in (1, 3)

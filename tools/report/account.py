@@ -43,7 +43,8 @@ def account(report: Report) -> Iterator[str]:
         yield (
             f"Stopped early: {plural(len(stopped.trials), 'training')} ({names(stopped.trials)}), "
             f"in {seconds(stopped.train_s)}; to the end they would have taken "
-            f"{seconds(stopped.whole_s)}."
+            f"{seconds(stopped.whole_s)}. Uniform draws among them, {stopped.uniform}, count as "
+            "worse than all others where the search is compared with random search."
         )
     counts = ", ".join(f"{escape(kind)} {n}" for kind, n in sorted(report.decisions.items()))
     yield f"Decisions by author and what became of them: {counts or 'none'}."

@@ -163,6 +163,7 @@ def _stopped(trials: Sequence[Trial], epochs: int) -> StoppedReport | None:
         return None
     return StoppedReport(
         trials=tuple(trial.number for trial in mine),
+        uniform=sum(trial.origin == Origin.EXPLORE for trial in mine),
         train_s=sum(trial.train_s or 0.0 for trial in mine),
         whole_s=sum((trial.train_s or 0.0) * epochs / len(trial.curve) for trial in mine),
     )

@@ -128,6 +128,7 @@ class StoppedReport:
     """Trainings stopped early: what they took, and what they would have taken at their pace."""
 
     trials: Numbers
+    uniform: int  # of them uniform draws
     train_s: float
     whole_s: float
 
