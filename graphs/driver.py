@@ -124,6 +124,7 @@ def _open(job: Job, ledger: Ledger, driver: str, engines: contextlib.ExitStack) 
             analyst,
             prompt_tokens=settings.prompt_tokens,
             already=len(ledger.calls(job.run.id)),
+            chairs=settings.model_chairs,
         )
     evaluator = create_evaluator(
         job.task,
