@@ -170,9 +170,7 @@ def main() -> None:
     """Runs all arms for each seed; prints what they found, and the judge's table."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--table", type=Path, required=True, help="nas_bench_201.parquet")
-    parser.add_argument(
-        "--model", nargs="*", default=[], help=f".gguf files, or of {', '.join(MODELS)}"
-    )
+    parser.add_argument("--model", nargs="*", default=[], help=f".gguf files, or {[*MODELS]}")
     parser.add_argument("--chairs", nargs="*", default=["both"], choices=get_args(ModelChairs))
     parser.add_argument("--source", default="in16", help="metric that the memory is about")
     parser.add_argument("--target", default="c10", help="metric that is searched")
