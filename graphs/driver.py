@@ -154,7 +154,7 @@ def _open(job: Job, ledger: Ledger, driver: str, engines: contextlib.ExitStack) 
         ),
         driver=driver,
         batch=evaluator.slots if architect is analyst else max(evaluator.slots, MODEL_BATCH),
-        shows_proxies=architect is not analyst,
+        shows_proxies=architect is not analyst or theorist is not analyst,
         asks=job.ask is not None,
         listener=engines.enter_context(logged(run_dir, job.listener)),
         stopping=job.stopping,

@@ -69,6 +69,8 @@ def test_a_model_in_one_chair_leaves_the_other_to_the_analyst(
     assert {one.chair for one in calls} == {"probe", chairs}
     assert versions[0].author == writes
     assert authors(run)[f"{decides} carried_out"] > 0
+    told = next(one.prompt for one in calls if one.chair == chairs)
+    assert "params: " in str(told)  # how a proxy is calibrated, whichever chair reads
     other = {"scripted": "analyst", "analyst": "scripted"}[decides]
     assert not authors(run)[f"{other} carried_out"]
 
