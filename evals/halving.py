@@ -27,6 +27,7 @@ from vitruvius.evals.recurrent_cells import LOG, Cells, read_cells
 from vitruvius.evals.rows import Row, fill_in
 from vitruvius.evals.statistics import bootstrap
 from vitruvius.evals.stoppers import Never, Spared, Stopper, halving, optuna_stopper
+from vitruvius.memory.board import board_of
 from vitruvius.memory.halving import FACTOR, rungs
 from vitruvius.memory.records import ResultStatus
 from vitruvius.memory.sources import Source
@@ -134,9 +135,16 @@ class Sparing(Arena):
 
 
 def analyst(
-    half: Half, make: Callable[[Half], Stopper], short: int = 0, kind: type[Arena] = Arena
+    half: Half,
+    make: Callable[[Half], Stopper],
+    short: int = 0,
+    kind: type[Arena] = Arena,
+    hears: bool = False,
 ) -> None:
-    """Lets the analyst search; with `short`, on that many epochs first, as a source."""
+    """Lets the analyst search; with `short`, on that many epochs first, as a source.
+
+    With `hears` it knows the stored metrics, as in `rnn_pool`.
+    """
     sources: Sequence[Source] = ()
     if short:
         first = Arena(half.pool, half.task, Asked(half, Never(), short), half.seed,
@@ -154,7 +162,11 @@ def analyst(
             )
         ]
     asked = Asked(half, make(half))
-    arena = kind(half.pool, half.task, asked, half.seed, Region(half.pool), sources=sources)
+    cells = half.cells
+    board = board_of(cells.board_scores(cells.stored(), half.rows)) if hears else None
+    arena = kind(
+        half.pool, half.task, asked, half.seed, Region(half.pool), sources=sources, board=board
+    )
     try:
         while True:
             arena.step()
@@ -201,6 +213,8 @@ def _optuna(name: str) -> Callable[[Half], Stopper]:
 ARMS: dict[str, Callable[[Half], None]] = {
     BASE: partial(analyst, make=_never),
     BUILT: partial(analyst, make=_built),
+    "full trainings with proxies": partial(analyst, make=_never, hears=True),
+    "halving with proxies": partial(analyst, make=_built, hears=True),
     "halving, uniform draws whole": partial(analyst, make=_built, kind=Sparing),
     **{f"short first {n}": partial(analyst, make=_never, short=n) for n in (3, 5, 10)},
     **{
@@ -210,13 +224,10 @@ ARMS: dict[str, Callable[[Half], None]] = {
     **{
         f"rule {'-'.join(map(str, rungs))} {keep:.2g}": partial(analyst, make=_rule(rungs, keep))
         for rungs, keep in (
-            ((5,), 0.5),
             ((5,), 0.25),
-            ((3, 10), 0.5),
             ((3, 10), 0.33),
             ((6, 17), 0.33),
             ((2, 6, 17), 0.33),
-            ((2, 6, 18), 0.5),
             ((1, 3, 10), 0.33),
         )
     },
