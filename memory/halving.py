@@ -37,14 +37,19 @@ def check_has_rungs(task: Task) -> None:
         ConfigError: says what is missing.
     """
     epochs = task.fidelity.epochs
-    if not rungs(epochs):
-        raise ConfigError(
-            f"trainings of {task.name} are too short to stop one early: {epochs} epochs, "
-            f"{FACTOR} are needed"
-        )
     if not isinstance(task, Tabular):
+        if not rungs(epochs):
+            raise ConfigError(
+                f"trainings of {task.name} are too short to stop one early: epochs={epochs}, "
+                f"and {FACTOR} are needed"
+            )
         return
     recorded = task.table.by_epochs if isinstance(task, TabularTask) else {}
+    if not rungs(epochs):
+        raise ConfigError(
+            f"the table of {task.name} records no learning curves, without which nothing is "
+            "stopped early"
+        )
     lacking = [str(n) for n in range(1, epochs) if n not in recorded]
     if lacking:
         raise ConfigError(

@@ -64,5 +64,5 @@ def test_a_stopped_trial_ranks_below_the_finished_and_above_the_diverged() -> No
 def test_what_cannot_be_stopped_early_is_refused() -> None:
     assert rungs(2) == ()
     check_has_rungs(load_task("digits:epochs=3"))
-    with pytest.raises(ConfigError, match="too short to stop one early: 2 epochs"):
+    with pytest.raises(ConfigError, match="too short to stop one early: epochs=2"):
         check_has_rungs(load_task("digits:epochs=2"))
