@@ -37,8 +37,8 @@ def activation_distance(probe: Probe) -> float:
 def activation_distance_published(probe: Probe) -> float:
     """The same with units on where their output is above 0, so that sigmoids are always on.
 
-    As in aaronserianni/training-free-nas for recurrent networks, whose constant (its two equal
-    passes add B ln 2) is left out. Published direction: higher.
+    As stored by aaronserianni/training-free-nas for recurrent networks. Its released code, and the
+    file of its ablations, sum two equal passes, which adds B ln 2. Published direction: higher.
     """
     calls = probe.record.activations
     return _log_determinant(_kernel(probe, calls, "activations", published=True))
