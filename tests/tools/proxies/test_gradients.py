@@ -219,3 +219,11 @@ def test_a_score_beyond_all_bounds_is_degenerate_and_ranks_below_all_others() ->
     value, note = measure(PROXIES["snip"], probe_of(network, torch.randn(3, 4) * 1e3))
     assert value is None
     assert note.startswith("degenerate: the value is")
+
+
+def test_a_tangent_kernel_that_is_not_finite_is_degenerate() -> None:
+    inputs = torch.randn(4, 4)
+    inputs[2] = math.inf
+    value, note = measure(PROXIES["ntk_condition"], probe_of(nn.Linear(4, 3), inputs))
+    assert value is None
+    assert note == "degenerate: the value is nan"
