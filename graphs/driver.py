@@ -124,6 +124,7 @@ def _open(job: Job, ledger: Ledger, driver: str, engines: contextlib.ExitStack) 
             analyst,
             prompt_tokens=settings.prompt_tokens,
             already=len(ledger.calls(job.run.id)),
+            chairs=settings.model_chairs,
         )
     evaluator = create_evaluator(
         job.task,
@@ -153,7 +154,7 @@ def _open(job: Job, ledger: Ledger, driver: str, engines: contextlib.ExitStack) 
         ),
         driver=driver,
         batch=evaluator.slots if architect is analyst else max(evaluator.slots, MODEL_BATCH),
-        shows_proxies=architect is not analyst,
+        shows_proxies=architect is not analyst or theorist is not analyst,
         asks=job.ask is not None,
         listener=engines.enter_context(logged(run_dir, job.listener)),
         stopping=job.stopping,

@@ -78,7 +78,7 @@ class Session:
     policy: Policy
     driver: str
     batch: int  # most architectures in one decision to train
-    shows_proxies: bool  # whether the architect reads how the proxies are calibrated
+    shows_proxies: bool  # whether a chair reads how the proxies are calibrated
     asks: bool  # whether costly decisions wait for an answer
     listener: Listener
     recorded: Recorded | None = None  # what this run replays

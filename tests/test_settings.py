@@ -12,6 +12,7 @@ from vitruvius.settings import Settings, load_settings, resolve
 OTHER: dict[str, Any] = {
     "home": "/somewhere/else",
     "model": "gpt-oss",
+    "model_chairs": "theorist",
     "base_url": "http://127.0.0.1:1/v1",
     "api_key": "sk-other",
     "model_timeout_s": 7.5,

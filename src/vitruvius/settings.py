@@ -20,6 +20,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from vitruvius.agents.endpoint import ModelChairs
 from vitruvius.errors import ConfigError
 
 PREFIX = "VITRUVIUS_"
@@ -82,6 +83,11 @@ class Settings(BaseSettings):
         min_length=1,
         description="who decides: analyst, a model that the endpoint serves, the path of a .gguf "
         "file, or auto (the endpoint if base_url or api_key is set, else the analyst)",
+    )
+    model_chairs: ModelChairs = Field(
+        default="both",
+        description="which chairs a model takes: both, architect (decides what to train) or "
+        "theorist (writes the principles); the analyst takes the other",
     )
     base_url: str | None = Field(
         default=None, description="OpenAI-compatible endpoint, like http://127.0.0.1:8080/v1"
