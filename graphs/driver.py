@@ -131,6 +131,7 @@ def _open(job: Job, ledger: Ledger, driver: str, engines: contextlib.ExitStack) 
             analyst,
             prompt_tokens=settings.prompt_tokens,
             already=len(ledger.calls(job.run.id)),
+            chairs=settings.model_chairs,
         )
     evaluator = create_evaluator(
         job.task,
@@ -158,10 +159,11 @@ def _open(job: Job, ledger: Ledger, driver: str, engines: contextlib.ExitStack) 
             trust_to_cut=settings.trust_to_cut,
             principles_from=settings.principles_from,
             ask_above=None if settings.ask_above is None else parse_budget(settings.ask_above),
+            halving=settings.halving,
         ),
         driver=driver,
         batch=evaluator.slots if architect is analyst else max(evaluator.slots, MODEL_BATCH),
-        shows_proxies=architect is not analyst,
+        shows_proxies=architect is not analyst or theorist is not analyst,
         asks=job.ask is not None,
         listener=engines.enter_context(logged(run_dir, job.listener)),
         only_wishes=job.only_wishes,

@@ -16,7 +16,7 @@ from conftest import HOSTILE, Story
 from playwright.sync_api import Page, expect, sync_playwright
 from small_table import SLOTS, write_tables
 
-import vitruvius as vt
+from vitruvius import api
 from vitruvius.events import Event, EventKind
 
 SRC = Path(__file__).parents[1] / "src"
@@ -71,7 +71,7 @@ def test_it_starts_empty_and_a_run_appears_advances_and_ends(
             halfway.set()
             go_on.wait(60)
 
-    made = vt.create(
+    made = api.create(
         f"{table},metric=accuracy", table, "16 trials", home=tmp_path / "home", model="analyst"
     )
     driver = threading.Thread(target=made.resume, kwargs={"on_event": listen})

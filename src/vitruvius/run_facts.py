@@ -136,7 +136,7 @@ class RunFacts:
         return to_html(self.facts())
 
     def facts(self) -> Report:
-        """Returns all that reports, pages and plots say of the run, from the ledger as it stands."""
+        """Returns all that reports, pages and plots say of the run as it stands."""
         from vitruvius.tools.report import build_report
 
         with Ledger.open(self.home) as ledger:

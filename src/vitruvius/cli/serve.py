@@ -1,4 +1,4 @@
-"""Commands that serve: board (pages for people), mcp (tools for coding agents)."""
+"""Commands that serve: board."""
 
 from __future__ import annotations
 
@@ -37,28 +37,12 @@ def board(
     uvicorn.Server(config).run(sockets=[taken])
 
 
-def mcp(home: Home = None) -> None:
-    """Serve searches and the ledger to a coding agent, by the Model Context Protocol on stdio.
-
-    Needs vitruvius\\[mcp]. Example, in an agent's settings: {"command": "vitruvius", "args":
-    ["mcp"]}
-    """
-    try:
-        from vitruvius.mcp_server import create_server
-    except ModuleNotFoundError as error:
-        if error.name is None or not error.name.startswith("mcp"):
-            raise
-        raise ConfigError(
-            "the MCP server needs its library: pip install 'vitruvius[mcp]'"
-        ) from None
-    create_server(home_of(home)).run()
-
-
 def _bound(port: int) -> socket.socket:
     made = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         made.bind((HOST, port))
+        made.listen()  # whoever comes at once waits until the pages are ready
     except (OSError, OverflowError) as error:
         made.close()
         raise ConfigError(
