@@ -131,6 +131,12 @@ def test_every_link_leads_somewhere_on_the_page(report: Report, searched: vt.Sea
         assert all(link.startswith("#") for link in page.links)
 
 
+def test_a_cut_by_what_is_not_on_the_page_links_nowhere(report: Report) -> None:
+    cuts = [replace(c, cut=replace(c.cut, principle="you")) for c in report.cuts]
+    page = read(to_html(replace(report, cuts=cuts)))
+    assert {link.removeprefix("#") for link in page.links} <= set(page.ids)
+
+
 def test_nothing_is_loaded(report: Report) -> None:
     html = to_html(report)
     assert "default-src 'none'" in html

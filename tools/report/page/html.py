@@ -54,6 +54,7 @@ def to_html(report: Report, follows: str | None = None) -> str:
         curve=search_curve(report, marks),
         effect_scale=figures.scale_of([v for e in report.effects for v in (e.low, e.high)]),
         shown_principles=[p for p in report.principles if p.standing != Standing.RETIRED],
+        principle_ids={f"P{p.version.principle}" for p in report.principles},
         given_up=[p for p in report.principles if p.standing == Standing.RETIRED],
         proxy_rows=sorted(
             report.calibrations, key=lambda c: (c.proxy in COUNTED, -abs(c.spearman))
