@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from hypothesis import settings
+from shell import Shell
 
 from vitruvius.agents.testing import ScriptedServer
 from vitruvius.memory.edits import Add, Retire
@@ -48,6 +49,19 @@ def chat_server() -> Iterator[ScriptedServer]:
     """A scripted chat-completions server on loopback that makes native tool calls."""
     with ScriptedServer().running() as server:
         yield server
+
+
+@pytest.fixture
+def shell(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Shell:
+    """The command line in an empty folder, with nobody's settings."""
+    monkeypatch.chdir(tmp_path)
+    for name in [name for name in os.environ if name.startswith(("VITRUVIUS_", "OPENAI_"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setenv("COLUMNS", "160")
+    return Shell(capsys)
 
 
 HOSTILE = "# **pwned** <script>alert(1)</script> [x](http://evil.example) ![i](y) | a | \x1b[31m`c`"
