@@ -105,6 +105,14 @@ def run(
             "pays for their time; a limit on trials counts full ones.",
         ),
     ] = None,
+    halving: Annotated[
+        bool | None,
+        typer.Option(
+            "--halving",
+            help="Stop a training after a ninth and a third of its epochs, unless it is among the "
+            "best third of this run there.",
+        ),
+    ] = None,
     ask: Ask = False,
     ask_above: AskAbove = None,
     as_json: Json = False,
@@ -154,6 +162,7 @@ def run(
             principles_from=principles_from or None,
             fidelity_first=fidelity_first,
             ask_above=ask_above,
+            halving=halving,
             on_event=progress,
         )
         found.resume(on_event=progress, ask=asker)
