@@ -7,7 +7,7 @@ import contextlib
 import os
 import socket
 import uuid
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,10 @@ MODEL_BATCH = 4  # a model names up to so many architectures at once
 STEPS_PER_TRIAL = 100  # bound on graph steps, far above what one trial takes
 
 
+Through = Callable[["Job", Session], Awaitable[None]]
+"""Runs the search graph of a job in its session."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Job:
     """What is needed to drive a run: its row, the objects it names, and this process's wishes."""
@@ -52,6 +56,7 @@ class Job:
     listener: Listener
     ask: Ask | None
     stopping: asyncio.Event
+    through: Through | None = None  # runs the graph where a server keeps its checkpoints
     only_wishes: bool = False  # whether to let go of the run once no wish is open
 
 
@@ -72,7 +77,7 @@ async def drive(job: Job) -> RunStatus:
         status = RunStatus.INTERRUPTED
         try:
             async with _session(job, ledger, driver) as session:
-                await _search(job, session)
+                await (job.through or _search)(job, session)
                 if not session.stopping.is_set():
                     status = RunStatus.DONE
         finally:
@@ -126,6 +131,7 @@ def _open(job: Job, ledger: Ledger, driver: str, engines: contextlib.ExitStack) 
             analyst,
             prompt_tokens=settings.prompt_tokens,
             already=sum(call.chair != "chat" for call in ledger.calls(job.run.id)),
+            chairs=settings.model_chairs,
         )
     evaluator = create_evaluator(
         job.task,
@@ -153,10 +159,11 @@ def _open(job: Job, ledger: Ledger, driver: str, engines: contextlib.ExitStack) 
             trust_to_cut=settings.trust_to_cut,
             principles_from=settings.principles_from,
             ask_above=None if settings.ask_above is None else parse_budget(settings.ask_above),
+            halving=settings.halving,
         ),
         driver=driver,
         batch=evaluator.slots if architect is analyst else max(evaluator.slots, MODEL_BATCH),
-        shows_proxies=architect is not analyst,
+        shows_proxies=architect is not analyst or theorist is not analyst,
         asks=job.ask is not None,
         listener=engines.enter_context(logged(run_dir, job.listener)),
         only_wishes=job.only_wishes,

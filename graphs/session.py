@@ -64,6 +64,7 @@ class Policy:
     trust_to_cut: float = 0.5
     principles_from: Sequence[str] = (MEMORY,)
     ask_above: Budget | None = None  # None: every training and cut
+    halving: bool = False
 
 
 @dataclass(kw_only=True)
@@ -82,12 +83,13 @@ class Session:
     policy: Policy
     driver: str
     batch: int  # most architectures in one decision to train
-    shows_proxies: bool  # whether the architect reads how the proxies are calibrated
+    shows_proxies: bool  # whether a chair reads how the proxies are calibrated
     asks: bool  # whether costly decisions wait for an answer
     listener: Listener
     only_wishes: bool = False  # whether to let go of the run once no wish is open
     recorded: Recorded | None = None  # what this run replays
     sources: Sequence[Source] = ()  # other runs whose trials may guide this one
+    writes_page: bool = True  # beside the report's text, at the end
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     _open: Decision | None = None  # as read last; only this process writes decisions of its run
     _digest: Digest | None = None
@@ -97,6 +99,7 @@ class Session:
     _principles: list[PrincipleView] | None = None
     _notes: Sequence[str] | None = None
     _noise: tuple[int, float | None] = (0, None)  # repeats it rests on, and the floor
+    _is_account_closed: bool = False
     _beaten: float = field(default_factory=time.monotonic)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -108,11 +111,17 @@ class Session:
         """Runs a blocking function of the ledger or the statistics off the event loop."""
         return await asyncio.to_thread(function, *args, **kwargs)
 
+    def close_account(self) -> None:
+        """Books the wall seconds so far and no more: the report says what the row will say."""
+        self.beat()
+        self._is_account_closed = True
+
     def beat(self) -> bool:
         """Renews the lease and books the wall seconds since the last call; True: please stop."""
         with self._lock:  # the heartbeat and the nodes both come here
             now = time.monotonic()
-            elapsed, self._beaten = now - self._beaten, now
+            elapsed = 0.0 if self._is_account_closed else now - self._beaten
+            self._beaten = now
         return self.ledger.beat(self.run.id, self.driver, elapsed)
 
     def spent(self) -> Spent:

@@ -11,7 +11,7 @@ from vitruvius.tools.report.facts import Report
 from vitruvius.tools.report.words import plural, seconds
 from vitruvius.tools.safe_text import code, escape, names
 
-_MEANING = {
+MEANING = {
     "explore": "drawn uniformly",
     "architect": "chosen",
     "repeat": "the incumbent again, for the noise",
@@ -26,7 +26,7 @@ def account(report: Report) -> Iterator[str]:
     lines = ["| kind | trials | of them reused | training time |", "|---|---|---|---|"]
     for entry in report.accounts:
         lines.append(
-            f"| {entry.kind}: {_MEANING[entry.kind]} | {len(entry.trials)} ({names(entry.trials)}) "
+            f"| {entry.kind}: {MEANING[entry.kind]} | {len(entry.trials)} ({names(entry.trials)}) "
             f"| {names(entry.reused) or 'none'} | {seconds(entry.train_s)} |"
         )
     total = sum(entry.train_s for entry in report.accounts)
@@ -37,6 +37,14 @@ def account(report: Report) -> Iterator[str]:
         yield (
             f"Before them run {short.run_id} made {plural(short.trials, 'short training')} "
             f"({escape(short.fidelity)}) in {seconds(short.train_s)}, which this budget pays too."
+        )
+    if report.stopped is not None:
+        stopped = report.stopped
+        yield (
+            f"Stopped early: {plural(len(stopped.trials), 'training')} ({names(stopped.trials)}), "
+            f"in {seconds(stopped.train_s)}; to the end they would have taken "
+            f"{seconds(stopped.whole_s)}. Uniform draws among them, {stopped.uniform}, count as "
+            "worse than all others where the search is compared with random search."
         )
     counts = ", ".join(f"{escape(kind)} {n}" for kind, n in sorted(report.decisions.items()))
     yield f"Decisions by author and what became of them: {counts or 'none'}."

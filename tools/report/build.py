@@ -26,6 +26,7 @@ from vitruvius.memory.regions import region_of
 from vitruvius.memory.verdicts import proxy_weights, with_weights
 from vitruvius.spaces.space import SearchSpace
 from vitruvius.tasks.task import Metric, Task
+from vitruvius.tools.drawing import draw_svg
 from vitruvius.tools.report.audited import LEAST_FITTED, audits_of
 from vitruvius.tools.report.baseline import baseline_of
 from vitruvius.tools.report.curve import curve_of
@@ -36,6 +37,7 @@ from vitruvius.tools.report.facts import (
     ModelAccount,
     Report,
     ShortReport,
+    StoppedReport,
 )
 from vitruvius.tools.report.finalists import finalists, kept_weights
 from vitruvius.tools.report.principles import principles_of
@@ -72,14 +74,15 @@ def build_report(
         best = Best(
             finalist=answer[0],
             drawing=space.draw(architecture),
+            picture=draw_svg(space, architecture),
             weights=kept_weights(architecture, trials, weights, task.metric),
         )
     found = answer[0].found if answer else None
     decisions, cuts = ledger.decisions(run_id), ledger.cuts(run_id)
-    lesson = learn(trials, task.metric)
+    measured = [t for t in trials if t.origin not in (Origin.CONTROL, Origin.CONFIRM)]
+    lesson = learn(measured, task.metric)
     noise = noise_of(trials)
     region = region_of(space, cuts)
-    measured = [t for t in trials if t.origin not in (Origin.CONTROL, Origin.CONFIRM)]
     scores = ledger.scores(run.space_id, run.task_id, None, None)
     report = Report(
         run=run,
@@ -100,6 +103,7 @@ def build_report(
         region_left=region.fraction(),
         accounts=_accounts(trials),
         short=_short(ledger, run),
+        stopped=_stopped(trials, task.fidelity.epochs),
         models=_models(ledger.calls(run_id)),
         failures=_failures(trials),
         decisions=Counter(f"{decision.author}, {decision.status}" for decision in decisions),
@@ -149,6 +153,18 @@ def _short(ledger: Ledger, run: Run) -> ShortReport | None:
         fidelity=str(run.settings.get("fidelity_first")),
         trials=len(trials),
         train_s=sum(t.train_s or 0.0 for t in trials if not t.reused),
+    )
+
+
+def _stopped(trials: Sequence[Trial], epochs: int) -> StoppedReport | None:
+    mine = [t for t in trials if t.status == ResultStatus.STOPPED_EARLY and not t.reused]
+    if not mine:
+        return None
+    return StoppedReport(
+        trials=tuple(trial.number for trial in mine),
+        uniform=sum(trial.origin == Origin.EXPLORE for trial in mine),
+        train_s=sum(trial.train_s or 0.0 for trial in mine),
+        whole_s=sum((trial.train_s or 0.0) * epochs / len(trial.curve) for trial in mine),
     )
 
 

@@ -66,10 +66,11 @@ class Finalist:
 
 @dataclass(frozen=True, kw_only=True)
 class Best:
-    """The run's answer, its drawing, and the trial whose weights were kept."""
+    """The run's answer, drawn in text and as SVG, and the trial whose weights were kept."""
 
     finalist: Finalist
     drawing: str
+    picture: str
     weights: tuple[int, str] | None  # trial, path
 
 
@@ -84,7 +85,7 @@ class Baseline:
     kind: Literal["random arm", "uniform draws", "typical draw"]
     found: Trial
     among: Numbers  # the draws that it is the best, or the middle one, of
-    drawing: str
+    picture: str  # SVG
     gap: float
     half: float | None
 
@@ -162,6 +163,16 @@ class Account:
     trials: Numbers
     reused: Numbers
     train_s: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoppedReport:
+    """Trainings stopped early: what they took, and what they would have taken at their pace."""
+
+    trials: Numbers
+    uniform: int  # of them uniform draws
+    train_s: float
+    whole_s: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -261,6 +272,7 @@ class Report:
     region_left: float  # share of the space's sampler inside the cuts in force
     accounts: Sequence[Account]
     short: ShortReport | None
+    stopped: StoppedReport | None
     models: Sequence[ModelAccount]
     failures: Mapping[str, Sequence[Trial]]
     decisions: Mapping[str, int]  # by "author, status"

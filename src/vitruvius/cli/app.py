@@ -13,6 +13,7 @@ from vitruvius.cli import (
     principles,
     region,
     run,
+    serve,
     show,
     steer,
 )
@@ -64,5 +65,6 @@ app.command(rich_help_panel=KNOW)(show.export)
 app.command(rich_help_panel=KNOW)(show.recording)
 app.add_typer(principles.app, name="principles", rich_help_panel=KNOW)
 app.add_typer(region.app, name="region", rich_help_panel=KNOW)
+app.command(rich_help_panel=KNOW)(serve.board)
 app.command("eval", rich_help_panel=CARE)(evaluate.evaluate)
 app.command(rich_help_panel=CARE)(doctor.doctor)

@@ -105,6 +105,14 @@ def run(
             "pays for their time; a limit on trials counts full ones.",
         ),
     ] = None,
+    halving: Annotated[
+        bool | None,
+        typer.Option(
+            "--halving",
+            help="Stop a training after a ninth and a third of its epochs, unless it is among the "
+            "best third of this run there.",
+        ),
+    ] = None,
     ask: Ask = False,
     ask_above: AskAbove = None,
     as_json: Json = False,
@@ -154,6 +162,7 @@ def run(
             principles_from=principles_from or None,
             fidelity_first=fidelity_first,
             ask_above=ask_above,
+            halving=halving,
             on_event=progress,
         )
         found.resume(on_event=progress, ask=asker)
@@ -242,7 +251,7 @@ def _finish(found: SearchRun, as_json: bool) -> None:
         )  # fmt: skip
     else:
         print_markdown(summary(made))
-        print(f"\nReport: {path}\nWhole report: vitruvius report {found.id}")
+        print(f"\nReport: {path.with_suffix('.html')}\nAs text: vitruvius report {found.id}")
     if made.run.status != RunStatus.DONE:
         note(f"run {found.id} is {made.run.status}; go on with `vitruvius resume {found.id}`")
         raise typer.Exit(INTERRUPTED)
