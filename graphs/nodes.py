@@ -84,6 +84,7 @@ async def act(
             await session.call(acting.refuse, session, decision, str(answer.get("reason", "")))
         else:
             await acting.carry_out(session, decision)
+            await session.call(session.estimate_anew)
     return Command(goto=await _due(session))
 
 

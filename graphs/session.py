@@ -18,8 +18,11 @@ from vitruvius.agents.view import PrincipleView, RunView
 from vitruvius.events import Event, EventKind, Listener
 from vitruvius.graphs import schedule
 from vitruvius.graphs.digest import Digest
+from vitruvius.graphs.estimate_words import estimate_event
+from vitruvius.graphs.estimating import ESTIMATED, FIRST, Stand, estimate_after, shortfalls
+from vitruvius.graphs.limits import SoftLimits
 from vitruvius.graphs.loans import trust_left
-from vitruvius.graphs.replaying import Recorded
+from vitruvius.graphs.replaying import CUT_OFF, Recorded
 from vitruvius.memory.board import Board, board_of
 from vitruvius.memory.calibration import calibrate
 from vitruvius.memory.index import PrincipleIndex
@@ -41,6 +44,7 @@ from vitruvius.memory.sources import MEMORY, Source
 from vitruvius.memory.verdicts import proxy_weights, with_weights
 from vitruvius.spaces.region import Region
 from vitruvius.spaces.space import SearchSpace
+from vitruvius.tasks.table import Tabular
 from vitruvius.tasks.task import Task, TrainableTask
 from vitruvius.tools.evaluation import Evaluator
 from vitruvius.tools.proxies import proxies_for
@@ -84,6 +88,10 @@ class Session:
     recorded: Recorded | None = None  # what this run replays
     sources: Sequence[Source] = ()  # other runs whose trials may guide this one
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    _limits: SoftLimits | None = None
+    _first: Stand | None = None  # after the first batch of this process
+    _is_estimated: bool = False
+    _cut_off: set[int] | None = None
     _open: Decision | None = None  # as read last; only this process writes decisions of its run
     _digest: Digest | None = None
     _is_digest_old: bool = True
@@ -113,7 +121,55 @@ class Session:
         """Returns the account, up to this moment."""
         if self.beat():
             self.stopping.set()
-        return self.ledger.spent(self.run.id)
+        spent = self.ledger.spent(self.run.id)
+        self.warn(spent)
+        return spent
+
+    def train_s(self) -> float:
+        """Returns what a training really takes: its mean seconds, 0 while not known or a table."""
+        return 0.0 if isinstance(self.task, Tabular) else self.digest().train_s
+
+    def warn(self, spent: Spent | None = None) -> None:
+        """Tells of each limit that is nearly used up, once; reads the account if not given."""
+        spent = self.ledger.spent(self.run.id) if spent is None else spent
+        if self._limits is None:
+            self._limits = SoftLimits(budget=self.run.budget, is_noisy=self.task.is_noisy)
+        with self._lock:
+            sentences = list(self._limits.look(spent))
+        for sentence in sentences:
+            self.tell(EventKind.WARNING, sentence)
+
+    def estimate_anew(self) -> None:
+        """Says what the run will take, once its own first trials say it."""
+        if self._is_estimated:
+            return
+        digest, budget = self.digest(), self.run.budget
+        spent = self.spent()
+        if self._first is None:
+            self._first = Stand(trials=digest.last, wall_s=spent.wall_s) if digest.last else None
+            return
+        if digest.last < max(FIRST, self._first.trials + 1):
+            return
+        self._is_estimated = True
+        if any(mark.step > 0 for mark in self.ledger.marks(self.run.id, ESTIMATED, last=1)):
+            return  # by the driver before this one
+        found = estimate_after(self._first, spent, digest.last, digest.train_s, budget)
+        self.ledger.mark(self.run.id, ESTIMATED, 1, found.data)
+        self.listener(estimate_event(found))
+        every, is_noisy = self.policy.reflect_every, self.task.is_noisy
+        for sentence in shortfalls(found, budget, reflect_every=every, is_noisy=is_noisy):
+            self.tell(EventKind.WARNING, sentence)
+
+    def cut_off(self) -> set[int]:
+        """Returns the trials that the end of the run's time cut off: they are never taken up."""
+        if self._cut_off is None:
+            self._cut_off = {mark.step for mark in self.ledger.marks(self.run.id, CUT_OFF)}
+        return self._cut_off
+
+    def note_cut_off(self, number: int) -> None:
+        """Notes that a trial was cut off."""
+        self.ledger.mark(self.run.id, CUT_OFF, number, {})
+        self.cut_off().add(number)
 
     def digest(self) -> Digest:
         """Returns the sums over all closed trials; reads only what is new."""
@@ -122,6 +178,9 @@ class Session:
         if not self._is_digest_old:
             return self._digest
         for trial in self.ledger.trials(self.run.id, after=self._digest.last):
+            if trial.number in self.cut_off():
+                self._digest.last = trial.number
+                continue
             if trial.status.is_open or trial.status == ResultStatus.CANCELLED:
                 return self._digest  # batches close whole before they are seen
             self._digest.add(trial)
@@ -184,7 +243,7 @@ class Session:
             if self.steps() >= self.recorded.search_steps:
                 return 0
             budget = replace(budget, wall_s=None)  # where the clock stopped it then, is known
-        return schedule.search_trials_left(budget, spent, self.task.is_noisy)
+        return schedule.search_trials_left(budget, spent, self.task.is_noisy, self.train_s())
 
     def is_exhausted(self) -> bool:
         """Returns whether every member of a listed space has been tried."""

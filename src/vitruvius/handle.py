@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, wait
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,7 +20,7 @@ from vitruvius.events import Ask, Event, Listener
 from vitruvius.memory.ledger import Ledger
 from vitruvius.memory.records import Run, RunKind, RunStatus
 from vitruvius.memory.regions import region_of
-from vitruvius.settings import load_settings
+from vitruvius.settings import OF_THE_PROCESS, load_settings
 from vitruvius.short_first import driven, shortened
 from vitruvius.spaces.region import Region
 from vitruvius.spaces.registry import load_space, source_hash
@@ -54,10 +54,11 @@ class SearchRun:
         *,
         space: SearchSpace | None = None,
         task: Task | None = None,
-        api_key: str | None = None,
+        own: Mapping[str, Any] | None = None,
     ) -> None:
+        """Makes the handle; `own` are settings given by hand that are never stored."""
         self.id, self.home = run_id, home
-        self._space, self._task, self._api_key = space, task, api_key
+        self._space, self._task, self._own = space, task, dict(own or {})
         self._stopping: asyncio.Event | None = None
         self._short: SearchRun | None = None  # while its trainings are under way
 
@@ -134,6 +135,39 @@ class SearchRun:
             await asyncio.wrap_future(future)
             raise
 
+    def start(self, **settings: Any) -> int:
+        """Drives the run on in a process of its own and returns its id once it holds the run.
+
+        It outlives this process; what it prints is in `runs/<id>/driver.log`. Its working folder
+        is this one.
+
+        Raises:
+            ConfigError: the run's space or task is an object, which no other process has.
+            RunHeld: another live process drives it.
+            VitruviusError: the process could not begin; the sentence is its own.
+        """
+        from vitruvius.detached import start_detached
+
+        record = self.record
+        for what, ref in (("space", record.space_ref), ("task", record.task_ref)):
+            if not ref:
+                raise ConfigError(
+                    f"the {what} of run {self.id} is an object of this process, which another "
+                    "does not have; name it as file.py:object, or drive the run here"
+                )
+        given = self._own | {n: v for n, v in settings.items() if v is not None}
+        return start_detached(self.id, self.home, given)
+
+    def follow(self, last: int | None = None) -> Iterator[Event]:
+        """Yields the run's events, whoever drives it, and ends when the run does.
+
+        All of the past come first, or the `last` few. Where the driver is dead, the last event
+        is a warning with `dead` in its data.
+        """
+        from vitruvius.following import follow
+
+        return follow(self.id, self.home, last)
+
     def stop(self) -> None:
         """Asks whoever drives the run to stop; it does so within seconds."""
         with Ledger.open(self.home) as ledger:
@@ -172,9 +206,9 @@ class SearchRun:
         """Drives the short trainings that come first to their end, unless that is done."""
         how = str(record.settings["fidelity_first"])
         task, space = await asyncio.to_thread(lambda: shortened(self.task, self.space, how))
-        before = self._short = SearchRun(
-            short, self.home, space=space, task=task, api_key=self._api_key
-        )
+        own = self._own | {"on_end": ""}  # it is no end of the run that was asked for
+        before = self._short = SearchRun(short, self.home, space=space, task=task, own=own)
+        given = {name: value for name, value in given.items() if name != "on_end"}
         try:
             status = (await asyncio.to_thread(lambda: before.record)).status
             if status != RunStatus.DONE:
@@ -192,9 +226,9 @@ class SearchRun:
         if record.status == RunStatus.DONE:
             raise ConfigError(f"run {self.id} is done; see `vitruvius report {self.id}`")
         self._check_sources(record)
-        stored = {name: value for name, value in record.settings.items() if name != "home"}
+        stored = {n: v for n, v in record.settings.items() if n not in ("home", *OF_THE_PROCESS)}
         settings = load_settings(
-            {**stored, "home": self.home, "api_key": self._api_key}
+            {**stored, **self._own, "home": self.home}
             | {name: value for name, value in given.items() if value is not None}
         )
         assert self._stopping is not None

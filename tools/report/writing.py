@@ -1,4 +1,4 @@
-"""The report as a file in the run's folder."""
+"""The report as files in the run's folder: Markdown for people, a summary for programs."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from vitruvius.memory.records import RunStatus
 from vitruvius.spaces.space import SearchSpace
 from vitruvius.tasks.task import Task
 from vitruvius.tools.report.build import build_report
+from vitruvius.tools.report.data import write_summary
 from vitruvius.tools.report.markdown import to_markdown
 
 FILE = "report.md"
@@ -23,7 +24,7 @@ def write_report(
     run_dir: Path,
     status: RunStatus,
 ) -> Path:
-    """Writes the report as Markdown by atomic rename and returns its path.
+    """Writes the report and its summary by atomic rename; returns the path of the Markdown.
 
     `status` is what the run's row will say: the report comes first, so that a run that is done
     has one, whenever the process was killed.
@@ -39,6 +40,7 @@ def write_report(
         run_dir.mkdir(parents=True, exist_ok=True)
         draft.write_text(text, encoding="utf-8")
         draft.replace(path)
+        write_summary(facts, run_dir)
     except OSError as error:
         raise VitruviusError(
             f"cannot write the report {path}: {error.strerror}; mend that, then run "

@@ -11,7 +11,7 @@ from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from vitruvius.errors import ConfigError
-from vitruvius.events import Event, EventKind
+from vitruvius.events import UNTOLD, Event, EventKind
 from vitruvius.tools.safe_text import clean
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 LINES = 8
 REFRESH_PER_S = 4
 SAME_SIGNAL_S = 0.5  # timeout(1) and its like signal the process and then its group
-UNTOLD = (EventKind.TRIAL_STARTED, EventKind.DECISION)
 STOPPING = "stopping: trainings under way are cancelled; Ctrl-C again leaves at once"
 
 
