@@ -94,7 +94,7 @@ async def finish(session: Session, trial: Trial) -> Trial | None:
     Returns the closed trial; None where the run was stopped first.
     """
     ledger, result_id = session.ledger, trial.result_id
-    if trial.number in session.cut_off():
+    if trial.number in await session.call(session.cut_off):
         return await session.call(_tell_done, session, trial.number)
     if trial.status == ResultStatus.CANCELLED:
         await session.call(ledger.reopen_result, result_id)

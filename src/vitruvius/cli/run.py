@@ -163,7 +163,7 @@ def run(
 
       vitruvius run --model qwen3-4b.gguf
 
-      vitruvius run --budget 8h --workers auto --detach --on-end 'mail -s done me@example.org < "\$1"'
+      vitruvius run --budget 8h --workers auto --detach --on-end 'mail -s done me < "\$1"'
 
     Ctrl-C stops it so that `vitruvius resume` can go on; a second Ctrl-C leaves at once.
     """
