@@ -10,16 +10,30 @@ from vitruvius.memory.database import Database
 from vitruvius.memory.exchange import ExchangeRows
 from vitruvius.memory.ledger_carried import CarriedRows
 from vitruvius.memory.ledger_cuts import CutRows
+from vitruvius.memory.ledger_forks import ForkRows
 from vitruvius.memory.ledger_given import GivenRows
+from vitruvius.memory.ledger_messages import MessageRows
 from vitruvius.memory.ledger_results import ResultRows
 from vitruvius.memory.ledger_steps import StepRows
 from vitruvius.memory.ledger_trials import TrialRows
+from vitruvius.memory.ledger_wishes import WishRows
 from vitruvius.memory.opening import create_tables, prepare_file
 
 FILE = "ledger.db"
 
 
-class Ledger(ExchangeRows, TrialRows, GivenRows, ResultRows, StepRows, CutRows, CarriedRows):
+class Ledger(
+    ExchangeRows,
+    TrialRows,
+    GivenRows,
+    ResultRows,
+    StepRows,
+    CutRows,
+    CarriedRows,
+    ForkRows,
+    WishRows,
+    MessageRows,
+):
     """Facts in SQL. Synchronous, and safe to call from many threads and processes.
 
     Every write is one short transaction: when a method returns, what it wrote is kept; when it

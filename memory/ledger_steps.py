@@ -22,6 +22,7 @@ from sqlalchemy.dialects.sqlite import insert as insert_or
 from vitruvius.errors import ConfigError, VitruviusError
 from vitruvius.memory import schema
 from vitruvius.memory.ledger_part import LedgerPart
+from vitruvius.memory.ledger_wishes import close_wish_of
 from vitruvius.memory.prepared import Prepared
 from vitruvius.memory.records import (
     BREAKS_A_TRIAL,
@@ -172,10 +173,14 @@ class StepRows(LedgerPart):
         return None if row is None else _decision(row)
 
     def close_decision(self, decision_id: int, status: DecisionStatus, outcome: str | None) -> None:
-        """Records what became of an accepted decision; a closed one stays as it is."""
+        """Records what became of an accepted decision, and of the wish that it was, if it was one.
+
+        A closed one stays as it is.
+        """
         row = {"decision": decision_id, "status": DecisionStatus(status), "outcome": outcome}
         with self._database.quick_write() as connection:
             if _CLOSE.run(connection, **row).rowcount:
+                close_wish_of(connection, decision_id, status, outcome)
                 return
             if _FIND.one(connection, decision=decision_id):
                 return

@@ -18,7 +18,7 @@ from vitruvius.memory.database import BUSY_S, told_plainly
 
 # All revisions under migrations/versions, oldest first. Kept here because importing Alembic takes
 # 0.2 s, which only an upgrade should cost; a test compares it with Alembic's own list.
-REVISIONS = ("0001", "0002", "0003")
+REVISIONS = ("0001", "0002", "0003", "0004")
 
 
 def prepare_file(path: Path, revisions: tuple[str, ...] = REVISIONS) -> None:

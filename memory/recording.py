@@ -18,7 +18,9 @@ from vitruvius.memory.database import BUSY_S, told_plainly
 RECORDING = "recording.db"  # beside the ledger of a home that is a replay
 
 # Rows of runs, children first.
-_OF_RUNS = ("evidence", "adoptions", "cuts", "calls", "marks", "trials", "decisions")
+_OF_RUNS = (
+    "evidence", "adoptions", "cuts", "calls", "marks", "trials", "messages", "wishes", "decisions",
+)  # fmt: skip
 _YOUNGER = "(SELECT id FROM runs WHERE created > (SELECT created FROM runs WHERE id = :run))"
 
 

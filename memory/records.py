@@ -114,6 +114,8 @@ class Run:
     finished: datetime | None = None
     kind: RunKind = RunKind.SEARCH
     metric: Mapping[str, str] | None = None
+    forked_from: str | None = None
+    forked_at: int | None = None  # the last step that it shares
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -382,3 +384,43 @@ class Mark:
     name: str
     step: int
     data: Mapping[str, Any]
+
+
+class WishStatus(StrEnum):
+    """Where a wish stands."""
+
+    OPEN = "open"
+    DONE = "done"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wish:
+    """What somebody asks of a run from outside its loop; its driver carries it out.
+
+    `step` is where the driver took it up, `decision_id` the decision that it became, if any.
+    """
+
+    id: int
+    run_id: str
+    author: str
+    call: Mapping[str, Any]  # see `tools.wishes`
+    status: WishStatus
+    words: str  # what became of it
+    created: datetime
+    step: int | None = None
+    decision_id: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Message:
+    """A message of a conversation about a run. `step`: decisions that were over by then."""
+
+    id: int
+    run_id: str
+    thread: str
+    role: Literal["user", "agent", "tool"]
+    text: str
+    data: Mapping[str, Any]
+    created: datetime
+    step: int = 0

@@ -83,6 +83,8 @@ runs = Table(
     Column("wall_s", Float, nullable=False),
     Column("kind", Text, nullable=False, server_default="search"),
     Column("metric", JSON(none_as_null=True)),
+    Column("forked_from", Text, ForeignKey("runs.id")),
+    Column("forked_at", Integer),  # the last step that is shared
 )
 
 results = Table(
@@ -171,6 +173,7 @@ versions = Table(
     Column("rationale", Text, nullable=False),
     Column("parents", JSON, nullable=False),
     Column("created", UtcTime, nullable=False),
+    Column("at_step", Integer),  # decisions of its run that were over; `step` counts reflections
     UniqueConstraint("run_id", "step", "edit_key"),
 )
 
@@ -269,4 +272,33 @@ marks = Table(
     Column("name", Text, primary_key=True),
     Column("step", Integer, primary_key=True),
     Column("data", JSON, nullable=False),
+)
+
+wishes = Table(
+    "wishes",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    _run_id(),
+    Column("created", UtcTime, nullable=False),
+    Column("author", Text, nullable=False),
+    Column("call", JSON, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("words", Text, nullable=False),
+    Column("step", Integer),  # at which the driver took it up
+    Column("decision_id", Integer, ForeignKey("decisions.id"), index=True),
+    Index("ix_wishes_run_id_status", "run_id", "status"),
+)
+
+messages = Table(
+    "messages",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    _run_id(),
+    Column("created", UtcTime, nullable=False),
+    Column("thread", Text, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("data", JSON, nullable=False),
+    Column("step", Integer, nullable=False),  # decisions of the run that were over
+    Index("ix_messages_run_id_thread", "run_id", "thread"),
 )

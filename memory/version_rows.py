@@ -11,11 +11,11 @@ from sqlalchemy import Connection, Row, Select, bindparam, func, insert, select
 from vitruvius.errors import ToolError
 from vitruvius.memory import schema
 from vitruvius.memory.embedding import ENCODER, embed, text_of
-from vitruvius.memory.records import PrincipleVersion
+from vitruvius.memory.records import DecisionStatus, PrincipleVersion
 from vitruvius.spaces.rules import Rule
 
 _versions, _adoptions = schema.versions.c, schema.adoptions.c
-_HIDDEN = ("rule_key", "edit_key")
+_HIDDEN = ("rule_key", "edit_key", "at_step")
 _NAME = re.compile(r"P?(\d+)(?:\.(\d+))?")
 _WRITTEN = select(schema.versions).where(_versions.run_id == bindparam("run"))
 _RECALLED = (
@@ -33,6 +33,11 @@ _HOLDERS = select(_versions.principle).where(
 _LAST_PRINCIPLE = select(func.max(_versions.principle))
 _LAST_VERSION = select(func.max(_versions.version)).where(_versions.principle == bindparam("of"))
 _ADD = insert(schema.versions)
+_over = select(func.count()).where(
+    schema.decisions.c.run_id == bindparam("of_run"),
+    schema.decisions.c.was_accepted,
+    schema.decisions.c.status != DecisionStatus.ACCEPTED,
+)
 SELECT: Select[Any] = select(*(column for column in _versions if column.name not in _HIDDEN))
 
 
@@ -117,9 +122,19 @@ def write_version(
     row = {name: getattr(version, name) for name in PrincipleVersion.__dataclass_fields__}
     row["rule"] = version.rule.model_dump(mode="json", exclude_none=True)
     row["parents"] = list(version.parents)
-    connection.execute(_ADD, {**row, "rule_key": version.rule.key, "edit_key": edit_key})
+    hidden = {
+        "rule_key": version.rule.key,
+        "edit_key": edit_key,
+        "at_step": decisions_over(connection, version.run_id),
+    }
+    connection.execute(_ADD, row | hidden)
     _write_vector(connection, version)
     return version
+
+
+def decisions_over(connection: Connection, run_id: str | None) -> int | None:
+    """Returns how many decisions of a run are carried out or refused: the clock of its facts."""
+    return None if run_id is None else connection.scalar(_over, {"of_run": run_id})
 
 
 def rows_of_run(connection: Connection, run_id: str) -> list[Row[Any]]:

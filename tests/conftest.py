@@ -27,6 +27,7 @@ from vitruvius.spaces.registry import load_space
 from vitruvius.spaces.rules import Rule, SlotCondition
 from vitruvius.spaces.space import Architecture
 from vitruvius.tasks.registry import load_task
+from vitruvius.tools.report import Report, build_report
 
 settings.register_profile("same", derandomize=True)  # the same examples every time
 settings.load_profile("same")
@@ -69,6 +70,21 @@ def story(tmp_path: Path) -> Story:
     home = tmp_path / "home"
     with Ledger.open(home) as ledger:
         return tell_story(ledger, home)
+
+
+@pytest.fixture(scope="session")
+def read_story(tmp_path_factory: pytest.TempPathFactory) -> Story:
+    """The same, told once, for tests that only read it."""
+    home = tmp_path_factory.mktemp("story") / "home"
+    with Ledger.open(home) as ledger:
+        return tell_story(ledger, home)
+
+
+@pytest.fixture(scope="session")
+def read_report(read_story: Story) -> Report:
+    """The report of that run, for tests that only read it."""
+    with Ledger.open(read_story.home) as ledger:
+        return build_report(ledger, read_story.run_id, load_space("nb201"), load_task("mnist1d"))
 
 
 def tell_story(ledger: Ledger, home: Path) -> Story:

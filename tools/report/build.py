@@ -8,11 +8,11 @@ from dataclasses import replace
 
 from vitruvius.memory.board import board_of
 from vitruvius.memory.calibration import calibrate
+from vitruvius.memory.feature_effects import feature_effects
 from vitruvius.memory.ledger import Ledger
 from vitruvius.memory.ranking import learn
 from vitruvius.memory.records import (
     Calibration,
-    CutRecord,
     ModelCall,
     Origin,
     ResultStatus,
@@ -24,25 +24,26 @@ from vitruvius.memory.records import (
 )
 from vitruvius.memory.regions import region_of
 from vitruvius.memory.verdicts import proxy_weights, with_weights
-from vitruvius.spaces.rules import holds
 from vitruvius.spaces.space import SearchSpace
 from vitruvius.tasks.task import Metric, Task
+from vitruvius.tools.report.audited import LEAST_FITTED, audits_of
+from vitruvius.tools.report.baseline import baseline_of
 from vitruvius.tools.report.curve import curve_of
 from vitruvius.tools.report.distrust import distrust_of
 from vitruvius.tools.report.facts import (
     Account,
     Best,
-    CutReport,
     ModelAccount,
     Report,
     ShortReport,
 )
 from vitruvius.tools.report.finalists import finalists, kept_weights
 from vitruvius.tools.report.principles import principles_of
+from vitruvius.tools.report.promising import promising_of
 from vitruvius.tools.report.statistics import noise_of
+from vitruvius.tools.report.suggestions import suggestions_of
 from vitruvius.tools.report.transfer import transfer_of
 
-LEAST_FITTED = 4  # trials of a model that has something to say
 FAILURES = (
     ResultStatus.FAILED,
     ResultStatus.TIMEOUT,
@@ -73,7 +74,11 @@ def build_report(
             drawing=space.draw(architecture),
             weights=kept_weights(architecture, trials, weights, task.metric),
         )
-    decisions = ledger.decisions(run_id)
+    found = answer[0].found if answer else None
+    decisions, cuts = ledger.decisions(run_id), ledger.cuts(run_id)
+    lesson = learn(trials, task.metric)
+    noise = noise_of(trials)
+    region = region_of(space, cuts)
     measured = [t for t in trials if t.origin not in (Origin.CONTROL, Origin.CONFIRM)]
     scores = ledger.scores(run.space_id, run.task_id, None, None)
     report = Report(
@@ -81,15 +86,18 @@ def build_report(
         metric=task.metric,
         is_noisy=task.is_noisy,
         spent=ledger.spent(run_id),
-        n_trials=len(trials),
+        trials=trials,
         best=best,
+        baseline=baseline_of(space, trials, task.metric, answer[0], noise) if answer else None,
         finalists=answer,
-        noise=noise_of(trials),
+        noise=noise,
         curve=curve_of(trials, task.metric),
+        effects=feature_effects(space, task.metric, lesson),
+        effects_on=tuple(trial.number for trial in lesson.trials),
         transfer=transfer_of(ledger, run),
-        principles=principles_of(ledger, run_id),
-        cuts=[_audit(cut, trials, space, task.metric) for cut in ledger.cuts(run_id)],
-        region_left=region_of(space, ledger.cuts(run_id)).fraction(),
+        principles=principles_of(ledger, run_id, trials),
+        cuts=audits_of(cuts, trials, decisions, space, task.metric, lesson, found),
+        region_left=region.fraction(),
         accounts=_accounts(trials),
         short=_short(ledger, run),
         models=_models(ledger.calls(run_id)),
@@ -98,8 +106,11 @@ def build_report(
         calibrations=_calibrations(scores, measured, space, task.metric),
         calibrated_on=tuple(t.number for t in measured if t.value is not None),
         distrust=(),
+        promising=promising_of(space, task, trials, lesson, region),
+        suggestions=(),
     )
-    return replace(report, distrust=distrust_of(report, trials))
+    report = replace(report, distrust=distrust_of(report, trials))
+    return replace(report, suggestions=suggestions_of(report))
 
 
 def _calibrations(
@@ -111,20 +122,6 @@ def _calibrations(
     if board is None or len(lesson.trials) < LEAST_FITTED:
         return found
     return with_weights(found, proxy_weights(space, board, (), lesson))
-
-
-def _audit(
-    cut: CutRecord, trials: Sequence[Trial], space: SearchSpace, metric: Metric
-) -> CutReport:
-    """Returns the cut with the trials outside it: what is known of what it removes."""
-    closed = [trial for trial in trials if not trial.status.is_open]
-    if not closed:
-        return CutReport(cut=cut, outside=(), best_outside=None)
-    inside = holds(cut.rule, space, space.featurise([trial.architecture for trial in closed]))
-    outside = [trial for trial, kept in zip(closed, inside, strict=True) if not kept]
-    done = [(t.value, t.number) for t in outside if t.value is not None]
-    best = max(done, key=lambda pair: (metric.sign * pair[0], -pair[1]), default=None)
-    return CutReport(cut=cut, outside=tuple(t.number for t in outside), best_outside=best)
 
 
 def _accounts(trials: Sequence[Trial]) -> list[Account]:

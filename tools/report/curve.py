@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from vitruvius.memory.records import Origin, Trial
 from vitruvius.tasks.task import Metric
@@ -19,27 +19,49 @@ def curve_of(trials: Sequence[Trial], metric: Metric) -> Curve:
 
     A failed trial costs a trial and brings nothing; a failed uniform draw ranks below all others.
     """
-    sign = metric.sign
-    agent = list(_best_so_far([t for t in trials if t.origin in AGENT], sign))
-    control = list(_best_so_far([t for t in trials if t.origin == Origin.CONTROL], sign))
-    scores = {
-        trial.number: sign * trial.value if trial.value is not None else -math.inf
-        for trial in trials
-        if trial.origin in UNIFORM and not trial.status.is_open
-    }
-    points = [
-        Point(n=n, agent=agent[n - 1], random=_in_unit(random_band(scores, n), sign),
-              control=control[n - 1] if n <= len(control) else None)
-        for n in _steps(len(agent))
-    ]  # fmt: skip
-    best = sign * agent[-1][0] if agent and agent[-1] else math.inf
+    points, sign = points_of(trials, metric), metric.sign
+    scores = _uniform(trials, sign)
+    agent = points[-1].agent if points else None
+    best = sign * agent[0] if agent else math.inf
     reach = tuple(number for number, score in sorted(scores.items()) if score >= best)
     return Curve(
         points=points,
+        rises=_rises([t for t in trials if t.origin in AGENT], sign),
+        control_rises=_rises([t for t in trials if t.origin == Origin.CONTROL], sign),
         uniform=tuple(sorted(scores)),
         reach=reach,
         share_high=share_bound(len(reach), len(scores)),
     )
+
+
+def points_of(
+    trials: Sequence[Trial], metric: Metric, at: Iterable[int] | None = None
+) -> list[Point]:
+    """Returns the best values after as many trials of each arm as `at` names, in order.
+
+    Args:
+        trials: of the run.
+        metric: gives the direction.
+        at: counts of trials from 1; those beyond the search's own are left out. None: 1, 2, 4, ...
+    """
+    sign = metric.sign
+    agent = list(_best_so_far([t for t in trials if t.origin in AGENT], sign))
+    control = list(_best_so_far([t for t in trials if t.origin == Origin.CONTROL], sign))
+    scores = _uniform(trials, sign)
+    return [
+        Point(n=n, agent=agent[n - 1], random=_in_unit(random_band(scores, n), sign),
+              control=control[n - 1] if n <= len(control) else None)
+        for n in (_steps(len(agent)) if at is None else at)
+        if n <= len(agent)
+    ]  # fmt: skip
+
+
+def _uniform(trials: Sequence[Trial], sign: float) -> dict[int, float]:
+    return {
+        trial.number: sign * trial.value if trial.value is not None else -math.inf
+        for trial in trials
+        if trial.origin in UNIFORM and not trial.status.is_open
+    }
 
 
 def _steps(length: int) -> Iterator[int]:
@@ -60,6 +82,16 @@ def _best_so_far(trials: Sequence[Trial], sign: float) -> Iterator[tuple[float, 
         if value is not None and (best is None or sign * value > sign * best[0]):
             best = (value, trial.number)
         yield best
+
+
+def _rises(trials: Sequence[Trial], sign: float) -> list[tuple[int, float, int]]:
+    """Returns where an arm's best so far changed: after how many trials, the value, the trial."""
+    best = list(_best_so_far(trials, sign))
+    return [
+        (n, now[0], now[1])
+        for n, (before, now) in enumerate(zip([None, *best], best, strict=False), start=1)
+        if now is not None and now != before
+    ]
 
 
 def _in_unit(band: Band | None, sign: float) -> Band | None:

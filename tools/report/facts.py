@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
+from vitruvius.memory.feature_effects import FeatureEffect
 from vitruvius.memory.records import (
     Adoption,
     Calibration,
@@ -72,6 +74,22 @@ class Best:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Baseline:
+    """What the answer is held against: the best of some uniform draws, or the middle one of them.
+
+    `gap` is how much better the answer is, in the metric's unit; `half` the 95 % half-width that
+    the noise between seeds gives it, None where the noise is not known.
+    """
+
+    kind: Literal["random arm", "uniform draws", "typical draw"]
+    found: Trial
+    among: Numbers  # the draws that it is the best, or the middle one, of
+    drawing: str
+    gap: float
+    half: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Point:
     """The best value after `n` trials of each arm, and the trial that holds it."""
 
@@ -83,9 +101,15 @@ class Point:
 
 @dataclass(frozen=True, kw_only=True)
 class Curve:
-    """The search beside random search. `reach`: uniform draws at least as good as the agent's."""
+    """The search beside random search. `reach`: uniform draws at least as good as the agent's.
+
+    `rises` are the agent's improvements, `control_rises` those of the random arm: after how many
+    trials of the arm, the value, the trial that brought it.
+    """
 
     points: Sequence[Point]
+    rises: Sequence[tuple[int, float, int]]
+    control_rises: Sequence[tuple[int, float, int]]
     uniform: Numbers  # the draws that the random curve rests on
     reach: Numbers
     share_high: float | None  # upper 95 % bound of the share of such draws in the space
@@ -93,12 +117,18 @@ class Curve:
 
 @dataclass(frozen=True, kw_only=True)
 class PrincipleReport:
-    """A principle as the run leaves it. `lineage` is oldest first and ends with `version`."""
+    """A principle as the run leaves it. `lineage` is oldest first and ends with `version`.
+
+    `written` says beside each of the lineage after which trial of this run it was written, 0 if
+    that was before the run. `looks` are all measurements of its versions in this run, in order.
+    """
 
     version: PrincipleVersion
     standing: Standing
     evidence: Evidence | None
     lineage: Sequence[PrincipleVersion]
+    written: Numbers
+    looks: Sequence[Evidence]
     trust: float | None  # set where the version came from earlier runs
     source_effect: float | None
     cuts: Numbers  # numbers of cuts that it licensed
@@ -106,11 +136,22 @@ class PrincipleReport:
 
 @dataclass(frozen=True, kw_only=True)
 class CutReport:
-    """A cut and its audit: trials that fell outside it, and the best among them."""
+    """A cut and its audit: trials that fell outside it, and the best among them.
+
+    `during` are the trials that were chosen while it was in force; drawn uniformly, `spared` of
+    them would be expected outside, `spared_s` seconds of training. `loss_now` is the share of the
+    best 1 % that it removes by the run's last trial, and the upper 90 % bound.
+    """
 
     cut: CutRecord
     outside: Numbers
     best_outside: tuple[float, int] | None
+    as_good_outside: Numbers  # of `outside`, those at least as good as the answer's own trial
+    removed: float  # share of the space's sampler, by this cut alone
+    during: Numbers
+    spared: float
+    spared_s: float
+    loss_now: tuple[float, float] | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -180,6 +221,25 @@ class ShortReport:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Promising:
+    """An untried architecture and the chance that one training beats the best trial so far."""
+
+    architecture: Architecture
+    chance: float  # by the model of the run
+    is_inside: bool  # of the region that the cuts leave
+
+
+@dataclass(frozen=True, kw_only=True)
+class Suggestion:
+    """Something worth doing next, why, and the command for it; `trials` are those it rests on."""
+
+    what: str
+    why: str
+    command: str | None
+    trials: Numbers
+
+
+@dataclass(frozen=True, kw_only=True)
 class Report:
     """Everything that the report says, before it is put into words."""
 
@@ -187,11 +247,14 @@ class Report:
     metric: Metric
     is_noisy: bool
     spent: Spent
-    n_trials: int
+    trials: Sequence[Trial]  # all of the run, whatever their origin
     best: Best | None
+    baseline: Baseline | None
     finalists: Sequence[Finalist]
     noise: Noise | None
     curve: Curve
+    effects: Sequence[FeatureEffect]  # the strongest first
+    effects_on: Numbers
     transfer: TransferReport | None  # None: before its recall
     principles: Sequence[PrincipleReport]
     cuts: Sequence[CutReport]
@@ -204,3 +267,9 @@ class Report:
     calibrations: Sequence[Calibration]
     calibrated_on: Numbers
     distrust: Sequence[str]
+    promising: Sequence[Promising]  # the likeliest first
+    suggestions: Sequence[Suggestion]
+
+    @property
+    def n_trials(self) -> int:
+        return len(self.trials)

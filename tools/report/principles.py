@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from vitruvius.memory.ledger import Ledger
-from vitruvius.memory.records import Evidence, PrincipleVersion, Standing
+from vitruvius.memory.records import Evidence, Origin, PrincipleVersion, Standing, Trial
 from vitruvius.tools.report.facts import PrincipleReport
 
 _SHOWN_FIRST = (
@@ -15,8 +17,10 @@ _SHOWN_FIRST = (
 )
 
 
-def principles_of(ledger: Ledger, run_id: str) -> list[PrincipleReport]:
+def principles_of(ledger: Ledger, run_id: str, trials: Sequence[Trial]) -> list[PrincipleReport]:
     """Returns the run's principles, those given up included; the best supported come first."""
+    looks = ledger.evidence(run_id)
+    rewritten = _rewritten(ledger, run_id, trials)
     latest = ledger.latest_evidence(run_id)
     adopted = {adoption.version: adoption for adoption in ledger.adopted(run_id)}
     licensed: dict[str, list[int]] = {}
@@ -29,19 +33,35 @@ def principles_of(ledger: Ledger, run_id: str) -> list[PrincipleReport]:
             measured = [v for principle, v in latest if principle == version.principle]
             evidence = latest[version.principle, max(measured)] if measured else None
         source = adopted.get(version.name)
+        lineage = [v for v in ledger.versions(version.principle) if v.version <= version.version]
         reports.append(
             PrincipleReport(
                 version=version,
                 standing=_standing(version, evidence),
                 evidence=evidence,
-                lineage=[v for v in ledger.versions(version.principle)
-                         if v.version <= version.version],
+                lineage=lineage,
+                written=tuple(
+                    rewritten.get(v.step, 0) if v.run_id == run_id else 0 for v in lineage
+                ),
+                looks=[look for look in looks if look.principle == version.principle],
                 trust=source.trust if source else None,
                 source_effect=source.source_effect if source else None,
                 cuts=tuple(licensed.get(f"P{version.principle}", ())),
             )
-        )  # fmt: skip
+        )
     return sorted(reports, key=_rank)
+
+
+def _rewritten(ledger: Ledger, run_id: str, trials: Sequence[Trial]) -> Mapping[int, int]:
+    """Returns the last trial that was known at each rewriting of the principles, by its number."""
+    searched = [
+        trial.number
+        for trial in trials
+        if trial.origin not in (Origin.CONTROL, Origin.CONFIRM) and not trial.status.is_open
+    ]
+    marks = ledger.marks(run_id, "verified")
+    closed = {mark.step: int(mark.data.get("closed", 0)) for mark in marks}
+    return {step: searched[n - 1] for step, n in closed.items() if 0 < n <= len(searched)}
 
 
 def _standing(version: PrincipleVersion, evidence: Evidence | None) -> Standing:

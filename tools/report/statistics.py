@@ -32,12 +32,15 @@ def estimates(groups: Sequence[Mapping[int, float]]) -> list[Estimate | None]:
             continue
         mean, low, high = float(sample.mean()), None, None
         if freedom:
-            half = float(stats.t.ppf(1 - TAIL, freedom)) * math.sqrt(
-                squares / freedom / len(sample)
-            )
+            half = t_quantile(1 - TAIL, freedom) * math.sqrt(squares / freedom / len(sample))
             low, high = mean - half, mean + half
         made.append(Estimate(mean=mean, low=low, high=high, trials=tuple(sorted(group))))
     return made
+
+
+def t_quantile(level: float, freedom: int) -> float:
+    """Returns a quantile of Student's distribution."""
+    return float(stats.t.ppf(level, freedom))
 
 
 def noise_of(trials: Sequence[Trial]) -> Noise | None:

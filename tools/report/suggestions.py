@@ -1,0 +1,175 @@
+"""What to try next: derived from the rows of a run, the most telling step first."""
+
+from __future__ import annotations
+
+import math
+import shlex
+from collections.abc import Iterator
+
+from vitruvius.memory.records import Origin, ResultStatus, RunStatus, Standing
+from vitruvius.memory.verdicts import Verdict, verdict
+from vitruvius.tools.report.facts import Report, Suggestion
+from vitruvius.tools.report.words import plural
+
+FEW_ON_A_SIDE = 5
+WORTH = 0.05  # chance of the best candidate from which more trials are worth their price
+MOST_SEEDS = 50
+DETECTED = 2.8  # standard errors of a gap that 80 % of 5 % tests find
+
+
+def suggestions_of(report: Report) -> tuple[Suggestion, ...]:
+    """Returns what would change most in this report, in order.
+
+    First what keeps the answer from being one, then what could overturn it, then what could better
+    it, then what would sharpen what was learned.
+    """
+    return (
+        *_to_end(report),
+        *_to_settle(report),
+        *_to_better(report),
+        *_to_learn(report),
+    )
+
+
+def _to_end(report: Report) -> Iterator[Suggestion]:
+    run = report.run
+    if run.status != RunStatus.DONE:
+        yield Suggestion(
+            what="Let the run end",
+            why=f"It is {run.status}; what is below may change.",
+            command=f"vitruvius resume {run.id}",
+            trials=(),
+        )
+    if report.best is None and report.failures:
+        kind, mine = max(report.failures.items(), key=lambda item: len(item[1]))
+        yield Suggestion(
+            what="Make one architecture train",
+            why=f"No trial has a score; most ended as {kind.replace('_', ' ')}.",
+            command="vitruvius doctor",
+            trials=tuple(trial.number for trial in mine),
+        )
+
+
+def _to_settle(report: Report) -> Iterator[Suggestion]:
+    best, noise = report.best, report.noise
+    if best is None:
+        return
+    answer = best.finalist
+    if answer.confirmed is None and report.is_noisy:
+        yield Suggestion(
+            what="Train the best network again on fresh seeds",
+            why="Its number is the best of many noisy ones; a larger budget leaves room for "
+            "repeats at the end.",
+            command=_again(report, 1.5),
+            trials=(answer.found.number,),
+        )
+    for other in report.finalists[1:2]:
+        if answer.confirmed is None or other.confirmed is None or noise is None:
+            continue
+        gap = abs(answer.confirmed.mean - other.confirmed.mean)
+        needed = math.ceil(2 * (DETECTED * noise.deviation / gap) ** 2) if gap else MOST_SEEDS + 1
+        have = min(len(answer.confirmed.trials), len(other.confirmed.trials))
+        if have < needed:
+            seeds = f"about {needed}" if needed <= MOST_SEEDS else f"more than {MOST_SEEDS}"
+            yield Suggestion(
+                what=f"Tell {answer.found.name} and {other.found.name} apart, or take the cheaper",
+                why=f"With the noise of this task that takes {seeds} fresh seeds of each; there "
+                f"are {have}.",
+                command=None,
+                trials=(*answer.confirmed.trials, *other.confirmed.trials),
+            )
+    curve = report.curve
+    n = curve.points[-1].n if curve.points else 0
+    if curve.share_high is not None and 1 - (1 - curve.share_high) ** n > 0.05:
+        yield Suggestion(
+            what="Buy a larger random arm" if report.curve.control_rises else "Buy a random arm",
+            why=f"{plural(len(curve.uniform), 'uniform draw')} cannot show that the search beats "
+            f"random search of {n} trials.",
+            command=_again(report, 1.0, "--control", "0.3"),
+            trials=curve.uniform,
+        )
+
+
+def _to_better(report: Report) -> Iterator[Suggestion]:
+    for audit in report.cuts:
+        if audit.cut.in_force and audit.as_good_outside:
+            yield Suggestion(
+                what=f"Undo cut {audit.cut.number}",
+                why="What it removes holds trials as good as the answer's.",
+                command=f"vitruvius region undo {report.run.id} {audit.cut.number}",
+                trials=audit.as_good_outside,
+            )
+    if report.best is None or not report.promising:
+        return
+    first, count = report.promising[0], len(report.curve.rises)
+    _, _, last = report.curve.rises[-1] if count else (0, 0.0, 0)
+    if first.chance >= WORTH:
+        yield Suggestion(
+            what="Go on searching",
+            why=f"The model gives the best untried architecture a chance of {first.chance:.0%} to "
+            f"beat the best trial; the last improvement came with T{last}.",
+            command=_again(report, 2.0),
+            trials=report.effects_on,
+        )
+    else:
+        yield Suggestion(
+            what="Widen the space or the training, not the search",
+            why="No untried architecture looked at has a chance above "
+            f"{max(first.chance, 0.001):.1%} to beat the best trial; the last improvement came "
+            f"with T{last}.",
+            command=None,
+            trials=report.effects_on,
+        )
+    out = report.failures.get(ResultStatus.OUT_OF_MEMORY, ())
+    late = report.failures.get(ResultStatus.TIMEOUT, ())
+    for mine, what in ((out, "Give trainings more memory"), (late, "Give trainings more time")):
+        if mine:
+            yield Suggestion(
+                what=what,
+                why=f"{plural(len(mine), 'trial')} ended for the lack of it, and rank worst.",
+                command=None,
+                trials=tuple(trial.number for trial in mine),
+            )
+
+
+def _to_learn(report: Report) -> Iterator[Suggestion]:
+    for principle in report.principles:
+        evidence = principle.evidence
+        if evidence is None or principle.standing != Standing.SUPPORTED:
+            continue
+        if min(evidence.n_in, evidence.n_out) < FEW_ON_A_SIDE:
+            side = "keep" if evidence.n_in < evidence.n_out else "break"
+            yield Suggestion(
+                what=f"Test {principle.version.name}",
+                why=f"Only {plural(min(evidence.n_in, evidence.n_out), 'trial')} {side} its rule, "
+                "so its effect is mostly the model's.",
+                command=None,
+                trials=(*evidence.supporting, *evidence.contradicting),
+            )
+    proxies = [one for one in report.calibrations if verdict(one) == Verdict.PREDICTS]
+    if proxies:
+        best = max(proxies, key=lambda one: abs(one.partial or one.spearman))
+        yield Suggestion(
+            what=f"Let {best.proxy} order what is tried first",
+            why="It says more than counting parameters and layers on this run's trials.",
+            command=None,
+            trials=report.calibrated_on,
+        )
+    if report.best is not None and any(t.origin == Origin.ARCHITECT for t in report.trials):
+        yield Suggestion(
+            what="Use what was learned on the next task",
+            why="Its principles and trials are recalled, and believed as far as they prove right.",
+            command=f"vitruvius run --task TASK --principles-from {report.run.id}",
+            trials=(),
+        )
+
+
+def _again(report: Report, factor: float, *options: str) -> str | None:
+    """Returns the command that starts such a run again with a larger trial budget."""
+    run = report.run
+    if not run.task_ref or not run.space_ref or run.budget.trials is None:
+        return None
+    trials = math.ceil(factor * run.budget.trials)
+    words = ["vitruvius", "run", "--task", run.task_ref, "--space", run.space_ref,
+             "--budget", f"{trials} trials", *options]  # fmt: skip
+    return shlex.join(words)
