@@ -27,6 +27,7 @@ from vitruvius.graphs.log import logged
 from vitruvius.graphs.replaying import check_same, recorded_run
 from vitruvius.graphs.search import create_search_graph
 from vitruvius.graphs.session import Policy, Session
+from vitruvius.graphs.tracing import send_traces, traced_as
 from vitruvius.memory.index import PrincipleIndex
 from vitruvius.memory.ledger import Ledger
 from vitruvius.memory.records import Run, RunStatus
@@ -105,6 +106,7 @@ async def _claimed(
             await asyncio.to_thread(check_same, job.home, ledger, job.run.id)
         return status
     finally:
+        await send_traces()
         await end(job, ledger, sys.exception())
 
 
@@ -217,7 +219,7 @@ async def _search(job: Job, session: Session) -> None:
         await saver.setup()  # thinning may come before the first checkpoint
         graph = create_search_graph(saver)
         trials = job.run.budget.trials or 1_000_000
-        config: Any = {
+        config: Any = traced_as(job.run) | {
             "configurable": {"thread_id": job.run.id},
             "recursion_limit": 200 + STEPS_PER_TRIAL * trials,
         }

@@ -21,6 +21,7 @@ from vitruvius.memory.ledger import Ledger
 from vitruvius.short_first import driven
 
 DRIVER_LOG = "driver.log"  # in the folder of a run: what its driver prints
+SAYS = "vitruvius: "  # how a sentence of ours begins, see __main__
 POLL_S = 0.1
 PATIENCE_S = 300.0  # a busy machine takes its time to import torch
 _INTERRUPTED = 130
@@ -84,9 +85,10 @@ def _wait_until_held(
 def _last_words(log: Path, began: int, code: int) -> str:
     """Returns what the process said last, which is one sentence where the error is ours."""
     lines = log.read_bytes()[began:].decode(errors="replace").splitlines()
+    for line in reversed(lines):  # a live driver of the same run may write between
+        if line.startswith(SAYS):
+            return line.removeprefix(SAYS)
     last = next((line for line in reversed(lines) if line.strip()), "it said nothing")
-    if last.startswith("vitruvius: "):
-        return last.removeprefix("vitruvius: ")
     return f"the run's process ended with code {code}: {last}; more in {log}"
 
 
