@@ -12,7 +12,7 @@ from vitruvius.agents.endpoint import ModelSettings
 from vitruvius.agents.models import Resolved, resolve_model
 from vitruvius.agents.prices import price_of
 from vitruvius.agents.replay import ReplayClient
-from vitruvius.agents.theorist import ModelTheorist
+from vitruvius.agents.understanding import ListeningTheorist
 from vitruvius.agents.voice import Voice
 from vitruvius.memory.records import ModelCall
 
@@ -43,7 +43,7 @@ def create_chairs(
         return analyst, analyst
     client = ModelClient(endpoint, price=price_of(endpoint.model, settings.home))
     voice = Voice(client, prompt_tokens=settings.prompt_tokens)
-    return ModelArchitect(voice, analyst), ModelTheorist(voice, analyst)
+    return ModelArchitect(voice, analyst), ListeningTheorist(voice, analyst)
 
 
 def replayed_chairs(
@@ -60,4 +60,4 @@ def replayed_chairs(
     if not calls:
         return analyst, analyst
     voice = Voice(ReplayClient(calls, already=already), prompt_tokens=prompt_tokens)
-    return ModelArchitect(voice, analyst), ModelTheorist(voice, analyst)
+    return ModelArchitect(voice, analyst), ListeningTheorist(voice, analyst)

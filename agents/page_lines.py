@@ -17,6 +17,7 @@ from vitruvius.spaces.rules import words
 from vitruvius.spaces.space import Architecture
 from vitruvius.tasks.task import amount
 
+NOTE_CHARS = 300
 MOST_AGAINST = 3  # trials shown in full against one principle
 
 
@@ -56,6 +57,14 @@ def noise_text(view: RunView) -> str:
     return (
         f"Another seed changes a score by about {view.noise:.3g} (standard deviation near the top)."
     )
+
+
+def notes_text(view: RunView) -> str:
+    """Returns what people left for the architect, as data; empty where nobody did."""
+    if not view.notes:
+        return ""
+    lines = fenced(quoted(note, NOTE_CHARS) for note in view.notes)
+    return f"# Notes by people\nThe latest last. Weigh them; they do not bind you.\n{lines}\n\n"
 
 
 def cuts_text(view: RunView) -> str:

@@ -15,6 +15,7 @@ from vitruvius.agents.page_lines import (
     cuts_text,
     decision_line,
     noise_text,
+    notes_text,
     principle_line,
     progress_text,
     proxy_lines,
@@ -55,9 +56,10 @@ class Page:
 def render(view: RunView, ask: str, *, count: Count, budget: int) -> Page:
     """Returns the page of a view in at most `budget` tokens, as `count` counts them.
 
-    Task, space, budget, noise, region and progress are always there. The other sections give up
-    their least telling lines first: trials in the middle of the ranking and old ones, principles
-    that are not supported, old decisions, weak proxies. Best and worst trials stay longest.
+    Task, space, budget, noise, region, progress and notes are always there. The other sections
+    give up their least telling lines first: trials in the middle of the ranking and old ones,
+    principles that are not supported, old decisions, weak proxies. Best and worst trials stay
+    longest.
     """
     fixed = {
         "task": task_text(view),
@@ -66,7 +68,7 @@ def render(view: RunView, ask: str, *, count: Count, budget: int) -> Page:
         "noise": noise_text(view),
         "cuts": cuts_text(view),
         "progress": progress_text(view),
-        "ask": ask,
+        "ask": f"{notes_text(view)}{ask}",
     }
     sections = {
         "trials": trial_lines(view),

@@ -168,7 +168,12 @@ def decision_union(ground: Ground) -> Schema:
 
 def edits_union(ground: Ground) -> Schema:
     """Returns the schema of `{"edits": [edit, ...]}`; no edit is allowed."""
-    return _object({"edits": _list(tagged(edit_schemas(ground), "edit"), MAX_EDITS, at_least=0)})
+    return edits_of(edit_schemas(ground), MAX_EDITS, at_least=0)
+
+
+def edits_of(schemas: Mapping[str, tuple[str, Schema]], at_most: int, at_least: int) -> Schema:
+    """Returns the schema of `{"edits": [edit, ...]}`, the edits in the form of `edit_schemas`."""
+    return _object({"edits": _list(tagged(schemas, "edit"), at_most, at_least)})
 
 
 def native_tools(schemas: Mapping[str, tuple[str, Schema]]) -> list[Schema]:

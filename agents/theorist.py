@@ -37,7 +37,7 @@ class ModelTheorist:
             ConfigError: the endpoint refuses the key or does not know the model.
         """
         ground = ground_of(view)
-        talk = await self.voice.talk(view, _form(view, ground), lambda r: _read(r, ground))
+        talk = await self.voice.talk(view, _form(view, ground), lambda r: read_edits(r, ground))
         if talk.value is None:
             rewrite = await self.fallback.rewrite(view)
             return replace(
@@ -75,7 +75,7 @@ def _ask(view: RunView) -> str:
     return f"{ask}\n{template('ask_repair').substitute(reasons='; '.join(reasons))}"
 
 
-def _read(reply: Reply, ground: Ground) -> tuple[Edit, ...]:
+def read_edits(reply: Reply, ground: Ground) -> tuple[Edit, ...]:
     """Returns the edits of a reply.
 
     Raises:

@@ -78,6 +78,7 @@ class RunView:
     sources: Sequence[Source] = ()  # other runs whose trials may guide this one
     board: Board | None = None  # what proxies said of architectures of this space and task
     asked: int = 0  # architectures about which this run has asked proxies
+    notes: Sequence[str] = ()  # that people left for the architect, the latest last
 
     @cached_property
     def evaluated(self) -> frozenset[Architecture]:

@@ -36,6 +36,8 @@ async def carry_out(session: Session, decision: Decision) -> None:
             return  # stopped: the decision stays open for the resume
     else:
         outcome = await session.call(_other, session, decision)
+    if decision.call.get("edited"):
+        outcome = f"the person changed the call; {outcome}"
     await session.call(session.close_decision, decision, DecisionStatus.CARRIED_OUT, outcome)
 
 

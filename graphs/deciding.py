@@ -33,21 +33,29 @@ async def decide(session: Session) -> Decision | None:
             author = proposal.author
             call = proposal.decision.model_dump(mode="json")
             if isinstance(proposal.decision, Train):
-                chosen = [session.space.parse(s) for s in proposal.decision.architectures]
-                call["trials"] = forced + [
-                    _planned(session, a, Origin.ARCHITECT, session.run.seed) for a in chosen
-                ]
+                picked = [session.space.parse(s) for s in proposal.decision.architectures]
+                call["trials"] = forced + [chosen(session, one) for one in picked]
         elif not forced:
             return None
     decision = await session.call(session.accept, step, author, call)
+    tell_decision(session, decision)
+    return decision
+
+
+def tell_decision(session: Session, decision: Decision) -> None:
+    """Tells what was decided."""
     session.tell(
         EventKind.DECISION,
         _words(decision),
-        author=author,
-        tool=call["tool"],
+        author=decision.author,
+        tool=decision.call["tool"],
         status=decision.status,
     )
-    return decision
+
+
+def chosen(session: Session, architecture: Architecture) -> dict[str, Any]:
+    """Returns the plan of a trial that somebody chose."""
+    return _planned(session, architecture, Origin.ARCHITECT, session.run.seed)
 
 
 def _prepare(session: Session) -> tuple[int, int, list[dict[str, Any]], RunView | None]:
@@ -96,7 +104,7 @@ def _forced(session: Session, room: int, step: int) -> list[dict[str, Any]]:
         control=session.policy.control,
         repeats_due=schedule.repeats_due(
             digest.origins,
-            session.ledger.count_marks(session.run.id, "verified"),
+            session.verifications(),
             session.task.is_noisy,
         )
         if incumbent is not None

@@ -20,6 +20,7 @@ from langgraph.types import Command
 from vitruvius.agents.analyst import Analyst
 from vitruvius.agents.llm import create_chairs, replayed_chairs
 from vitruvius.agents.models import Resolved, at_hand, resolve_model
+from vitruvius.budget import parse_budget
 from vitruvius.errors import ConfigError, VitruviusError
 from vitruvius.events import Ask, Event, EventKind, Listener
 from vitruvius.graphs.ending import end
@@ -55,6 +56,7 @@ class Job:
     listener: Listener
     ask: Ask | None
     stopping: asyncio.Event
+    only_wishes: bool = False  # whether to let go of the run once no wish is open
 
 
 async def drive(job: Job) -> RunStatus:
@@ -176,12 +178,14 @@ def _open(job: Job, ledger: Ledger, driver: str, engines: contextlib.ExitStack) 
             cut_loss=settings.cut_loss,
             trust_to_cut=settings.trust_to_cut,
             principles_from=settings.principles_from,
+            ask_above=None if settings.ask_above is None else parse_budget(settings.ask_above),
         ),
         driver=driver,
         batch=evaluator.slots if architect is analyst else max(evaluator.slots, MODEL_BATCH),
         shows_proxies=architect is not analyst,
         asks=job.ask is not None,
         listener=job.listener,
+        only_wishes=job.only_wishes,
         stopping=job.stopping,
         recorded=recorded,
     )
@@ -241,13 +245,33 @@ async def _answer(job: Job, state: Mapping[str, Any]) -> Any:
     questions = state.get("__interrupt__")
     if not questions or job.ask is None:
         return None
-    answer = await asyncio.to_thread(job.ask, questions[0].value)
-    if not isinstance(answer, Mapping) or not isinstance(answer.get("approved"), bool):
+    asking = asyncio.create_task(asyncio.to_thread(job.ask, questions[0].value))
+    stop = asyncio.create_task(job.stopping.wait())
+    await asyncio.wait({asking, stop}, return_when=asyncio.FIRST_COMPLETED)
+    stop.cancel()
+    if not asking.done():
+        return None  # stopped from elsewhere while the person thinks
+    answer = _checked(asking.result())
+    if answer["approved"] is None:
+        job.stopping.set()  # not now: the next driver that can ask asks again
+        return None
+    return Command(resume=answer)
+
+
+def _checked(answer: Any) -> dict[str, Any]:
+    """Returns what a person answered.
+
+    Raises:
+        ConfigError: it is no answer.
+    """
+    is_answer = isinstance(answer, Mapping) and "approved" in answer
+    if not is_answer or not isinstance(answer["approved"], bool | None):
         raise ConfigError(
-            "ask must return {'approved': True} or {'approved': False, 'reason': ...}, "
+            "ask must return {'approved': True}, with another 'call' or without, or "
+            "{'approved': False, 'reason': ...}, or {'approved': None} to leave the question open, "
             f"got {answer!r}"
         )
-    return Command(resume=dict(answer))
+    return dict(answer)
 
 
 async def _thin_regularly(conn: aiosqlite.Connection, thread_id: str) -> None:

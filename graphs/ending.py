@@ -29,14 +29,15 @@ _SHELL = "/bin/sh"
 async def end(job: Job, ledger: Ledger, trouble: BaseException | None) -> None:
     """Tells who waits for the end of a run: `trouble` is what ended this driver, if anything did.
 
-    Nothing here fails the run: what goes wrong is a warning.
+    Nothing here fails the run: what goes wrong is a warning. A driver that came for wishes only
+    calls no command: the run has not ended.
     """
     if isinstance(trouble, RunHeld | asyncio.CancelledError):
         return  # another process has it: the run goes on
     if trouble is not None:
         logging.getLogger(f"vitruvius.runs.{job.run.id}").error("%s", _sentence(trouble))
         await asyncio.to_thread(_summarise, job, ledger, _sentence(trouble))
-    if job.settings.on_end:
+    if job.settings.on_end and not job.only_wishes:
         await _call(job, job.settings.on_end)
 
 

@@ -5,19 +5,32 @@ A node may be entered again after a kill at any instant; it finds what it has al
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from langgraph.runtime import Runtime
 from langgraph.types import Command, interrupt
 
-from vitruvius.graphs import acting, confirming, crediting, deciding, pruning, recalling, reflecting
+from vitruvius.errors import ToolError
+from vitruvius.events import EventKind
+from vitruvius.graphs import (
+    acting,
+    approving,
+    confirming,
+    crediting,
+    deciding,
+    pruning,
+    recalling,
+    reflecting,
+    wishing,
+)
 from vitruvius.graphs.schedule import next_node
 from vitruvius.graphs.session import Session
 from vitruvius.graphs.state import SearchState
 from vitruvius.memory.records import RunStatus
 from vitruvius.tools.report import write_report
 
-Due = Literal["verify", "architect", "reflect", "confirm", "report"]
+Due = Literal["verify", "architect", "wishes", "reflect", "confirm", "report"]
 
 
 async def _due(session: Session) -> Due:
@@ -26,12 +39,19 @@ async def _due(session: Session) -> Due:
     progress = await session.call(session.progress)
     if session.stopping.is_set():  # the look at the account renewed the lease, and was told
         return "report"
-    return next_node(progress, session.policy.reflect_every)
+    due = next_node(progress, session.policy.reflect_every)
+    if due == "verify" or progress.has_open_decision:
+        return due
+    if due == "reflect" and not session.only_wishes:
+        return due
+    if await session.call(session.has_wishes):
+        return "wishes"
+    return "report" if session.lets_go() else due
 
 
 async def recall(
     state: SearchState, runtime: Runtime[Session]
-) -> Command[Literal["prune", "verify", "reflect", "confirm", "report"]]:
+) -> Command[Literal["prune", "verify", "wishes", "reflect", "confirm", "report"]]:
     """Brings in principles of earlier runs once, and finds where the run stands."""
     session = runtime.context
     await session.call(recalling.recall_principles, session)
@@ -48,33 +68,70 @@ async def prune(
     return Command(goto="report" if session.stopping.is_set() else "architect")
 
 
+async def wishes(
+    state: SearchState, runtime: Runtime[Session]
+) -> Command[Literal["act", "prune", "verify", "wishes", "reflect", "confirm", "report"]]:
+    """Takes up the oldest wish: it becomes a decision, or is carried out here."""
+    session = runtime.context
+    decision = await wishing.take_wish(session)
+    if decision is not None:
+        update: SearchState = {"decision_id": decision.id, "answer": None}
+        return Command(goto="act", update=update)
+    due = await _due(session)
+    return Command(goto="prune" if due == "architect" else due)
+
+
 async def architect(
     state: SearchState, runtime: Runtime[Session]
-) -> Command[Literal["approve", "act", "confirm"]]:
-    """Stores one decision before it is carried out; takes up an open one first."""
+) -> Command[Literal["approve", "act", "wishes", "confirm", "report"]]:
+    """Stores one decision before it is carried out; takes up an open one first, then wishes."""
     session = runtime.context
     decision = await session.call(session.open_decision)
+    if decision is None and await session.call(session.has_wishes):
+        return Command(goto="wishes")
+    if decision is None and session.lets_go():
+        return Command(goto="report")
     if decision is None:
         decision = await deciding.decide(session)
     if decision is None:
         return Command(goto="confirm")
-    update: SearchState = {"decision_id": decision.id, "answer": None}
-    return Command(goto="approve" if session.asks else "act", update=update)
+    update: SearchState = {"decision_id": decision.id, "answer": None, "problem": None}
+    if session.asks and await session.call(approving.is_asked_about, session, decision):
+        await session.call(approving.note_asked, session, decision)
+        return Command(goto="approve", update=update)
+    if session.only_wishes and await session.call(approving.is_waiting, session, decision):
+        session.tell(
+            EventKind.WARNING,
+            f"step {decision.step} waits for an answer: go on with `vitruvius resume "
+            f"{session.run.id} --ask`, or without being asked with `vitruvius resume "
+            f"{session.run.id}`",
+        )
+        session.stopping.set()
+        return Command(goto="report")
+    return Command(goto="act", update=update)
 
 
-async def approve(state: SearchState, runtime: Runtime[Session]) -> Command[Literal["act"]]:
-    """Asks the person where the run is set to. Has no effects: an answer re-enters it."""
+async def approve(
+    state: SearchState, runtime: Runtime[Session]
+) -> Command[Literal["approve", "act"]]:
+    """Asks the person. Has no effects: an answer re-enters it."""
     session = runtime.context
     decision = await session.call(session.open_decision)
-    if decision is None or decision.call["tool"] not in ("train", "prune"):
+    if decision is None:
         return Command(goto="act")
-    answer: Any = interrupt({"decision": decision.id, "call": dict(decision.call)})
+    problem = state.get("problem")
+    answer: Any = interrupt(await session.call(approving.question, session, decision, problem))
+    if answer["approved"] and isinstance(answer.get("call"), Mapping):
+        try:
+            await session.call(approving.edited, session, decision, answer["call"])
+        except ToolError as error:
+            return Command(goto="approve", update={"problem": str(error)})
     return Command(goto="act", update={"answer": answer})
 
 
 async def act(
     state: SearchState, runtime: Runtime[Session]
-) -> Command[Literal["architect", "verify", "reflect", "confirm", "report"]]:
+) -> Command[Literal["architect", "verify", "wishes", "reflect", "confirm", "report"]]:
     """Carries the open decision out; a second entry finds what the first one did."""
     session = runtime.context
     decision = await session.call(session.open_decision)
@@ -83,8 +140,11 @@ async def act(
         if answer is not None and not answer.get("approved", False):
             await session.call(acting.refuse, session, decision, str(answer.get("reason", "")))
         else:
+            if answer is not None:
+                decision = await session.call(approving.take_answer, session, decision, answer)
             await acting.carry_out(session, decision)
             await session.call(session.estimate_anew)
+            await session.call(wishing.tell_closed, session, decision)
     return Command(goto=await _due(session))
 
 
@@ -99,7 +159,7 @@ async def reflect(
 
 async def verify(
     state: SearchState, runtime: Runtime[Session]
-) -> Command[Literal["prune", "reflect", "confirm", "report"]]:
+) -> Command[Literal["prune", "wishes", "reflect", "confirm", "report"]]:
     """Measures every principle on the run's trials before any is believed."""
     session = runtime.context
     await session.call(reflecting.verify_principles, session)

@@ -108,22 +108,25 @@ def _loss(view: PrincipleView | None) -> float:
 
 
 def prune_by_decision(session: Session, decision: Decision) -> str:
-    """Cuts or undoes as a chair asked, if the evidence allows it; returns what happened.
+    """Cuts or undoes as somebody asked, if the evidence allows it; returns what happened.
 
     Raises:
         ToolError: the cut has no licence, is there already, or would leave too little.
     """
     call, step = decision.call, decision.step
+    is_wish = "wish" in call
     reason = str(call.get("reason") or "no reason given")
     if call["action"] == "undo":
-        session.ledger.undo_cut(session.run.id, int(call["cut"]), step, decision.author, reason)
+        by = PERSON if is_wish else decision.author
+        session.ledger.undo_cut(session.run.id, int(call["cut"]), step, by, reason)
         return f"cut {call['cut']} is undone"
     name = str(call["principle"])
     view = next((v for v in session.principles() if f"P{v.version.principle}" == name), None)
     if view is None:
         raise ToolError(f"this run has no principle {name}")
     problem = _licence_problem(session, view)
-    problem = problem or _undone_for_good(session, view.version.rule)
+    if not is_wish:  # who asks may think again
+        problem = problem or _undone_for_good(session, view.version.rule)
     if problem is not None:
         raise ToolError(f"{name} may not cut: {problem}")
     made = _try_cut(session, view, reason, step)

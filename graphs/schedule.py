@@ -28,7 +28,7 @@ class Progress:
     """Where a run stands, derived from its ledger rows alone."""
 
     closed: int  # search trials with an outcome
-    reflected_at: int  # of them, how many the last verification saw
+    reflected_at: int  # of them, how many the verification of the theorist's last turn saw
     verify_due: bool  # a reflection has no verification yet
     idle: int  # decisions since the last training or reflection
     since_best: int  # results since the best one

@@ -20,6 +20,7 @@ def create_search_graph(
     graph = StateGraph(SearchState, context_schema=Session, input_schema=SearchInput)
     graph.add_node("recall", nodes.recall)
     graph.add_node("prune", nodes.prune)
+    graph.add_node("wishes", nodes.wishes)
     graph.add_node("architect", nodes.architect)
     graph.add_node("approve", nodes.approve)
     graph.add_node("act", nodes.act)

@@ -30,6 +30,7 @@ from vitruvius.memory.ledger import Ledger
 from vitruvius.memory.noise import noise_floor
 from vitruvius.memory.ranking import learn
 from vitruvius.memory.records import (
+    Budget,
     Calibration,
     Decision,
     DecisionStatus,
@@ -38,6 +39,7 @@ from vitruvius.memory.records import (
     Run,
     Spent,
     Trial,
+    Wish,
 )
 from vitruvius.memory.regions import region_of
 from vitruvius.memory.sources import MEMORY, Source
@@ -51,6 +53,7 @@ from vitruvius.tools.proxies import proxies_for
 
 ALL_PROXIES_SHOWN = 64  # the calibration shown to a chair looks at this many trials at most
 RECENT_DECISIONS = 8
+NOTES_SHOWN = 5
 T = TypeVar("T")
 
 
@@ -64,6 +67,7 @@ class Policy:
     cut_loss: float = 0.05
     trust_to_cut: float = 0.5
     principles_from: Sequence[str] = (MEMORY,)
+    ask_above: Budget | None = None  # None: every training and cut
 
 
 @dataclass(kw_only=True)
@@ -85,6 +89,7 @@ class Session:
     shows_proxies: bool  # whether the architect reads how the proxies are calibrated
     asks: bool  # whether costly decisions wait for an answer
     listener: Listener
+    only_wishes: bool = False  # whether to let go of the run once no wish is open
     recorded: Recorded | None = None  # what this run replays
     sources: Sequence[Source] = ()  # other runs whose trials may guide this one
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
@@ -98,6 +103,7 @@ class Session:
     _board: Board | None = None
     _is_board_old: bool = True
     _principles: list[PrincipleView] | None = None
+    _notes: Sequence[str] | None = None
     _noise: tuple[int, float | None] = (0, None)  # repeats it rests on, and the floor
     _beaten: float = field(default_factory=time.monotonic)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -223,6 +229,37 @@ class Session:
         self._open = self.ledger.add_decision(self.run.id, step, author, call, status)
         return self._open
 
+    def accept_wish(self, wish: Wish, step: int, call: Mapping[str, Any]) -> Decision:
+        """Makes a wish the decision that is to be carried out next, and returns it."""
+        self._open = self.ledger.take_wish(wish.id, step, call)
+        return self._open
+
+    def amend(self, decision: Decision, call: Mapping[str, Any]) -> Decision:
+        """Changes what the open decision will do, and returns it."""
+        self.ledger.amend_decision(decision.id, call)
+        self._open = replace(decision, call=dict(call))
+        return self._open
+
+    def open_wishes(self) -> list[Wish]:
+        """Returns what people ask of the run; in a replay, what they had asked by now."""
+        found = self.ledger.wishes(self.run.id, is_open=True)
+        steps = self.steps() if any(wish.step is not None for wish in found) else 0
+        return [wish for wish in found if wish.step is None or wish.step <= steps]
+
+    def has_wishes(self) -> bool:
+        """Returns whether people ask something of the run that is due now."""
+        return bool(self.open_wishes())
+
+    def lets_go(self) -> bool:
+        """Returns whether this process drives no further, and sees to it: it came for wishes."""
+        if self.only_wishes:
+            self.stopping.set()
+        return self.only_wishes
+
+    def has_new_notes(self) -> None:
+        """Says that a wish was closed."""
+        self._notes = None
+
     def close_decision(self, decision: Decision, status: DecisionStatus, outcome: str) -> None:
         """Records what became of the open decision."""
         self.ledger.close_decision(decision.id, status, outcome)
@@ -258,7 +295,7 @@ class Session:
         course = self.ledger.course(self.run.id, schedule.MAX_IDLE)
         return schedule.Progress(
             closed=len(digest.search),
-            reflected_at=course.verified_closed,
+            reflected_at=course.reflected_at,
             verify_due=course.reflections > course.verifications,
             idle=course.idle,
             since_best=digest.since_best,
@@ -267,6 +304,11 @@ class Session:
             has_loan=course.verified_closed < schedule.LOAN
             and any(cut.in_force and cut.provisional for cut in self.ledger.cuts(self.run.id)),
         )
+
+    def verifications(self) -> int:
+        """Returns how often the principles were measured after a theorist's turn."""
+        last = self.last_verified()
+        return last.get("turns", self.ledger.count_marks(self.run.id, "verified") if last else 0)
 
     def last_verified(self) -> Mapping[str, int]:
         """Returns what the last verification noted: results that it saw, and the like."""
@@ -298,7 +340,21 @@ class Session:
             sources=self.sources,
             board=board,
             asked=self._asked() if really else 0,
+            notes=self._read_notes(),
         )
+
+    def wish_view(self) -> RunView:
+        """Returns what a wish is checked against."""
+        return self.view(self.steps(), "wish", 1, self.spent())
+
+    def _read_notes(self) -> Sequence[str]:
+        if self._notes is None:
+            self._notes = [
+                f"{wish.author}: {wish.call['text']}"
+                for wish in self.ledger.wishes(self.run.id, is_open=False)
+                if wish.call.get("tool") == "note"
+            ][-NOTES_SHOWN:]
+        return self._notes
 
     def principles(self) -> list[PrincipleView]:
         """Returns the versions that this run works with, and what it knows of them."""

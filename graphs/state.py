@@ -17,3 +17,4 @@ class SearchState(TypedDict, total=False):
     run_id: str
     decision_id: int
     answer: dict[str, object] | None  # of the person who was asked, None where nobody was
+    problem: str | None  # with the call that the person wrote instead: they are asked again

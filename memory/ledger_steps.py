@@ -87,6 +87,12 @@ _CLOSE = Prepared(
     ),
     ["status", "outcome"],
 )
+_AMEND = Prepared(
+    update(schema.decisions).where(
+        _decisions.id == bindparam("decision"), _decisions.status == DecisionStatus.ACCEPTED
+    ),
+    ["call"],
+)
 _FIND = Prepared(select(_decisions.id).where(_decisions.id == bindparam("decision")))
 _MARK = Prepared(
     insert_or(schema.marks).on_conflict_do_nothing(), ["run_id", "name", "step", "data"]
@@ -119,14 +125,16 @@ _latest = (
     .limit(bindparam("last"))
     .subquery()
 )
+_closed = func.coalesce(select(_verified.c.data["closed"].as_integer()).scalar_subquery(), 0)
 _since = func.coalesce(select(_verified.c.data["step"].as_integer()).scalar_subquery(), -1)
 _COURSE = Prepared(
     select(
         _counted(_of_journal("reflected")).label("reflections"),
         _counted(_of_journal("verified")).label("verifications"),
-        func.coalesce(select(_verified.c.data["closed"].as_integer()).scalar_subquery(), 0).label(
-            "verified_closed"
-        ),
+        _closed.label("verified_closed"),
+        func.coalesce(
+            select(_verified.c.data["reflected_at"].as_integer()).scalar_subquery(), _closed
+        ).label("reflected_at"),
         _counted(
             select(_latest.c.step).where(
                 _latest.c.status == DecisionStatus.CARRIED_OUT,
@@ -185,6 +193,13 @@ class StepRows(LedgerPart):
             if _FIND.one(connection, decision=decision_id):
                 return
         raise VitruviusError(f"the ledger has no decision {decision_id}")
+
+    def amend_decision(self, decision_id: int, call: Mapping[str, Any]) -> None:
+        """Changes what an open decision will do: the person who was asked wrote another call."""
+        changed = self._without_keys(call)
+        with self._database.quick_write() as connection:
+            if not _AMEND.run(connection, decision=decision_id, call=changed).rowcount:
+                raise VitruviusError(f"the ledger has no open decision {decision_id}")
 
     def decisions(self, run_id: str, last: int | None = None) -> list[Decision]:
         """Returns the run's decisions in order, those turned down included; the `last` few."""

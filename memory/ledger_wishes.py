@@ -29,7 +29,8 @@ _TAKE = Prepared(
 )
 _IS_OPEN = _wishes.status == WishStatus.OPEN
 _CLOSE = Prepared(
-    update(schema.wishes).where(_wishes.id == bindparam("wish"), _IS_OPEN), ["status", "words"]
+    update(schema.wishes).where(_wishes.id == bindparam("wish"), _IS_OPEN),
+    ["status", "words", "step"],
 )
 _CLOSE_OF = Prepared(
     update(schema.wishes).where(_wishes.decision_id == bindparam("decision"), _IS_OPEN),
@@ -110,16 +111,10 @@ class WishRows(LedgerPart):
             found = _DECIDED.one(connection, decision=number)
         return Decision(**{**found._asdict(), "status": DecisionStatus(found.status)})
 
-    def note_taken(self, wish_id: int, step: int) -> int:
-        """Notes at which step a wish was taken up; returns the step that was noted first."""
-        with self._database.quick_write() as connection:
-            wish = self._one(connection, wish_id)
-            if wish.step is None:
-                _TAKE.run(connection, wish=wish_id, step=step, decision_id=wish.decision_id)
-        return step if wish.step is None else wish.step
-
-    def close_wish(self, wish_id: int, status: WishStatus, words: str) -> None:
-        """Records what became of an open wish; a closed one stays as it is.
+    def close_wish(
+        self, wish_id: int, status: WishStatus, words: str, step: int | None = None
+    ) -> None:
+        """Records what became of an open wish, and at which step; a closed one stays as it is.
 
         Raises:
             ValueError: if `status` is open.
@@ -128,8 +123,9 @@ class WishRows(LedgerPart):
             raise ValueError("a wish is closed as done or refused")
         row = {"status": WishStatus(status), "words": self._without_keys(words)}
         with self._database.quick_write() as connection:
-            if not _CLOSE.run(connection, wish=wish_id, **row).rowcount:
-                self._one(connection, wish_id)
+            wish = self._one(connection, wish_id)
+            step = step if wish.step is None else wish.step
+            _CLOSE.run(connection, wish=wish_id, step=step, **row)
 
     def _one(self, connection: sqlite3.Connection, wish_id: int) -> Wish:
         row = _ONE.one(connection, wish=wish_id)
@@ -148,7 +144,7 @@ def close_wish_of(
         connection,
         decision=decision_id,
         status=WishStatus.DONE if was_done else WishStatus.REFUSED,
-        words=words,
+        words=words.removeprefix("refused: "),
     )
 
 

@@ -209,6 +209,7 @@ class Course:
     reflections: int
     verifications: int
     verified_closed: int  # closed search trials at the last verification, 0 before the first
+    reflected_at: int  # of them, those at the last one that followed a theorist's turn
     idle: int  # of the latest decisions, those since then that were no training
     has_open_decision: bool
 

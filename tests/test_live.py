@@ -124,7 +124,9 @@ PAYLOAD = {"decision": 1, "call": {"tool": "train", "trials": [{}, {}], "reason"
         ("Yes\n", {"approved": True}),
         ("n\n", {"approved": False, "reason": "n"}),
         ("too dear\n", {"approved": False, "reason": "too dear"}),
-        ("", {"approved": False, "reason": "no answer"}),
+        ("", {"approved": None}),
+        ('{"reason": "wider"}\n', {"approved": True, "call": {"reason": "wider"}}),
+        ("{wider}\n", {"approved": False, "reason": "{wider}"}),
     ],
 )
 def test_a_person_is_asked(

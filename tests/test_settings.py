@@ -24,6 +24,7 @@ OTHER: dict[str, Any] = {
     "explore": 0.3,
     "control": 0.25,
     "reflect_every": 4,
+    "ask_above": "10min, $1",
     "cut_loss": 0.02,
     "trust_to_cut": 0.9,
     "fidelity_first": "12ep",

@@ -38,7 +38,7 @@ def read_decision(data: object) -> AnyDecision:
     try:
         return _DECISION.validate_python(_loosened(data))
     except ValidationError as error:
-        raise Problem(DecisionStatus.INVALID, _sentence(error, data, "tool", TOOLS)) from error
+        raise Problem(DecisionStatus.INVALID, sentence_of(error, data, "tool", TOOLS)) from error
 
 
 def read_edit(data: object) -> Edit:
@@ -50,7 +50,7 @@ def read_edit(data: object) -> Edit:
     try:
         return _EDIT.validate_python(_loosened(data))
     except ValidationError as error:
-        raise Problem(DecisionStatus.INVALID, _sentence(error, data, "edit", EDITS)) from error
+        raise Problem(DecisionStatus.INVALID, sentence_of(error, data, "edit", EDITS)) from error
 
 
 def _loosened(data: object) -> object:
@@ -70,7 +70,8 @@ def _loosened(data: object) -> object:
     return loose
 
 
-def _sentence(error: ValidationError, data: object, key: str, names: Sequence[str]) -> str:
+def sentence_of(error: ValidationError, data: object, key: str, names: Sequence[str]) -> str:
+    """Returns what is wrong with data whose kind stands under `key`, for its author."""
     if not isinstance(data, Mapping):
         return f"expected one JSON object with {key!r}, got {type(data).__name__}"
     if data.get(key) not in names:
@@ -86,6 +87,8 @@ def _part(details: ErrorDetails) -> str:
     match details["type"]:
         case "missing":
             return f"argument {where!r} is missing"
+        case "value_error" if not path:
+            return details["msg"].removeprefix("Value error, ")
         case "extra_forbidden":
             return f"there is no argument {where!r}"
         case _:

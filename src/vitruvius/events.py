@@ -26,6 +26,7 @@ class EventKind(StrEnum):
     PRINCIPLE = "principle"  # principle, edit, standing, effect
     CUT = "cut"  # cut, principle, kept, undone (bool)
     CONFIRM = "confirm"  # finalists: trial names
+    WISH = "wish"  # wish, author, status
     DONE = "done"  # run, status, report
     WARNING = "warning"
 
@@ -47,4 +48,8 @@ UNTOLD = (
 Listener = Callable[[Event], None]
 
 Ask = Callable[[Mapping[str, Any]], Mapping[str, Any]]
-"""Called with a costly decision; returns `approved` and, where it is not, a `reason`."""
+"""Called with a costly decision: `decision`, `step`, `author`, `call`, `price` (`seconds`,
+`tokens`, `dollars`; None where not known) and, if an edited call was wrong, the `problem` with it.
+
+Returns `approved`: True, perhaps with another `call` to the same tool; False, with a `reason` that
+the architect reads; or None, which leaves the question open and lets go of the run."""

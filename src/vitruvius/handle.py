@@ -1,12 +1,13 @@
-"""The handle of a run: what it found, and how to go on with it."""
+"""The handle of a run: what it found, how to go on with it, and how to steer it."""
 
 from __future__ import annotations
 
 from vitruvius.run_detached import DetachedRun
 from vitruvius.run_driver import ignore
+from vitruvius.run_steering import RunSteering
 
 __all__ = ["SearchRun", "ignore"]
 
 
-class SearchRun(DetachedRun):
-    """One run of the ledger: what it found, and the handle to go on with it."""
+class SearchRun(RunSteering, DetachedRun):
+    """One run of the ledger: what it found, and the handle to go on with it or to steer it."""

@@ -9,15 +9,16 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, wait
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from vitruvius.background import loop, submit
-from vitruvius.errors import ConfigError
-from vitruvius.events import Ask, Event, Listener
+from vitruvius.errors import ConfigError, RunHeld
+from vitruvius.events import Ask, Event, EventKind, Listener
 from vitruvius.memory.ledger import Ledger
-from vitruvius.memory.records import Run, RunKind, RunStatus
+from vitruvius.memory.records import Run, RunKind, RunStatus, Wish, WishStatus
 from vitruvius.run_facts import RunFacts
 from vitruvius.settings import OF_THE_PROCESS, load_settings
 from vitruvius.short_first import driven, shortened
@@ -106,7 +107,50 @@ class RunDriver(RunFacts):
         if self._stopping is not None:
             loop().call_soon_threadsafe(self._stopping.set)
 
-    async def _drive(self, listener: Listener, ask: Ask | None, given: dict[str, Any]) -> RunStatus:
+    def carry_out(
+        self, *, on_event: Listener = ignore, ask: Ask | None = None, **settings: Any
+    ) -> RunStatus:
+        """Drives the run only until no wish is open, then lets go of it, and returns its status.
+
+        A decision that is under way comes first. Where another live process drives the run, that
+        one takes the wishes up; the event says which.
+
+        Raises:
+            ConfigError: as `resume`.
+        """
+        future = submit(self._carry_out(on_event, ask, settings))
+        try:
+            with _interrupts(self._stop_here):
+                return _awake(future)
+        except KeyboardInterrupt:
+            self._stop_here()
+            return _wait_or_leave(future)
+
+    async def _carry_out(
+        self, listener: Listener, ask: Ask | None, given: dict[str, Any]
+    ) -> RunStatus:
+        wishes = await asyncio.to_thread(self._open_wishes)
+        if not wishes:
+            return (await asyncio.to_thread(lambda: self.record)).status
+        try:
+            return await self._drive(listener, ask, given, only_wishes=True)
+        except RunHeld as held:
+            text = f"{len(wishes)} open wishes wait for the process that drives the run: {held}"
+            listener(Event(kind=EventKind.WISH, text=text, data={"status": WishStatus.OPEN}))
+            return RunStatus.RUNNING
+
+    def _open_wishes(self) -> list[Wish]:
+        with Ledger.open(self.home) as ledger:
+            return ledger.wishes(self.id, is_open=True)
+
+    async def _drive(
+        self,
+        listener: Listener,
+        ask: Ask | None,
+        given: dict[str, Any],
+        *,
+        only_wishes: bool = False,
+    ) -> RunStatus:
         record = await asyncio.to_thread(lambda: self.record)
         if record.kind == RunKind.LEARN:
             from vitruvius.learning import learn_on
@@ -121,7 +165,7 @@ class RunDriver(RunFacts):
                     return status
             engine = await asyncio.to_thread(_engine)  # imports block: never on the loop
             job = await asyncio.to_thread(self._job, listener, ask, given, engine.Job)
-            ended: RunStatus = await engine.drive(job)
+            ended: RunStatus = await engine.drive(replace(job, only_wishes=only_wishes))
             return ended
         finally:
             self._stopping = None

@@ -71,6 +71,15 @@ def _readable_budget(text: str) -> str:
     return text
 
 
+def _readable_price(text: str | None) -> str | None:
+    from vitruvius.budget import parse_budget
+
+    limits = None if text is None else parse_budget(text)
+    if limits is not None and (limits.trials, limits.train_s) != (None, None):
+        raise ValueError("a price is time, tokens or dollars, like '10min, $1'")
+    return text
+
+
 def _names(value: Any) -> Any:
     """Returns the names in a text from a variable or a file; a list stays as it is."""
     if isinstance(value, str):
@@ -125,6 +134,11 @@ class Settings(BaseSettings):
     )
     reflect_every: int = Field(
         default=8, ge=1, description="new results after which the principles are rewritten"
+    )
+    ask_above: Annotated[str | None, AfterValidator(_readable_price)] = Field(
+        default=None,
+        description="price above which a decision is asked about where somebody is asked, like "
+        "'10min, $1'; without it every training and cut is",
     )
     cut_loss: float = Field(
         default=0.05,

@@ -93,6 +93,8 @@ def run_data(run: Run) -> dict[str, Any]:
         "budget": asdict(run.budget),
         "model": run.settings.get("model"),
         "parent": run.parent,
+        "forked_from": run.forked_from,
+        "forked_at": run.forked_at,
         "kind": run.kind.value,
     }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from vitruvius.cli import audit, doctor, evaluate, learn, principles, region, run, show
+from vitruvius.cli import audit, doctor, evaluate, learn, principles, region, run, show, steer
 
 HELP = """Designs neural networks, learns design principles from its own trials, and prunes by them.
 
@@ -40,6 +40,8 @@ SEARCH, KNOW, CARE = "Search", "Look at what was found", "Look after the install
 app.command(rich_help_panel=SEARCH)(run.run)
 app.command(rich_help_panel=SEARCH)(run.resume)
 app.command(rich_help_panel=SEARCH)(run.stop)
+app.command(rich_help_panel=SEARCH)(steer.steer)
+app.command(rich_help_panel=SEARCH)(steer.fork)
 app.command(rich_help_panel=SEARCH)(learn.learn)
 app.command(rich_help_panel=SEARCH)(audit.audit)
 app.command(rich_help_panel=KNOW)(show.runs)

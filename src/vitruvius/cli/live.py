@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from vitruvius.cli.asking import PROMPT, answer_of, question_words
 from vitruvius.errors import ConfigError
 from vitruvius.events import UNTOLD, Event, EventKind
 from vitruvius.tools.safe_text import clean
@@ -104,18 +105,15 @@ class Progress:
         return self.ask
 
     def ask(self, payload: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Asks the person about a costly decision; anything but yes refuses it, with a reason."""
+        """Asks the person about a costly decision; see `cli.asking` for what may be answered."""
         if self._live is not None:
             self._live.stop()
-        print(f"\n{_decision_words(payload)}", file=sys.stderr)
-        print("Carry it out? [Y/n, or why not] ", end="", file=sys.stderr, flush=True)
+        print(f"\n{question_words(payload)}", file=sys.stderr)
+        print(PROMPT, end="", file=sys.stderr, flush=True)
         line = sys.stdin.readline()
         if self._live is not None:
             self._live.start()
-        answer = line.strip()
-        if line and answer.lower() in ("", "y", "yes"):
-            return {"approved": True}
-        return {"approved": False, "reason": answer or "no answer"}
+        return answer_of(line)
 
     def _interrupt(self, number: int, frame: FrameType | None) -> None:
         now = time.monotonic()
@@ -183,14 +181,3 @@ class Progress:
                 share = max(share, min(1.0, used / limit))
                 words.append(f"{used:.4g}/{limit:.4g} {unit}")
         return share, ", ".join(words)
-
-
-def _decision_words(payload: Mapping[str, Any]) -> str:
-    call = payload.get("call", {})
-    reason = clean(str(call.get("reason") or "no reason given"))
-    if call.get("tool") == "train":
-        return f"Train {len(call.get('trials', ()))} architectures. {reason}"
-    if call.get("tool") == "prune":
-        what = call.get("principle") or f"cut {call.get('cut')}"
-        return f"Prune: {call.get('action')} {clean(str(what))}. {reason}"
-    return f"{clean(str(call.get('tool')))}. {reason}"

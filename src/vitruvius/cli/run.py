@@ -62,6 +62,14 @@ TensorBoard = Annotated[
     ),
 ]
 Ask = Annotated[bool, typer.Option("--ask", help="Ask at the terminal before each costly step.")]
+AskAbove = Annotated[
+    str | None,
+    typer.Option(
+        metavar="PRICE",
+        help="With --ask: only about steps that cost more, like '10min, $1'; default every "
+        "training and cut.",
+    ),
+]
 
 
 def run(
@@ -140,6 +148,7 @@ def run(
     ] = False,
     detach: Detach = False,
     ask: Ask = False,
+    ask_above: AskAbove = None,
     as_json: Json = False,
 ) -> None:
     r"""Search for the best network of a task, and learn why it is the best.
@@ -195,6 +204,7 @@ def run(
             fidelity_first=fidelity_first,
             on_end=on_end,
             tensorboard=tensorboard,
+            ask_above=ask_above,
             on_event=progress,
         )
         if not detach:
@@ -213,6 +223,7 @@ def resume(
     tensorboard: TensorBoard = None,
     detach: Detach = False,
     ask: Ask = False,
+    ask_above: AskAbove = None,
     as_json: Json = False,
 ) -> None:
     """Go on with a run that was stopped or killed, exactly where it stood.
@@ -234,7 +245,7 @@ def resume(
         detached(found, as_json, **given)
         return
     with Progress(quiet=as_json, earlier=earlier) as progress:
-        found.resume(on_event=progress, ask=progress.asker(ask), **given)
+        found.resume(on_event=progress, ask=progress.asker(ask), ask_above=ask_above, **given)
     _finish(found, as_json)
 
 
