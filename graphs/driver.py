@@ -210,7 +210,8 @@ async def _heartbeat(session: Session) -> None:
             await asyncio.sleep(HEARTBEAT_S)
             if await asyncio.to_thread(session.beat):
                 session.stopping.set()
-            await asyncio.to_thread(session.warn)
+            spent = await asyncio.to_thread(session.ledger.spent, session.run.id)
+            await asyncio.to_thread(session.foresight.warn, session, spent)
     except VitruviusError:
         session.stopping.set()
         raise

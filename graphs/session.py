@@ -18,9 +18,7 @@ from vitruvius.agents.view import PrincipleView, RunView
 from vitruvius.events import Event, EventKind, Listener
 from vitruvius.graphs import schedule
 from vitruvius.graphs.digest import Digest
-from vitruvius.graphs.estimate_words import estimate_event
-from vitruvius.graphs.estimating import ESTIMATED, FIRST, Stand, estimate_after, shortfalls
-from vitruvius.graphs.limits import SoftLimits
+from vitruvius.graphs.foresight import Foresight
 from vitruvius.graphs.loans import trust_left
 from vitruvius.graphs.replaying import CUT_OFF, Recorded
 from vitruvius.memory.board import Board, board_of
@@ -93,9 +91,7 @@ class Session:
     recorded: Recorded | None = None  # what this run replays
     sources: Sequence[Source] = ()  # other runs whose trials may guide this one
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
-    _limits: SoftLimits | None = None
-    _first: Stand | None = None  # after the first batch of this process
-    _is_estimated: bool = False
+    foresight: Foresight = field(default_factory=Foresight)
     _cut_off: set[int] | None = None
     _open: Decision | None = None  # as read last; only this process writes decisions of its run
     _digest: Digest | None = None
@@ -128,43 +124,16 @@ class Session:
         if self.beat():
             self.stopping.set()
         spent = self.ledger.spent(self.run.id)
-        self.warn(spent)
+        self.foresight.warn(self, spent)
         return spent
 
     def train_s(self) -> float:
         """Returns what a training really takes: its mean seconds, 0 while not known or a table."""
         return 0.0 if isinstance(self.task, Tabular) else self.digest().train_s
 
-    def warn(self, spent: Spent | None = None) -> None:
-        """Tells of each limit that is nearly used up, once; reads the account if not given."""
-        spent = self.ledger.spent(self.run.id) if spent is None else spent
-        if self._limits is None:
-            self._limits = SoftLimits(budget=self.run.budget, is_noisy=self.task.is_noisy)
-        with self._lock:
-            sentences = list(self._limits.look(spent))
-        for sentence in sentences:
-            self.tell(EventKind.WARNING, sentence)
-
     def estimate_anew(self) -> None:
         """Says what the run will take, once its own first trials say it."""
-        if self._is_estimated:
-            return
-        digest, budget = self.digest(), self.run.budget
-        spent = self.spent()
-        if self._first is None:
-            self._first = Stand(trials=digest.last, wall_s=spent.wall_s) if digest.last else None
-            return
-        if digest.last < max(FIRST, self._first.trials + 1):
-            return
-        self._is_estimated = True
-        if any(mark.step > 0 for mark in self.ledger.marks(self.run.id, ESTIMATED, last=1)):
-            return  # by the driver before this one
-        found = estimate_after(self._first, spent, digest.last, digest.train_s, budget)
-        self.ledger.mark(self.run.id, ESTIMATED, 1, found.data)
-        self.listener(estimate_event(found))
-        every, is_noisy = self.policy.reflect_every, self.task.is_noisy
-        for sentence in shortfalls(found, budget, reflect_every=every, is_noisy=is_noisy):
-            self.tell(EventKind.WARNING, sentence)
+        self.foresight.estimate_anew(self)
 
     def cut_off(self) -> set[int]:
         """Returns the trials that the end of the run's time cut off: they are never taken up."""
