@@ -6,10 +6,12 @@ import contextvars
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
 from vitruvius.events import Event, EventKind, Listener
+from vitruvius.memory.records import Trial
 from vitruvius.tally import Tally
 
 REFRESH_S = 0.25  # a front end that is told more often only falls behind
@@ -28,8 +30,9 @@ class Panel:
     Events come from another thread than the cell's, and go on after the cell has ended.
     """
 
-    def __init__(self, run: str) -> None:
-        self.tally = Tally(run=run)
+    def __init__(self, run: str, earlier: Sequence[Trial] = ()) -> None:
+        """Makes the listener; `earlier` trials are those of the run before it was taken up."""
+        self.tally = Tally(run=run, earlier=earlier)
         self._lock, self._drawn = threading.Lock(), 0.0
         self._handle: Any = None
         if in_kernel():

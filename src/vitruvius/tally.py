@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from vitruvius.events import Event, EventKind
-from vitruvius.memory.records import Budget, Spent
+from vitruvius.memory.records import Budget, Spent, Trial
 from vitruvius.tasks.task import Metric
 from vitruvius.tools.safe_text import clean
 
@@ -22,6 +23,7 @@ class Tally:
     """A run as its events tell it; `take` takes in the next."""
 
     run: str
+    earlier: Sequence[Trial] = ()  # of the run before it was taken up again
     started: float = field(default_factory=time.monotonic)
     metric: Metric | None = None
     limits: Budget | None = None
@@ -40,6 +42,9 @@ class Tally:
                 self.best, self.course = None, []  # of short trainings: no match for full ones
             self.run, self.status = data.get("run", self.run), "running"
             self.metric, self.limits = data.get("metric"), data.get("budget")
+            for trial in self.earlier:
+                if trial.run_id == self.run and not trial.status.is_open:
+                    self._consider(trial.value, trial.name)
         elif event.kind == EventKind.TRIAL_DONE:
             self._consider(data.get("value"), str(data.get("trial", "?")))
         elif event.kind == EventKind.DONE:

@@ -24,6 +24,7 @@ class Told:
     shown: list[dict[str, str]] = field(default_factory=list)
     updates: list[dict[str, str]] = field(default_factory=list)
     error: str | None = None
+    traceback: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -49,7 +50,7 @@ class Front:
             elif kind in ("display_data", "execute_result"):
                 told.shown.append(content["data"])
             elif kind == "error":
-                told.error = content["ename"]
+                told.error, told.traceback = content["ename"], content["traceback"]
             elif kind == "status" and content["execution_state"] == "idle":
                 return told
             if during is not None:

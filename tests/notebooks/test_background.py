@@ -131,3 +131,16 @@ def test_words_of_others_are_cleaned_in_the_panel(capsys: pytest.CaptureFixture[
     assert "\x1b" not in capsys.readouterr().err
     assert "<script>" not in panel._repr_html_()
     assert "warning: [31m&lt;script&gt;" in panel._repr_html_()
+
+
+def test_a_run_taken_up_again_remembers_its_best(tmp_path: Path) -> None:
+    run = vt.search(f"{TASKS}:quick", SPACE, "12 trials", home=tmp_path)
+    fork = run.fork(budget="14 trials")
+    before = max(value for value in run.trials["value"])
+    with Ledger.open(tmp_path) as ledger:
+        panel = Panel(fork.id, ledger.trials(fork.id))
+    fork.resume(on_event=panel)
+    assert panel.tally.best is not None
+    assert panel.tally.best[0] == max(fork.trials["value"]) >= before
+    assert len(panel.tally.course) == 14
+    assert panel.tally.course[0] == fork.trials["value"].iloc[0]

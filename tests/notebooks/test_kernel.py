@@ -97,3 +97,11 @@ def test_with_a_running_loop_a_search_can_be_awaited(front: Front) -> None:
     assert told.error is None
     assert "6 of 6 trials" in told.updates[-1]["text/html"]
     assert "text/html" in told.shown[-1]
+
+
+def test_a_mistake_is_one_sentence_without_a_traceback(front: Front) -> None:
+    said = front.run("vt.search('no_such_task')")
+    assert said.error == "ConfigError"
+    assert len(said.traceback) == 1
+    assert said.traceback[0].startswith("ConfigError: ")
+    assert "no_such_task" in said.traceback[0]

@@ -4,7 +4,7 @@ from vitruvius.tools.report.build import build_report
 from vitruvius.tools.report.data import SUMMARY, json_text, summary_data, write_summary
 from vitruvius.tools.report.facts import Report
 from vitruvius.tools.report.markdown import summary, to_markdown
-from vitruvius.tools.report.writing import write_report
+from vitruvius.tools.report.writing import write_page, write_report
 
 __all__ = [
     "SUMMARY",
@@ -14,6 +14,7 @@ __all__ = [
     "summary",
     "summary_data",
     "to_markdown",
+    "write_page",
     "write_report",
     "write_summary",
 ]

@@ -28,6 +28,7 @@ def summary_data(report: Report, run_dir: Path, *, error: str | None = None) -> 
     """Returns the summary; `error` is the sentence with which the run broke off."""
     run = report.run
     is_done = run.status == RunStatus.DONE
+    page = run_dir / "report.html"
     return {
         "schema": SCHEMA,
         "run": run_data(run),
@@ -50,6 +51,7 @@ def summary_data(report: Report, run_dir: Path, *, error: str | None = None) -> 
         "distrust": list(report.distrust),
         "files": {
             "report": str(run_dir / "report.md"),
+            "page": str(page) if page.exists() else None,
             "log": str(run_dir / LOG),
             "weights": _weights(report.best),
         },

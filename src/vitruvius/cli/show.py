@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import webbrowser
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -165,8 +166,14 @@ def _trial_table(trials: list[Trial]) -> tuple[tuple[str, ...], list[tuple[str, 
 def report(
     run_id: RunId = None,
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Write the Markdown to this file.")
+        Path | None, typer.Option("--out", "-o", help="Write to this file instead.")
     ] = None,
+    as_html: Annotated[
+        bool, typer.Option("--html", help="Write one page of HTML, to the run's folder or --out.")
+    ] = False,
+    is_opened: Annotated[
+        bool, typer.Option("--open", help="Write the page and open it in the browser.")
+    ] = False,
     home: Home = None,
     as_json: Json = False,
 ) -> None:
@@ -176,6 +183,8 @@ def report(
     vitruvius report > report.md
 
     With --json it is the summary that lies in the run's folder as summary.json.
+
+    As one page that needs no network, drawn and linked: vitruvius report --html -o report.html
     """
     from vitruvius.memory.records import RunKind
     from vitruvius.tools.report import SUMMARY, json_text, summary_data, to_markdown
@@ -188,25 +197,43 @@ def report(
                 "`vitruvius principles list`"
             )
         made = _report(ledger, run)
-    if made is not None and as_json:
-        text = json_text(summary_data(made, home_of(home) / "runs" / run.id))
-    elif made is not None:
-        text = to_markdown(made)
-    elif as_json:
-        text = _stored_report(home_of(home) / "runs" / run.id / SUMMARY, run.id)
+    stored = home_of(home) / "runs" / run.id
+    if as_html or is_opened:
+        _page(made, run.id, stored / "report.html", out, is_opened=is_opened)
+        return
+    if as_json:
+        known = made and json_text(summary_data(made, stored))
+        text = known or _stored(stored / SUMMARY, run.id)
     else:
-        text = _stored_report(home_of(home) / "runs" / run.id / "report.md", run.id)
+        text = to_markdown(made) if made is not None else _stored(stored / "report.md", run.id)
     if out is None:
         print(text, end="") if as_json else print_markdown(text)
         return
+    _write(out, text)
+
+
+def _page(
+    made: Report | None, run_id: str, stored: Path, out: Path | None, *, is_opened: bool
+) -> None:
+    """Writes the page, made anew where that can be, and shows it if that was asked for."""
+    from vitruvius.tools.report.page import to_html
+
+    text = to_html(made) if made is not None else _stored(stored, run_id)
+    _write(out or stored, text)
+    if is_opened:
+        webbrowser.open((out or stored).resolve().as_uri())
+
+
+def _write(out: Path, text: str) -> None:
     try:
+        out.parent.mkdir(parents=True, exist_ok=True)
         out.write_text(text, encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"cannot write {out}: {error.strerror}") from None
     print(f"wrote {out}")
 
 
-def _stored_report(path: Path, run_id: str) -> str:
+def _stored(path: Path, run_id: str) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except OSError:
