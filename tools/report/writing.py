@@ -27,7 +27,7 @@ def write_report(
     *,
     with_page: bool = True,
 ) -> Path:
-    """Writes `report.md`, `report.html` and `summary.json`, each whole; returns the first one's path.
+    """Writes `report.md`, `report.html` and `summary.json`, each whole; returns the first's path.
 
     `status` is what the run's row will say: the report comes first, so that a run that is done
     has one, whenever the process was killed.
