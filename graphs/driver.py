@@ -8,7 +8,7 @@ import os
 import socket
 import sys
 import uuid
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -44,6 +44,10 @@ MODEL_BATCH = 4  # a model names up to so many architectures at once
 STEPS_PER_TRIAL = 100  # bound on graph steps, far above what one trial takes
 
 
+Through = Callable[["Job", Session], Awaitable[None]]
+"""Runs the search graph of a job in its session."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Job:
     """What is needed to drive a run: its row, the objects it names, and this process's wishes."""
@@ -56,6 +60,7 @@ class Job:
     listener: Listener
     ask: Ask | None
     stopping: asyncio.Event
+    through: Through | None = None  # runs the graph where a server keeps its checkpoints
     only_wishes: bool = False  # whether to let go of the run once no wish is open
 
 
@@ -91,7 +96,7 @@ async def _claimed(
     try:
         try:
             async with _session(job, ledger, driver, engines) as session:
-                await _search(job, session)
+                await (job.through or _search)(job, session)
                 if not session.stopping.is_set():
                     status = RunStatus.DONE
         finally:
@@ -152,6 +157,7 @@ def _open(job: Job, ledger: Ledger, driver: str, engines: contextlib.ExitStack) 
             analyst,
             prompt_tokens=settings.prompt_tokens,
             already=len(ledger.calls(job.run.id)),
+            chairs=settings.model_chairs,
         )
     evaluator = create_evaluator(
         job.task,
@@ -179,10 +185,11 @@ def _open(job: Job, ledger: Ledger, driver: str, engines: contextlib.ExitStack) 
             trust_to_cut=settings.trust_to_cut,
             principles_from=settings.principles_from,
             ask_above=None if settings.ask_above is None else parse_budget(settings.ask_above),
+            halving=settings.halving,
         ),
         driver=driver,
         batch=evaluator.slots if architect is analyst else max(evaluator.slots, MODEL_BATCH),
-        shows_proxies=architect is not analyst,
+        shows_proxies=architect is not analyst or theorist is not analyst,
         asks=job.ask is not None,
         listener=job.listener,
         only_wishes=job.only_wishes,

@@ -66,6 +66,7 @@ class Policy:
     trust_to_cut: float = 0.5
     principles_from: Sequence[str] = (MEMORY,)
     ask_above: Budget | None = None  # None: every training and cut
+    halving: bool = False
 
 
 @dataclass(kw_only=True)
@@ -84,7 +85,7 @@ class Session:
     policy: Policy
     driver: str
     batch: int  # most architectures in one decision to train
-    shows_proxies: bool  # whether the architect reads how the proxies are calibrated
+    shows_proxies: bool  # whether a chair reads how the proxies are calibrated
     asks: bool  # whether costly decisions wait for an answer
     listener: Listener
     only_wishes: bool = False  # whether to let go of the run once no wish is open

@@ -15,6 +15,7 @@ from vitruvius.graphs.estimate_words import estimate_event
 from vitruvius.graphs.estimating import ESTIMATED, Estimate, estimate_before, shortfalls
 from vitruvius.handle import SearchRun, ignore
 from vitruvius.learning import resolve_sources
+from vitruvius.memory.halving import check_has_rungs
 from vitruvius.memory.ledger import Ledger
 from vitruvius.memory.records import Budget
 from vitruvius.settings import OF_THE_PROCESS, Settings, load_settings
@@ -62,7 +63,7 @@ def search(
             it, `run.stop()` stops it.
         progress: whether to show how it goes; None: in a notebook, unless `on_event` is given.
         settings: any setting by name: home, model, seed, workers, explore, control,
-            fidelity_first, principles_from, ...
+            fidelity_first, halving, principles_from, ...
 
     Raises:
         ConfigError: a reference, setting or budget that cannot be used; nothing was started.
@@ -128,6 +129,8 @@ def create(
     check_can_evaluate(the_task, the_space)
     if resolved.fidelity_first is not None:
         shortened(the_task, the_space, resolved.fidelity_first)  # before anything is written
+    if resolved.halving:
+        check_has_rungs(the_task)
     _check_budget(resolved, limits)
     names = list(resolve_sources(resolved.principles_from, the_task, the_space, resolved, on_event))
     with Ledger.open(resolved.home) as ledger:

@@ -27,7 +27,7 @@ from vitruvius.spaces.space import SearchSpace
 from vitruvius.tasks.task import Task
 
 if TYPE_CHECKING:
-    from vitruvius.graphs.driver import Job
+    from vitruvius.graphs.driver import Job, Through
 
 _LEAVE = 130  # exit code after an interrupt
 _SIGNAL_S = 0.2  # after which a signal that went to another thread is noticed
@@ -107,6 +107,19 @@ class RunDriver(RunFacts):
         if self._stopping is not None:
             loop().call_soon_threadsafe(self._stopping.set)
 
+    async def drive_through(
+        self, through: Through, *, on_event: Listener = ignore, asks: bool = False
+    ) -> RunStatus:
+        """Drives the run on the caller's own event loop, its graph run by the caller.
+
+        Args:
+            through: runs the search graph of a job in an opened session.
+            on_event: called with each event, from any thread.
+            asks: whether costly decisions interrupt that graph.
+        """
+        ask = _answered_elsewhere if asks else None
+        return await self._drive(on_event, ask, {}, through=through)
+
     def carry_out(
         self, *, on_event: Listener = ignore, ask: Ask | None = None, **settings: Any
     ) -> RunStatus:
@@ -150,6 +163,7 @@ class RunDriver(RunFacts):
         given: dict[str, Any],
         *,
         only_wishes: bool = False,
+        through: Through | None = None,
     ) -> RunStatus:
         record = await asyncio.to_thread(lambda: self.record)
         if record.kind == RunKind.LEARN:
@@ -160,18 +174,27 @@ class RunDriver(RunFacts):
         self._stopping = asyncio.Event()
         try:
             if record.parent is not None:
-                status = await self._drive_short(record, record.parent, listener, ask, given)
+                status = await self._drive_short(
+                    record, record.parent, listener, ask, given, through
+                )
                 if status != RunStatus.DONE:
                     return status
             engine = await asyncio.to_thread(_engine)  # imports block: never on the loop
             job = await asyncio.to_thread(self._job, listener, ask, given, engine.Job)
-            ended: RunStatus = await engine.drive(replace(job, only_wishes=only_wishes))
+            job = replace(job, only_wishes=only_wishes, through=through)
+            ended: RunStatus = await engine.drive(job)
             return ended
         finally:
             self._stopping = None
 
     async def _drive_short(
-        self, record: Run, short: str, listener: Listener, ask: Ask | None, given: dict[str, Any]
+        self,
+        record: Run,
+        short: str,
+        listener: Listener,
+        ask: Ask | None,
+        given: dict[str, Any],
+        through: Through | None,
     ) -> RunStatus:
         """Drives the short trainings that come first to their end, unless that is done."""
         how = str(record.settings["fidelity_first"])
@@ -182,7 +205,7 @@ class RunDriver(RunFacts):
         try:
             status = (await asyncio.to_thread(lambda: before.record)).status
             if status != RunStatus.DONE:
-                status = await before._drive(listener, ask, given)
+                status = await before._drive(listener, ask, given, through=through)
             return status
         finally:
             self._short = None
@@ -230,6 +253,10 @@ class RunDriver(RunFacts):
                     f"run {self.id} was started on {what} {expected}, but {made} was found; "
                     "give the same one, or start a new run"
                 )
+
+
+def _answered_elsewhere(question: Mapping[str, Any]) -> Mapping[str, Any]:
+    raise AssertionError(f"the graph's own caller answers {question}")
 
 
 def _engine() -> ModuleType:

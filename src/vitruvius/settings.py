@@ -20,6 +20,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from vitruvius.agents.endpoint import ModelChairs
 from vitruvius.errors import ConfigError
 
 PREFIX = "VITRUVIUS_"
@@ -101,6 +102,11 @@ class Settings(BaseSettings):
         description="who decides: analyst, a model that the endpoint serves, the path of a .gguf "
         "file, or auto (the endpoint if base_url or api_key is set, else the analyst)",
     )
+    model_chairs: ModelChairs = Field(
+        default="both",
+        description="which chairs a model takes: both, architect (decides what to train) or "
+        "theorist (writes the principles); the analyst takes the other",
+    )
     base_url: str | None = Field(
         default=None, description="OpenAI-compatible endpoint, like http://127.0.0.1:8080/v1"
     )
@@ -157,6 +163,11 @@ class Settings(BaseSettings):
         default=None,
         description="short trainings to begin with, like 12ep: a run of its own that guides this "
         "one and is paid by its budget",
+    )
+    halving: bool = Field(
+        default=False,
+        description="stop a training after a ninth and a third of its epochs unless it is among "
+        "the best third of this run there",
     )
     principles_from: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_names)] = Field(
         default=("memory",),

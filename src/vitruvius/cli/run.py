@@ -141,6 +141,14 @@ def run(
             "pays for their time; a limit on trials counts full ones.",
         ),
     ] = None,
+    halving: Annotated[
+        bool | None,
+        typer.Option(
+            "--halving",
+            help="Stop a training after a ninth and a third of its epochs, unless it is among the "
+            "best third of this run there.",
+        ),
+    ] = None,
     on_end: OnEnd = None,
     tensorboard: TensorBoard = None,
     estimate: Annotated[
@@ -205,6 +213,7 @@ def run(
             on_end=on_end,
             tensorboard=tensorboard,
             ask_above=ask_above,
+            halving=halving,
             on_event=progress,
         )
         if not detach:
