@@ -81,7 +81,16 @@ class Story:
 @pytest.fixture
 def story(tmp_path: Path) -> Story:
     """A home with one finished run of 24 trials on mnist1d and nb201, texts hostile on purpose."""
-    home = tmp_path / "home"
+    return told_story(tmp_path / "home")
+
+
+@pytest.fixture(scope="module")
+def same_story(tmp_path_factory: pytest.TempPathFactory) -> Story:
+    """The same for a whole module, whose tests only read it."""
+    return told_story(tmp_path_factory.mktemp("story") / "home")
+
+
+def told_story(home: Path) -> Story:
     with Ledger.open(home) as ledger:
         return tell_story(ledger, home)
 
