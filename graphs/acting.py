@@ -10,6 +10,7 @@ from vitruvius.errors import ToolError
 from vitruvius.events import EventKind
 from vitruvius.graphs import pruning
 from vitruvius.graphs.audit_call import answer_audit
+from vitruvius.graphs.clock import seconds_left
 from vitruvius.graphs.proxy_call import answer_proxies
 from vitruvius.graphs.session import Session
 from vitruvius.memory.halving import demands
@@ -119,6 +120,8 @@ async def finish(
     Returns the closed trial; None where the run was stopped first.
     """
     ledger, result_id = session.ledger, trial.result_id
+    if trial.number in await session.call(session.cut_off):
+        return await session.call(_tell_done, session, trial.number)
     if trial.status == ResultStatus.CANCELLED:
         await session.call(ledger.reopen_result, result_id)
     elif not trial.status.is_open:
@@ -137,7 +140,9 @@ async def finish(
             case "ours":
                 outcome = await _train_once(session, trial, request)
                 if isinstance(outcome, Failed) and outcome.kind == FailureKind.CANCELLED:
-                    return None
+                    if trial.number not in session.cut_off():
+                        return None
+                    break
                 if not (isinstance(outcome, Failed) and outcome.retriable):
                     break
                 if not await session.call(ledger.reopen_result, result_id):
@@ -190,27 +195,37 @@ def _tell_done(session: Session, number: int) -> Trial:
         value=trial.value,
         train_s=trial.train_s,
         spent=session.ledger.spent(session.run.id),
+        architecture=trial.architecture.text,
+        seed=trial.seed,
+        params=trial.params,
+        curve=trial.curve,
     )
     return trial
 
 
 async def _train_once(session: Session, trial: Trial, request: Request) -> Outcome:
-    """Evaluates and closes the result; a stop of the run ends it as cancelled."""
+    """Evaluates and closes the result; a stop of the run, or the end of its time, cancels it."""
     session.tell(
         EventKind.TRIAL_STARTED, f"{trial.name} started", trial=trial.name, origin=trial.origin
     )
     evaluation = asyncio.ensure_future(session.evaluator.evaluate(request))
     stop = asyncio.ensure_future(session.stopping.wait())
-    await asyncio.wait({evaluation, stop}, return_when=asyncio.FIRST_COMPLETED)
+    left = await session.call(seconds_left, session, trial)
+    await asyncio.wait({evaluation, stop}, timeout=left, return_when=asyncio.FIRST_COMPLETED)
     stop.cancel()
+    is_cut_off = False
     outcome: Outcome
     if evaluation.done():
         outcome = evaluation.result()
     else:
         evaluation.cancel()
         await asyncio.wait({evaluation})
-        outcome = Failed(kind=FailureKind.CANCELLED, message="the run was stopped", train_s=0.0)
+        is_cut_off = not session.stopping.is_set()
+        message = "cut off: the run's time was over" if is_cut_off else "the run was stopped"
+        outcome = Failed(kind=FailureKind.CANCELLED, message=message, train_s=0.0)
     await session.call(_close, session, trial.result_id, outcome)
+    if is_cut_off:  # noted after: a kill in between leaves a trial that is taken up once more
+        await session.call(session.note_cut_off, trial.number)
     return outcome
 
 

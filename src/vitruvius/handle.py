@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from vitruvius.notebook import NotebookRun
 from vitruvius.run_asking import RunAsking
+from vitruvius.run_detached import DetachedRun
 from vitruvius.run_driver import ignore
 
 __all__ = ["SearchRun", "ignore"]
 
 
-class SearchRun(NotebookRun, RunAsking):
+class SearchRun(NotebookRun, RunAsking, DetachedRun):
     """One run of the ledger: what it found, and the handle to go on with it or to steer it."""

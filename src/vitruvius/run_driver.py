@@ -20,7 +20,7 @@ from vitruvius.events import Ask, Event, EventKind, Listener
 from vitruvius.memory.ledger import Ledger
 from vitruvius.memory.records import Run, RunKind, RunStatus, Wish, WishStatus
 from vitruvius.run_facts import RunFacts
-from vitruvius.settings import load_settings
+from vitruvius.settings import OF_THE_PROCESS, load_settings
 from vitruvius.short_first import driven, shortened
 from vitruvius.spaces.registry import source_hash
 from vitruvius.spaces.space import SearchSpace
@@ -48,8 +48,11 @@ class RunDriver(RunFacts):
         space: SearchSpace | None = None,
         task: Task | None = None,
         api_key: str | None = None,
+        own: Mapping[str, Any] | None = None,
     ) -> None:
+        """Makes the handle; `own` are settings given by hand that are never stored."""
         super().__init__(run_id, home, space=space, task=task, api_key=api_key)
+        self._own = dict(own or {}) | ({"api_key": api_key} if api_key else {})
         self._stopping: asyncio.Event | None = None
         self._short: RunDriver | None = None  # while its trainings are under way
 
@@ -196,9 +199,9 @@ class RunDriver(RunFacts):
         """Drives the short trainings that come first to their end, unless that is done."""
         how = str(record.settings["fidelity_first"])
         task, space = await asyncio.to_thread(lambda: shortened(self.task, self.space, how))
-        before = self._short = RunDriver(
-            short, self.home, space=space, task=task, api_key=self._api_key
-        )
+        own = self._own | {"on_end": ""}  # it is no end of the run that was asked for
+        before = self._short = RunDriver(short, self.home, space=space, task=task, own=own)
+        given = {name: value for name, value in given.items() if name != "on_end"}
         try:
             status = (await asyncio.to_thread(lambda: before.record)).status
             if status != RunStatus.DONE:
@@ -216,9 +219,9 @@ class RunDriver(RunFacts):
         if record.status == RunStatus.DONE:
             raise ConfigError(f"run {self.id} is done; see `vitruvius report {self.id}`")
         self._check_sources(record)
-        stored = {name: value for name, value in record.settings.items() if name != "home"}
+        stored = {n: v for n, v in record.settings.items() if n not in ("home", *OF_THE_PROCESS)}
         settings = load_settings(
-            {**stored, "home": self.home, "api_key": self._api_key}
+            {**stored, **self._own, "home": self.home}
             | {name: value for name, value in given.items() if value is not None}
         )
         assert self._stopping is not None

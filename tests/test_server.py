@@ -19,7 +19,7 @@ from small_table import SLOTS, write_tables
 
 from vitruvius.memory.ledger import Ledger
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 STARTS_S = 120.0
 T = TypeVar("T")
 
