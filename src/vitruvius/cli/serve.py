@@ -1,4 +1,4 @@
-"""Commands that serve: board."""
+"""Commands that serve: board (pages for people), mcp (tools for coding agents)."""
 
 from __future__ import annotations
 
@@ -35,6 +35,23 @@ def board(
         create_app(folder), log_level="warning", timeout_graceful_shutdown=GOODBYE_S
     )
     uvicorn.Server(config).run(sockets=[taken])
+
+
+def mcp(home: Home = None) -> None:
+    """Serve searches and the ledger to a coding agent, by the Model Context Protocol on stdio.
+
+    Needs vitruvius\\[mcp]. Example, in an agent's settings: {"command": "vitruvius", "args":
+    ["mcp"]}
+    """
+    try:
+        from vitruvius.mcp_server import create_server
+    except ModuleNotFoundError as error:
+        if error.name is None or not error.name.startswith("mcp"):
+            raise
+        raise ConfigError(
+            "the MCP server needs its library: pip install 'vitruvius[mcp]'"
+        ) from None
+    create_server(home_of(home)).run()
 
 
 def _bound(port: int) -> socket.socket:
