@@ -40,8 +40,7 @@ def board(
 def mcp(home: Home = None) -> None:
     """Serve searches and the ledger to a coding agent, by the Model Context Protocol on stdio.
 
-    Needs vitruvius\\[mcp]. Example, in an agent's settings: {"command": "vitruvius", "args":
-    ["mcp"]}
+    Needs the extra named mcp. In an agent's settings the command is vitruvius, its argument mcp.
     """
     try:
         from vitruvius.mcp_server import create_server
