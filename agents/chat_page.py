@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from vitruvius.agents.quoting import fenced, quoted
 from vitruvius.agents.render import template
-from vitruvius.memory.records import Message
+from vitruvius.memory.asked import Message
 from vitruvius.tools.questions.book import Book
 from vitruvius.tools.questions.learned import principles
 from vitruvius.tools.questions.looking import best, budget

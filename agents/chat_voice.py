@@ -17,7 +17,8 @@ from vitruvius.agents.render import prompts, template
 from vitruvius.agents.schemas import Schema, in_words, native_tools
 from vitruvius.agents.transport import BadReply, ContextFull, TransportFailed
 from vitruvius.errors import ToolError
-from vitruvius.memory.records import Message, ModelCall
+from vitruvius.memory.asked import Message
+from vitruvius.memory.records import ModelCall
 from vitruvius.tools.questions.book import Book
 
 MENDS = 2

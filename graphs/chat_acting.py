@@ -12,7 +12,8 @@ from vitruvius.errors import ToolError, VitruviusError
 from vitruvius.events import Event, EventKind
 from vitruvius.graphs.approving import Price, is_above
 from vitruvius.graphs.chat_session import MOST_READ, ChatSession, Told, Turn
-from vitruvius.memory.records import RunStatus, Wish, WishStatus
+from vitruvius.memory.asked import Wish, WishStatus
+from vitruvius.memory.records import RunStatus
 from vitruvius.spaces.rules import Rule, words
 from vitruvius.tools.questions.asking import answer, is_question, read_question
 

@@ -21,8 +21,9 @@ from vitruvius.graphs import chat_acting
 from vitruvius.graphs.chat import create_chat_graph
 from vitruvius.graphs.chat_session import ChatSession, Told
 from vitruvius.graphs.driver import thin_checkpoints
+from vitruvius.memory.asked import Wish
 from vitruvius.memory.ledger import Ledger
-from vitruvius.memory.records import RunStatus, Wish
+from vitruvius.memory.records import RunStatus
 from vitruvius.settings import Settings
 from vitruvius.spaces.space import SearchSpace
 from vitruvius.tasks.task import Task

@@ -9,8 +9,9 @@ from typing import Any, Literal, TypeVar
 
 from vitruvius.agents.chat_speaker import Speaker
 from vitruvius.events import Event
+from vitruvius.memory.asked import Message, Wish
 from vitruvius.memory.ledger import Ledger
-from vitruvius.memory.records import Budget, Message, RunStatus, Wish
+from vitruvius.memory.records import Budget, RunStatus
 from vitruvius.spaces.space import SearchSpace
 from vitruvius.tasks.task import Task
 from vitruvius.tools.questions.book import Book

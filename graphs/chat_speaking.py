@@ -13,7 +13,8 @@ from vitruvius.agents.chat_tools import check_call, tool_schemas
 from vitruvius.agents.chat_voice import ChatVoice
 from vitruvius.errors import ToolError, VitruviusError
 from vitruvius.graphs.chat_session import ChatSession, Told, Turn
-from vitruvius.memory.records import Message, ModelCall
+from vitruvius.memory.asked import Message
+from vitruvius.memory.records import ModelCall
 from vitruvius.tools.questions.asking import answer, is_question, read_question
 from vitruvius.tools.questions.book import Book
 

@@ -21,6 +21,7 @@ from vitruvius.graphs.digest import Digest
 from vitruvius.graphs.foresight import Foresight
 from vitruvius.graphs.loans import trust_left
 from vitruvius.graphs.replaying import CUT_OFF, Recorded
+from vitruvius.memory.asked import Wish
 from vitruvius.memory.board import Board, board_of
 from vitruvius.memory.calibration import calibrate
 from vitruvius.memory.index import PrincipleIndex
@@ -37,7 +38,6 @@ from vitruvius.memory.records import (
     Run,
     Spent,
     Trial,
-    Wish,
 )
 from vitruvius.memory.regions import region_of
 from vitruvius.memory.sources import MEMORY, Source

@@ -17,8 +17,9 @@ from vitruvius.errors import ToolError
 from vitruvius.events import EventKind
 from vitruvius.graphs import deciding, reflecting
 from vitruvius.graphs.session import Session
+from vitruvius.memory.asked import Wish, WishStatus
 from vitruvius.memory.edits import Add, Edit, Retire, Revise
-from vitruvius.memory.records import Decision, DecisionStatus, Evidence, Mark, Wish, WishStatus
+from vitruvius.memory.records import Decision, DecisionStatus, Evidence, Mark
 from vitruvius.spaces.rule_words import read_rule
 from vitruvius.spaces.rules import Rule, words
 from vitruvius.tools.decisions import Prune, Train

@@ -21,16 +21,9 @@ from sqlalchemy.dialects.sqlite import insert as insert_or
 
 from vitruvius.errors import ConfigError
 from vitruvius.memory import schema
+from vitruvius.memory.asked import WishStatus
 from vitruvius.memory.ledger_runs import RunRows, insert_run
-from vitruvius.memory.records import (
-    Budget,
-    DecisionStatus,
-    Origin,
-    Run,
-    RunKind,
-    RunStatus,
-    WishStatus,
-)
+from vitruvius.memory.records import Budget, DecisionStatus, Origin, Run, RunKind, RunStatus
 
 CONFIRMATION = "confirmation"  # author of the decision that ends a run
 _KEPT = ("space_ref", "space_id", "space_name", "task_ref", "task_id", "task_name", "seed",

@@ -9,9 +9,10 @@ from sqlalchemy import bindparam, func, insert, select
 
 from vitruvius.errors import ConfigError
 from vitruvius.memory import schema
+from vitruvius.memory.asked import Message
 from vitruvius.memory.ledger_part import LedgerPart
 from vitruvius.memory.prepared import Prepared
-from vitruvius.memory.records import DecisionStatus, Message
+from vitruvius.memory.records import DecisionStatus
 
 _messages, _decisions, _runs = schema.messages.c, schema.decisions.c, schema.runs.c
 _RUN: Any = bindparam("run")

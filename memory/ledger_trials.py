@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import (
@@ -20,8 +21,19 @@ from vitruvius.errors import ConfigError
 from vitruvius.memory import schema
 from vitruvius.memory.ledger_part import LedgerPart
 from vitruvius.memory.prepared import Prepared
-from vitruvius.memory.records import NewTrial, Origin, ResultStatus, Tally, Trial
+from vitruvius.memory.records import NewTrial, Origin, ResultStatus, Trial
 from vitruvius.spaces.space import Architecture
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tally:
+    """The trials of a run in a line: how many, how many closed, least and greatest value."""
+
+    trials: int
+    closed: int
+    least: float | None
+    most: float | None
+
 
 _trials, _results, _runs = schema.trials.c, schema.results.c, schema.runs.c
 

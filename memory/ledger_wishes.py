@@ -10,9 +10,10 @@ from sqlalchemy import Select, bindparam, insert, select, update
 
 from vitruvius.errors import ConfigError, VitruviusError
 from vitruvius.memory import schema
+from vitruvius.memory.asked import Wish, WishStatus
 from vitruvius.memory.ledger_part import LedgerPart
 from vitruvius.memory.prepared import Prepared
-from vitruvius.memory.records import Decision, DecisionStatus, Wish, WishStatus
+from vitruvius.memory.records import Decision, DecisionStatus
 
 _wishes, _decisions, _runs = schema.wishes.c, schema.decisions.c, schema.runs.c
 _RUN: Any = bindparam("run")

@@ -386,16 +386,6 @@ class Calibration:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Tally:
-    """The trials of a run in a line: how many, how many closed, least and greatest value."""
-
-    trials: int
-    closed: int
-    least: float | None
-    most: float | None
-
-
-@dataclass(frozen=True, kw_only=True)
 class Mark:
     """A line of a run's small journal: something that must happen once a step, and did."""
 
@@ -403,43 +393,3 @@ class Mark:
     name: str
     step: int
     data: Mapping[str, Any]
-
-
-class WishStatus(StrEnum):
-    """Where a wish stands."""
-
-    OPEN = "open"
-    DONE = "done"
-    REFUSED = "refused"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Wish:
-    """What somebody asks of a run from outside its loop; its driver carries it out.
-
-    `step` is where the driver took it up, `decision_id` the decision that it became, if any.
-    """
-
-    id: int
-    run_id: str
-    author: str
-    call: Mapping[str, Any]  # see `tools.wishes`
-    status: WishStatus
-    words: str  # what became of it
-    created: datetime
-    step: int | None = None
-    decision_id: int | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Message:
-    """A message of a conversation about a run. `step`: decisions that were over by then."""
-
-    id: int
-    run_id: str
-    thread: str
-    role: Literal["user", "agent", "tool"]
-    text: str
-    data: Mapping[str, Any]
-    created: datetime
-    step: int = 0

@@ -20,7 +20,8 @@ from vitruvius.settings import Settings, load_settings
 if TYPE_CHECKING:
     from vitruvius.graphs.chat_driver import Conversation
     from vitruvius.graphs.chat_session import Told
-    from vitruvius.memory.records import Message, RunStatus
+    from vitruvius.memory.asked import Message
+    from vitruvius.memory.records import RunStatus
     from vitruvius.run_asking import RunAsking
 
 T = TypeVar("T")

@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any
 from vitruvius.background import loop, submit
 from vitruvius.errors import ConfigError, RunHeld
 from vitruvius.events import Ask, Event, EventKind, Listener
+from vitruvius.memory.asked import Wish, WishStatus
 from vitruvius.memory.ledger import Ledger
-from vitruvius.memory.records import Run, RunKind, RunStatus, Wish, WishStatus
+from vitruvius.memory.records import Run, RunKind, RunStatus
 from vitruvius.run_facts import RunFacts
 from vitruvius.settings import OF_THE_PROCESS, load_settings
 from vitruvius.short_first import driven, shortened

@@ -7,8 +7,9 @@ from typing import Any, Self
 
 from vitruvius.budget import check_bounded, parse_budget
 from vitruvius.errors import ConfigError
+from vitruvius.memory.asked import Wish
 from vitruvius.memory.ledger import Ledger
-from vitruvius.memory.records import Budget, RunKind, RunStatus, Wish
+from vitruvius.memory.records import Budget, RunKind, RunStatus
 from vitruvius.run_driver import RunDriver
 from vitruvius.tools.wishes import checked_author, fit, read_wish, read_words
 

@@ -12,8 +12,8 @@ from vitruvius.agents.testing import Answer, Body, ScriptedServer, call, fail, s
 from vitruvius.conversation import Talk, left_open
 from vitruvius.errors import ConfigError
 from vitruvius.graphs.chat_session import Told
+from vitruvius.memory.asked import Message, WishStatus
 from vitruvius.memory.ledger import Ledger
-from vitruvius.memory.records import Message, WishStatus
 
 WIDE = {"width": "12", "activation": "relu", "norm": "no"}
 Open = Callable[..., Talk]

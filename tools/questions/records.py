@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vitruvius.memory.records import Message
+from vitruvius.memory.asked import Message
 from vitruvius.tools.questions.book import Answer
 
 

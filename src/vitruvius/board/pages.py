@@ -18,7 +18,8 @@ from vitruvius import api
 from vitruvius.budget import budget_text
 from vitruvius.errors import VitruviusError
 from vitruvius.memory.ledger import FILE, Ledger
-from vitruvius.memory.records import Run, RunKind, Tally
+from vitruvius.memory.ledger_trials import Tally
+from vitruvius.memory.records import Run, RunKind
 from vitruvius.tools.report.page import script, style, to_html
 
 KEPT_PAGES = 16

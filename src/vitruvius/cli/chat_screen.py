@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from vitruvius.conversation import Talk
     from vitruvius.graphs.chat_session import Told
-    from vitruvius.memory.records import Message
+    from vitruvius.memory.asked import Message
 
 BARS = "▁▂▃▄▅▆▇█"
 CURVE_WIDTH = 40
