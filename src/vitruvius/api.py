@@ -37,6 +37,8 @@ def search(
     replay: str | None = None,
     on_event: Listener = ignore,
     ask: Ask | None = None,
+    background: bool = False,
+    progress: bool | None = None,
     **settings: Any,
 ) -> SearchRun:
     """Searches and returns the run when it is done; works in scripts and in notebooks.
@@ -53,6 +55,9 @@ def search(
         on_event: called from another thread with each event.
         ask: called with each costly decision before it is carried out; returns
             `{"approved": True}` or `{"approved": False, "reason": ...}`.
+        background: return at once and search in a thread of this process; `run.wait()` waits for
+            it, `run.stop()` stops it.
+        progress: whether to show how it goes; None: in a notebook, unless `on_event` is given.
         settings: any setting by name: home, model, seed, workers, explore, control,
             fidelity_first, principles_from, ...
 
@@ -62,7 +67,9 @@ def search(
         VitruviusError: the run could not go on; `open(id).resume()` takes it up.
     """
     run = create(task, space, budget, replay=replay, on_event=on_event, **settings)
-    run.resume(on_event=on_event, ask=ask)
+    if background:
+        return run.start_here(on_event=on_event, ask=ask, progress=progress)
+    run.resume(on_event=on_event, ask=ask, progress=progress)
     return run
 
 
@@ -74,13 +81,14 @@ async def asearch(
     replay: str | None = None,
     on_event: Listener = ignore,
     ask: Ask | None = None,
+    progress: bool | None = None,
     **settings: Any,
 ) -> SearchRun:
     """Does what `search` does, awaited. Cancelling it stops the run, which can be resumed."""
     run = await asyncio.to_thread(
         create, task, space, budget, replay=replay, on_event=on_event, **settings
     )
-    await run.aresume(on_event=on_event, ask=ask)
+    await run.aresume(on_event=on_event, ask=ask, progress=progress)
     return run
 
 

@@ -26,6 +26,18 @@ class BestNetwork:
     task: Task
     facts: Best
 
+    def __repr__(self) -> str:
+        value, found = (
+            f"{self.value:.4g} {self.task.metric.unit}".strip(),
+            self.facts.finalist.found,
+        )
+        return f"BestNetwork({value}, {found.name}: {self.architecture})"
+
+    def _repr_html_(self) -> str:
+        from vitruvius.notebook_cards import best_card
+
+        return best_card(self)
+
     @property
     def architecture(self) -> Architecture:
         return self.facts.finalist.architecture

@@ -6,6 +6,10 @@ class VitruviusError(Exception):
 
     exit_code = 1
 
+    def _render_traceback_(self) -> list[str]:
+        """Returns what a notebook shows in the traceback's place: the sentence."""
+        return [f"{type(self).__name__}: {self}"]
+
 
 class ConfigError(VitruviusError, ValueError):
     """A developer's or user's mistake, raised before any work is done."""

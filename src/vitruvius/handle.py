@@ -1,12 +1,13 @@
-"""The handle of a run: what it found, how to go on with it, and how to steer it."""
+"""The handle of a run: what it found, how to go on with it, how to steer it, how it is shown."""
 
 from __future__ import annotations
 
+from vitruvius.notebook import NotebookRun
 from vitruvius.run_driver import ignore
 from vitruvius.run_steering import RunSteering
 
 __all__ = ["SearchRun", "ignore"]
 
 
-class SearchRun(RunSteering):
+class SearchRun(NotebookRun, RunSteering):
     """One run of the ledger: what it found, and the handle to go on with it or to steer it."""
