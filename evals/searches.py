@@ -122,6 +122,7 @@ def run_search(
             asks=False,
             listener=_ignore,
             sources=tuple(sources),
+            writes_page=False,
         )
         with asyncio.Runner(loop_factory=_InlineLoop) as runner, _uncollected():
             runner.run(_drive(session))

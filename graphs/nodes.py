@@ -180,6 +180,7 @@ async def report(state: SearchState, runtime: Runtime[Session]) -> Command[Liter
     session = runtime.context
     status = RunStatus.INTERRUPTED if session.stopping.is_set() else RunStatus.DONE
     await session.call(crediting.note_weights, session)
+    await session.call(session.close_account)
     await session.call(
         write_report,
         session.ledger,
@@ -188,5 +189,6 @@ async def report(state: SearchState, runtime: Runtime[Session]) -> Command[Liter
         session.task,
         session.run_dir,
         status,
+        with_page=session.writes_page,
     )
     return Command(goto="__end__")

@@ -90,6 +90,7 @@ class Session:
     only_wishes: bool = False  # whether to let go of the run once no wish is open
     recorded: Recorded | None = None  # what this run replays
     sources: Sequence[Source] = ()  # other runs whose trials may guide this one
+    writes_page: bool = True  # beside the report's text, at the end
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     _open: Decision | None = None  # as read last; only this process writes decisions of its run
     _digest: Digest | None = None
@@ -100,6 +101,7 @@ class Session:
     _principles: list[PrincipleView] | None = None
     _notes: Sequence[str] | None = None
     _noise: tuple[int, float | None] = (0, None)  # repeats it rests on, and the floor
+    _is_account_closed: bool = False
     _beaten: float = field(default_factory=time.monotonic)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -111,11 +113,17 @@ class Session:
         """Runs a blocking function of the ledger or the statistics off the event loop."""
         return await asyncio.to_thread(function, *args, **kwargs)
 
+    def close_account(self) -> None:
+        """Books the wall seconds so far and no more: the report says what the row will say."""
+        self.beat()
+        self._is_account_closed = True
+
     def beat(self) -> bool:
         """Renews the lease and books the wall seconds since the last call; True: please stop."""
         with self._lock:  # the heartbeat and the nodes both come here
             now = time.monotonic()
-            elapsed, self._beaten = now - self._beaten, now
+            elapsed = 0.0 if self._is_account_closed else now - self._beaten
+            self._beaten = now
         return self.ledger.beat(self.run.id, self.driver, elapsed)
 
     def spent(self) -> Spent:

@@ -170,6 +170,30 @@ def test_report_prints_markdown_in_a_pipe(
     assert (tmp_path / "r.md").read_text() == text
 
 
+def test_report_writes_a_page_and_opens_it(
+    shell: Shell, story: Story, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[str] = []
+    monkeypatch.setattr("webbrowser.open", opened.append)
+    stored = home / "runs" / story.run_id / "report.html"
+    assert str(stored) in shell("report", "--html")
+    html = stored.read_text()
+    assert html.startswith("<!doctype html>")
+    shell("report", story.run_id, "--html", "-o", str(tmp_path / "page.html"))
+    assert (tmp_path / "page.html").read_text() == html
+    assert opened == []
+    shell("report", "--open")
+    assert opened == [stored.as_uri()]
+
+
+def test_a_page_that_cannot_be_written_is_told(
+    shell: Shell, story: Story, home: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    shell("report", "--html", "-o", str(tmp_path / "file/page.html"), code=2)
+    assert "cannot write" in shell.err
+
+
 def test_no_text_of_others_reaches_the_terminal_raw(shell: Shell, story: Story, home: Path) -> None:
     for command in (["report"], ["show"], ["principles", "list"], ["principles", "show", "P1"],
                     ["region", "show"]):  # fmt: skip

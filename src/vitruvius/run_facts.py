@@ -128,6 +128,13 @@ class RunFacts:
 
         return to_markdown(self._report())
 
+    @property
+    def report_html(self) -> str:
+        """The report as one self-contained page of HTML, from the ledger as it stands."""
+        from vitruvius.tools.report.page import to_html
+
+        return to_html(self._report())
+
     def _report(self) -> Report:
         from vitruvius.tools.report import build_report
 

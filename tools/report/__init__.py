@@ -3,6 +3,6 @@
 from vitruvius.tools.report.build import build_report
 from vitruvius.tools.report.facts import Report
 from vitruvius.tools.report.markdown import summary, to_markdown
-from vitruvius.tools.report.writing import write_report
+from vitruvius.tools.report.writing import write_page, write_report
 
-__all__ = ["Report", "build_report", "summary", "to_markdown", "write_report"]
+__all__ = ["Report", "build_report", "summary", "to_markdown", "write_page", "write_report"]

@@ -11,7 +11,7 @@ from vitruvius.tools.report.facts import Report
 from vitruvius.tools.report.words import plural, seconds
 from vitruvius.tools.safe_text import code, escape, names
 
-_MEANING = {
+MEANING = {
     "explore": "drawn uniformly",
     "architect": "chosen",
     "repeat": "the incumbent again, for the noise",
@@ -26,7 +26,7 @@ def account(report: Report) -> Iterator[str]:
     lines = ["| kind | trials | of them reused | training time |", "|---|---|---|---|"]
     for entry in report.accounts:
         lines.append(
-            f"| {entry.kind}: {_MEANING[entry.kind]} | {len(entry.trials)} ({names(entry.trials)}) "
+            f"| {entry.kind}: {MEANING[entry.kind]} | {len(entry.trials)} ({names(entry.trials)}) "
             f"| {names(entry.reused) or 'none'} | {seconds(entry.train_s)} |"
         )
     total = sum(entry.train_s for entry in report.accounts)

@@ -9,6 +9,7 @@ from typing import Literal
 from vitruvius.memory.records import Origin, Trial
 from vitruvius.spaces.space import SearchSpace
 from vitruvius.tasks.task import Metric
+from vitruvius.tools.drawing import draw_svg
 from vitruvius.tools.report.curve import UNIFORM
 from vitruvius.tools.report.facts import Baseline, Finalist, Noise
 from vitruvius.tools.report.statistics import TAIL, t_quantile
@@ -48,7 +49,7 @@ def baseline_of(
         kind="typical draw" if among is done else arm_or_own,
         found=found,
         among=tuple(sorted(trial.number for trial in among)),
-        drawing=space.draw(found.architecture),
+        picture=draw_svg(space, found.architecture),
         gap=metric.sign * (judged.mean - found.value),
         half=_half(noise, len(judged.trials)),
     )

@@ -26,6 +26,7 @@ from vitruvius.memory.regions import region_of
 from vitruvius.memory.verdicts import proxy_weights, with_weights
 from vitruvius.spaces.space import SearchSpace
 from vitruvius.tasks.task import Metric, Task
+from vitruvius.tools.drawing import draw_svg
 from vitruvius.tools.report.audited import LEAST_FITTED, audits_of
 from vitruvius.tools.report.baseline import baseline_of
 from vitruvius.tools.report.curve import curve_of
@@ -72,14 +73,15 @@ def build_report(
         best = Best(
             finalist=answer[0],
             drawing=space.draw(architecture),
+            picture=draw_svg(space, architecture),
             weights=kept_weights(architecture, trials, weights, task.metric),
         )
     found = answer[0].found if answer else None
     decisions, cuts = ledger.decisions(run_id), ledger.cuts(run_id)
-    lesson = learn(trials, task.metric)
+    measured = [t for t in trials if t.origin not in (Origin.CONTROL, Origin.CONFIRM)]
+    lesson = learn(measured, task.metric)
     noise = noise_of(trials)
     region = region_of(space, cuts)
-    measured = [t for t in trials if t.origin not in (Origin.CONTROL, Origin.CONFIRM)]
     scores = ledger.scores(run.space_id, run.task_id, None, None)
     report = Report(
         run=run,

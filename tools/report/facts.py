@@ -66,10 +66,11 @@ class Finalist:
 
 @dataclass(frozen=True, kw_only=True)
 class Best:
-    """The run's answer, its drawing, and the trial whose weights were kept."""
+    """The run's answer, drawn in text and as SVG, and the trial whose weights were kept."""
 
     finalist: Finalist
     drawing: str
+    picture: str
     weights: tuple[int, str] | None  # trial, path
 
 
@@ -84,7 +85,7 @@ class Baseline:
     kind: Literal["random arm", "uniform draws", "typical draw"]
     found: Trial
     among: Numbers  # the draws that it is the best, or the middle one, of
-    drawing: str
+    picture: str  # SVG
     gap: float
     half: float | None
 

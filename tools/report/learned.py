@@ -8,6 +8,7 @@ from vitruvius.memory.records import Evidence, PrincipleVersion
 from vitruvius.spaces.rules import words
 from vitruvius.tasks.task import Metric
 from vitruvius.tools.report.facts import CutReport, PrincipleReport, Report
+from vitruvius.tools.report.words import seconds
 from vitruvius.tools.safe_text import code, escape, names
 
 
@@ -55,8 +56,9 @@ def _principle(principle: PrincipleReport, metric: Metric) -> Iterator[str]:
             + (f"; there its effect was {principle.source_effect:+.2f}."
                if principle.source_effect is not None else ".")
         )  # fmt: skip
+    last = {look.version: look for look in principle.looks}
     for ancestor in principle.lineage:
-        yield f"- {_edit(ancestor)}"
+        yield f"- {_edit(ancestor)}{_look(last.get(ancestor.version))}"
     if principle.cuts:
         yield f"- Licensed {', '.join(f'cut {number}' for number in principle.cuts)}."
 
@@ -90,6 +92,12 @@ def _edit(version: PrincipleVersion) -> str:
     )
 
 
+def _look(look: Evidence | None) -> str:
+    if look is None:
+        return ""
+    return f" Last measured after T{look.up_to}: {look.effect:+.2f}, {look.standing}."
+
+
 def cuts(report: Report) -> Iterator[str]:
     """Yields the section on cuts, each with its audit."""
     if not report.cuts:
@@ -110,6 +118,17 @@ def _cut(audit: CutReport) -> Iterator[str]:
         yield "- What it may cost was not measured in this run when it was made."
     else:
         yield f"- May cost at most {cut.top_loss_high:.1%} of the best 1 % (90 % bound when made)."
+    if audit.during:
+        yield (
+            f"- Saved about {audit.spared:.3g} of {len(audit.during)} trials chosen under it, had "
+            f"they been drawn uniformly ({names(audit.during)}), {seconds(audit.spared_s)} of "
+            "training."
+        )
+    if audit.loss_now is not None:
+        yield (
+            f"- By all trials it removes {audit.loss_now[0]:.1%} of the best 1 %, at most "
+            f"{audit.loss_now[1]:.1%}."
+        )
     if audit.best_outside is None:
         yield f"- Known outside: {names(audit.outside) or 'no trial'}, no score."
     else:

@@ -16,7 +16,7 @@ FEW_ROWS = 20
 
 def lesson_markdown(report: Report) -> str:
     """Returns the whole report, the same text for the same rows."""
-    doubts = "\n".join(f"- {doubt}" for doubt in _doubts(report))
+    doubts = "\n".join(f"- {doubt}" for doubt in doubts_of_lesson(report))
     parts = [
         f"# Report of run {report.run.id}",
         *_given(report),
@@ -39,7 +39,7 @@ def lesson_summary(report: Report) -> str:
         *_given(report),
         "\n".join(lines) or "No principle is borne out by the rows.",
     ]
-    doubts = list(_doubts(report))
+    doubts = list(doubts_of_lesson(report))
     if doubts:
         parts += ["## What to distrust", "\n".join(f"- {doubt}" for doubt in doubts)]
     return "\n\n".join(parts) + "\n"
@@ -71,7 +71,8 @@ def _given(report: Report) -> Iterator[str]:
         )
 
 
-def _doubts(report: Report) -> Iterator[str]:
+def doubts_of_lesson(report: Report) -> Iterator[str]:
+    """Yields what to distrust in what was learned from rows."""
     told = report.run.settings.get("learn", {})
     if report.run.status != RunStatus.DONE:
         yield f"The run is {report.run.status}: `vitruvius resume {report.run.id}` ends it."

@@ -8,7 +8,9 @@ from vitruvius.budget import budget_text
 from vitruvius.memory.records import RunKind, Spent, Standing
 from vitruvius.spaces.rules import words
 from vitruvius.tools.report.account import account, calibrations, failures
+from vitruvius.tools.report.answer import compared, question
 from vitruvius.tools.report.facts import Best, Finalist, Report
+from vitruvius.tools.report.following import effects, next_steps
 from vitruvius.tools.report.learned import cuts, effect_text, principles
 from vitruvius.tools.report.lessons import lesson_markdown, lesson_summary
 from vitruvius.tools.report.transferred import transferred
@@ -36,6 +38,8 @@ def to_markdown(report: Report) -> str:
         "## What to distrust",
         "\n".join(f"- {escape(doubt, 2000)}" for doubt in report.distrust)
         or "Nothing in the rows raises a doubt.",
+        "## What decides",
+        *effects(report),
         "## What was learned",
         *principles(report),
         "## What was transferred",
@@ -50,6 +54,8 @@ def to_markdown(report: Report) -> str:
         *failures(report),
         "## Proxies",
         *calibrations(report),
+        "## What to try next",
+        *next_steps(report),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -92,6 +98,8 @@ def _head(report: Report) -> Iterator[str]:
     task, space = code(run.task_ref or run.task_name), code(run.space_ref or run.space_name)
     yield f"# Report of run {run.id}"
     yield ""
+    yield escape(question(report))
+    yield ""
     yield (
         f"Task {task}, space {space}, seed {run.seed}, "
         f"model {code(str(run.settings.get('model', '?')))}. "
@@ -123,6 +131,10 @@ def _best(report: Report, *, short: bool = False) -> Iterator[str]:
             f"Validation {name} **{value_text(best.search.mean, metric)}** "
             f"({names(best.search.trials)}; {said})."
         )
+    if report.baseline is not None and not short:
+        found, among = report.baseline.found, names(report.baseline.among)
+        said = "; ".join(compared(report.baseline, report))
+        yield f"That is {escape(said)}: {found.name} of {among}."
     yield "\n".join(_facts(report, best, short))
     yield _fenced(report.best.drawing)
     yield _where(report, report.best)

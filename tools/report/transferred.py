@@ -63,12 +63,13 @@ def _recalled(recalled: Sequence[RecalledReport]) -> Iterator[str]:
             here = f"{evidence.effect:+.2f} ({evidence.low:+.2f} to {evidence.high:+.2f})"
         yield (
             f"| {version.name}{imported}: {code(words(version.rule))} | {one.adoption.trust:.2f} "
-            f"| {'-' if there is None else f'{there:+.2f}'} | {here} | {_became(one)} "
+            f"| {'-' if there is None else f'{there:+.2f}'} | {here} | {became(one)} "
             f"| {', '.join(map(_cut, one.cuts)) or 'none'} |"
         )
 
 
-def _became(one: RecalledReport) -> str:
+def became(one: RecalledReport) -> str:
+    """Returns what the run made of a recalled principle."""
     measured = "not measured" if one.evidence is None else str(one.evidence.standing)
     if one.became is None:
         return measured

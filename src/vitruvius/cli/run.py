@@ -242,7 +242,7 @@ def _finish(found: SearchRun, as_json: bool) -> None:
         )  # fmt: skip
     else:
         print_markdown(summary(made))
-        print(f"\nReport: {path}\nWhole report: vitruvius report {found.id}")
+        print(f"\nReport: {path.with_suffix('.html')}\nAs text: vitruvius report {found.id}")
     if made.run.status != RunStatus.DONE:
         note(f"run {found.id} is {made.run.status}; go on with `vitruvius resume {found.id}`")
         raise typer.Exit(INTERRUPTED)

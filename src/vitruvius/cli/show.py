@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import webbrowser
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -145,14 +146,22 @@ def _trial_table(trials: list[Trial]) -> tuple[tuple[str, ...], list[tuple[str, 
 def report(
     run_id: RunId = None,
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Write the Markdown to this file.")
+        Path | None, typer.Option("--out", "-o", help="Write to this file instead.")
     ] = None,
+    as_html: Annotated[
+        bool, typer.Option("--html", help="Write one page of HTML, to the run's folder or --out.")
+    ] = False,
+    is_opened: Annotated[
+        bool, typer.Option("--open", help="Write the page and open it in the browser.")
+    ] = False,
     home: Home = None,
 ) -> None:
     """Print the report of a run: best network, doubts, principles, cuts, cost, failures.
 
     Every number is taken from the ledger and names its trials. In a pipe it is Markdown:
     vitruvius report > report.md
+
+    As one page that needs no network, drawn and linked: vitruvius report --html -o report.html
     """
     from vitruvius.memory.records import RunKind
     from vitruvius.tools.report import to_markdown
@@ -165,21 +174,39 @@ def report(
                 "`vitruvius principles list`"
             )
         made = _report(ledger, run)
-    if made is not None:
-        text = to_markdown(made)
-    else:
-        text = _stored_report(home_of(home) / "runs" / run.id / "report.md", run.id)
+    stored = home_of(home) / "runs" / run.id
+    if as_html or is_opened:
+        _page(made, run.id, stored / "report.html", out, is_opened=is_opened)
+        return
+    text = to_markdown(made) if made is not None else _stored(stored / "report.md", run.id)
     if out is None:
         print_markdown(text)
         return
+    _write(out, text)
+
+
+def _page(
+    made: Report | None, run_id: str, stored: Path, out: Path | None, *, is_opened: bool
+) -> None:
+    """Writes the page, made anew where that can be, and shows it if that was asked for."""
+    from vitruvius.tools.report.page import to_html
+
+    text = to_html(made) if made is not None else _stored(stored, run_id)
+    _write(out or stored, text)
+    if is_opened:
+        webbrowser.open((out or stored).resolve().as_uri())
+
+
+def _write(out: Path, text: str) -> None:
     try:
+        out.parent.mkdir(parents=True, exist_ok=True)
         out.write_text(text, encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"cannot write {out}: {error.strerror}") from None
     print(f"wrote {out}")
 
 
-def _stored_report(path: Path, run_id: str) -> str:
+def _stored(path: Path, run_id: str) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except OSError:

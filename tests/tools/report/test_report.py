@@ -19,6 +19,7 @@ from vitruvius.spaces.space import Architecture
 from vitruvius.tasks.registry import load_task
 from vitruvius.tools.report import Report, build_report, summary, to_markdown, write_report
 from vitruvius.tools.report.distrust import distrust_of
+from vitruvius.tools.report.page import to_html
 
 CONFIRMED = {"best": (19, 21, 23), "second": (20, 22, 24)}
 
@@ -290,7 +291,17 @@ def test_the_file_is_written_whole(story: Story, tmp_path: Path, report: Report)
             RunStatus.DONE,
         )
     assert path.read_text() == to_markdown(report)
-    assert [p.name for p in path.parent.iterdir()] == ["report.md"]
+    assert (path.parent / "report.html").read_text() == to_html(report)
+    assert sorted(p.name for p in path.parent.iterdir()) == ["report.html", "report.md"]
+
+
+def test_a_bench_is_spared_the_page(story: Story, tmp_path: Path) -> None:
+    space, task = load_space("nb201"), load_task("mnist1d")
+    with Ledger.open(story.home) as ledger:
+        path = write_report(
+            ledger, story.run_id, space, task, tmp_path, RunStatus.DONE, with_page=False
+        )
+    assert [p.name for p in path.parent.glob("report*")] == ["report.md"]
 
 
 def test_a_folder_that_cannot_be_written_is_told(story: Story, tmp_path: Path) -> None:
