@@ -100,7 +100,7 @@ def test_a_fork_at_any_step_sees_nothing_that_came_after(original: vt.SearchRun)
         assert fork.record.status == RunStatus.INTERRUPTED
 
 
-@pytest.mark.parametrize("step", [3, 16, 31])
+@pytest.mark.parametrize("step", [16, pytest.param(3, marks=pytest.mark.slow), 31])
 def test_a_fork_that_is_not_steered_goes_the_same_way(original: vt.SearchRun, step: int) -> None:
     fork = original.fork(step)
     assert fork.resume() == RunStatus.DONE
