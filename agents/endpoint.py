@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 from urllib.parse import urlsplit
 
 from pydantic import SecretStr
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from langchain_openai import ChatOpenAI
 
 
+ModelChairs = Literal["both", "architect", "theorist"]  # the analyst takes the other
+
+
 class ModelSettings(Protocol):
     """The settings that concern models; `settings.Settings` has them."""
 
@@ -24,6 +27,8 @@ class ModelSettings(Protocol):
         """`analyst`, `auto`, or the name of a model that the endpoint serves."""
         ...
 
+    @property
+    def model_chairs(self) -> ModelChairs: ...
     @property
     def base_url(self) -> str | None: ...
     @property

@@ -8,7 +8,7 @@ from typing import Protocol
 from vitruvius.agents.architect import ModelArchitect
 from vitruvius.agents.chairs import Architect, Theorist
 from vitruvius.agents.client import ModelClient
-from vitruvius.agents.endpoint import ModelSettings
+from vitruvius.agents.endpoint import ModelChairs, ModelSettings
 from vitruvius.agents.models import Resolved, resolve_model
 from vitruvius.agents.prices import price_of
 from vitruvius.agents.replay import ReplayClient
@@ -25,6 +25,8 @@ def create_chairs(
     settings: ModelSettings, analyst: BothChairs, resolved: Resolved | None = None
 ) -> tuple[Architect, Theorist]:
     """Returns architect and theorist: a model with the analyst behind it, or the analyst.
+
+    With `model_chairs` a model takes one chair, and the analyst the other.
 
     Imports langchain, reads files and, for `auto`, asks the endpoint: call it outside the event
     loop. A model without a known price counts zero dollars; the runner refuses a dollar budget
@@ -43,11 +45,16 @@ def create_chairs(
         return analyst, analyst
     client = ModelClient(endpoint, price=price_of(endpoint.model, settings.home))
     voice = Voice(client, prompt_tokens=settings.prompt_tokens)
-    return ModelArchitect(voice, analyst), ListeningTheorist(voice, analyst)
+    return _seated(voice, analyst, settings.model_chairs)
 
 
 def replayed_chairs(
-    calls: Sequence[ModelCall], analyst: BothChairs, *, prompt_tokens: int, already: int
+    calls: Sequence[ModelCall],
+    analyst: BothChairs,
+    *,
+    prompt_tokens: int,
+    already: int,
+    chairs: ModelChairs = "both",
 ) -> tuple[Architect, Theorist]:
     """Returns the chairs of a replay: a run's stored replies, or the analyst where it had none.
 
@@ -56,8 +63,15 @@ def replayed_chairs(
         analyst: takes each step that it took then.
         prompt_tokens: as then.
         already: how many of the calls the replay has booked, before it was interrupted.
+        chairs: that the model took.
     """
     if not calls:
         return analyst, analyst
     voice = Voice(ReplayClient(calls, already=already), prompt_tokens=prompt_tokens)
-    return ModelArchitect(voice, analyst), ListeningTheorist(voice, analyst)
+    return _seated(voice, analyst, chairs)
+
+
+def _seated(voice: Voice, analyst: BothChairs, chairs: ModelChairs) -> tuple[Architect, Theorist]:
+    architect = analyst if chairs == "theorist" else ModelArchitect(voice, analyst)
+    theorist = analyst if chairs == "architect" else ListeningTheorist(voice, analyst)
+    return architect, theorist

@@ -56,14 +56,11 @@ def check_local(path: Path) -> None:
 
 
 @contextmanager
-def served(
-    path: Path, *, template: Path | None = None, context: int = 8192, threads: int | None = None
-) -> Iterator[str]:
+def served(path: Path, *, context: int = 8192, threads: int | None = None) -> Iterator[str]:
     """Serves a model file in a process of its own and yields its base URL; ends it after.
 
     Args:
         path: of the .gguf file.
-        template: chat template in place of the file's own.
         context: tokens that prompt and reply may have together.
         threads: of the server; None: `OMP_NUM_THREADS`, else one for each core that we may use.
 
@@ -73,7 +70,7 @@ def served(
     check_local(path)
     threads = threads or _threads()
     words = [sys.executable, "-m", __name__, str(os.getpid()), str(path), str(context)]
-    words += [str(threads), *([str(template)] if template is not None else [])]
+    words.append(str(threads))
     # Threads that spin while they wait cost a busy machine nine tenths of its speed.
     env = os.environ | {"OMP_WAIT_POLICY": "passive", "OMP_NUM_THREADS": str(threads)}
     env["PYTHONPATH"] = os.pathsep.join(part for part in sys.path if part)
@@ -119,13 +116,13 @@ def _last_line(process: subprocess.Popen[str], said: IO[bytes]) -> str:
 
 
 def _serve(arguments: Sequence[str]) -> None:
-    """Serves until the starter is gone: `PID FILE CONTEXT THREADS [TEMPLATE]`."""
+    """Serves until the starter is gone: `PID FILE CONTEXT THREADS`."""
     import threading
     import time
 
     from xllamacpp import CommonParams, Server
 
-    starter, path, context, threads = arguments[:4]
+    starter, path, context, threads = arguments
 
     def watch() -> None:
         while os.getppid() == int(starter):
@@ -137,8 +134,6 @@ def _serve(arguments: Sequence[str]) -> None:
     params.model.path, params.port, params.n_parallel = path, 0, 1
     params.n_ctx = int(context)
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = int(threads)
-    if len(arguments) > 4:
-        params.chat_template = Path(arguments[4]).read_text(encoding="utf-8")
     server = Server(params)
     print(f"{server.listening_address}/v1", flush=True)
     threading.Event().wait()

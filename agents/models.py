@@ -7,7 +7,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from vitruvius.agents.endpoint import DUMMY_KEY, Endpoint, ModelSettings, find_address
+from vitruvius.agents.endpoint import (
+    DUMMY_KEY,
+    Endpoint,
+    ModelChairs,
+    ModelSettings,
+    find_address,
+)
 from vitruvius.agents.local import REPLY_TOKENS, check_local, is_file_of_model, served
 from vitruvius.agents.probe import Capabilities, probe
 from vitruvius.agents.transport import TransportFailed, classified
@@ -17,6 +23,12 @@ __all__ = ["Capabilities", "Resolved", "at_hand", "probe", "resolve_model", "ser
 
 # Taken by `auto` at OpenAI's own endpoint, where many models are served.
 OPENAI_CHOICE = "gpt-5-mini"
+
+_SEATS: dict[ModelChairs, str] = {
+    "both": "both chairs",
+    "architect": "the architect's chair, the analyst the theorist's",
+    "theorist": "the theorist's chair, the analyst the architect's",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,13 +81,13 @@ def resolve_model(settings: ModelSettings) -> Resolved:
         ConfigError: a model is named but no endpoint is configured, the URL is not one, or a
             model file cannot be served here.
     """
-    name = settings.model
+    name, seats = settings.model, _SEATS[settings.model_chairs]
     if name == "analyst":
         return _analyst("as asked")
     if is_file_of_model(name):
         file = Path(name)
         check_local(file)
-        words = f"{file.stem}, served here from {file}, takes both chairs."
+        words = f"{file.stem}, served here from {file}, takes {seats}."
         return Resolved(endpoint=None, file=file, words=words)
     address = find_address(settings)
     if address is None and name == "auto":
@@ -90,7 +102,7 @@ def resolve_model(settings: ModelSettings) -> Resolved:
         model=name, base_url=base_url, api_key=api_key, timeout_s=settings.model_timeout_s
     )
     if name != "auto":
-        return Resolved(endpoint=endpoint, words=f"{name} at {endpoint.where} takes both chairs.")
+        return Resolved(endpoint=endpoint, words=f"{name} at {endpoint.where} takes {seats}.")
     try:
         served = served_models(endpoint)
     except (TransportFailed, ConfigError) as error:
@@ -100,7 +112,7 @@ def resolve_model(settings: ModelSettings) -> Resolved:
         return _analyst(note)
     return Resolved(
         endpoint=replace(endpoint, model=model),
-        words=f"{model} at {endpoint.where} takes both chairs ({note}).",
+        words=f"{model} at {endpoint.where} takes {seats} ({note}).",
     )
 
 

@@ -11,6 +11,7 @@ from vitruvius.evals.ablations import CredulousArchitect, FrequencyTheorist, Sil
 from vitruvius.evals.arms import Arm, Given
 from vitruvius.evals.searches import run_search
 from vitruvius.graphs.session import Policy
+from vitruvius.memory.ledger import Ledger
 
 Chairs = Callable[[], tuple[Architect, Theorist]]  # made anew for every search
 
@@ -21,6 +22,7 @@ def agent(
     policy: Policy | None = None,
     chairs: Chairs | None = None,
     tells_costs: bool = True,
+    ledger: Ledger | None = None,
 ) -> None:
     """Lets the agent search; statistics in both chairs, unless others are given."""
     run_search(
@@ -32,6 +34,7 @@ def agent(
         policy=policy,
         chairs=chairs() if chairs else None,
         cuts=given.cuts,
+        ledger=ledger,
     )
 
 

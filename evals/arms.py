@@ -61,6 +61,7 @@ class Arm:
     run: Callable[[Given], None]
     hears: bool = False
     most_seeds: int | None = None  # for one that is too slow for more
+    needs_model: bool = False  # left out of a protocol where the settings name none
 
 
 @lru_cache(maxsize=1)
@@ -69,6 +70,7 @@ def all_arms() -> dict[str, Arm]:
     from vitruvius.evals import (
         agent_arms,
         blind_arms,
+        chair_arms,
         fidelity_arms,
         lapt,
         lapt_model,
@@ -79,6 +81,7 @@ def all_arms() -> dict[str, Arm]:
 
     modules = (
         agent_arms,
+        chair_arms,
         blind_arms,
         source_arms,
         lapt,

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 
-from vitruvius.errors import ConfigError
 from vitruvius.evals.cases import Case
 from vitruvius.evals.protocols import Protocol
 from vitruvius.evals.readings import BySeed, Outcomes, capped
@@ -18,15 +17,9 @@ WIDTH, HEIGHT = 9.0, 3.6  # inches
 
 
 def draw_curves(protocol: Protocol, outcomes: Outcomes, folder: Path) -> Iterator[tuple[str, str]]:
-    """Writes one figure per case; returns its name and its file's.
+    """Writes one figure per case; returns its name and its file's."""
+    from matplotlib.figure import Figure
 
-    Raises:
-        ConfigError: if matplotlib is not installed.
-    """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise ConfigError("curves need matplotlib: pip install 'vitruvius[evals]'") from error
     folder.mkdir(parents=True, exist_ok=True)
     for case, arms in outcomes.items():
         if not arms:

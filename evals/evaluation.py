@@ -17,6 +17,7 @@ from vitruvius.evals.page import write_page
 from vitruvius.evals.protocols import Protocol, all_protocols
 from vitruvius.evals.running import Say, run_all
 from vitruvius.evals.store import Store
+from vitruvius.settings import load_settings
 
 PACKAGES = ("vitruvius", "numpy", "scipy", "optuna")
 
@@ -56,7 +57,8 @@ def perform(wanted: Wanted, say: Say) -> tuple[Path, list[FailedSearch]]:
     failed: list[FailedSearch] = []
     if not wanted.page_only:
         _sign(wanted)
-        for failure in run_all(all_jobs(protocols, wanted), store, wanted.processes, say):
+        jobs = all_jobs(_runnable(protocols, wanted, say), wanted)
+        for failure in run_all(jobs, store, wanted.processes, say):
             job = failure.job
             failed.append(
                 FailedSearch(case=job.case.key, arm=job.arm, seed=job.seed, reason=failure.reason)
@@ -85,6 +87,23 @@ def _narrowed(protocol: Protocol, wanted: Wanted) -> Protocol:
     arms = [a for a in protocol.arms if not wanted.arms or a in wanted.arms]
     arms += [name for name in wanted.arms if name not in in_some]
     return replace(protocol, arms=tuple(arms))
+
+
+def _runnable(protocols: Sequence[Protocol], wanted: Wanted, say: Say) -> list[Protocol]:
+    """Returns the protocols without arms that need a model, where the settings name none.
+
+    `auto` names none: it might find an endpoint that costs money. An arm asked for by name stays.
+    """
+    if load_settings().model not in ("auto", "analyst"):
+        return list(protocols)
+    listed = {name for protocol in protocols for name in protocol.arms}
+    left = [name for name in listed - set(wanted.arms) if find_arm(name).needs_model]
+    if left:
+        say(f"left out: {', '.join(sorted(left))}: they need a model; name one in VITRUVIUS_MODEL")
+    return [
+        replace(protocol, arms=tuple(name for name in protocol.arms if name not in left))
+        for protocol in protocols
+    ]
 
 
 def _sign(wanted: Wanted) -> None:

@@ -35,7 +35,6 @@ from vitruvius.tasks.corpora import read_topics
 from vitruvius.tasks.flexibert import Published, published_networks
 from vitruvius.tasks.text import create_text_task
 from vitruvius.tasks.tokens import Unit
-from vitruvius.tools.codes import token_agreements
 from vitruvius.tools.flops import unmoved_generator
 from vitruvius.tools.graph import batch_loss, gradients_of
 from vitruvius.tools.jacobians import saliency
@@ -125,13 +124,8 @@ def _wide_layers(probe: Probe) -> int:
     return len(wide_outputs(probe))
 
 
-def _token_distance(probe: Probe) -> float:
-    """As published, without the last activation: their encoders have no head for words."""
-    return token_agreements(probe.record.activations[:-1])
-
-
 def _activations(probe: Probe) -> int:
-    return len(probe.record.activations) - 1
+    return sum(hasattr(call.module, "part") for call in probe.record.activations)
 
 
 def _maps(probe: Probe) -> int:
@@ -145,7 +139,7 @@ def _heads(probe: Probe) -> int:
 PUBLISHED: dict[str, tuple[Value, Count | None]] = {
     "synaptic_diversity": ("synaptic_diversity_published", _layers("operation", "projection")),
     "synaptic_saliency": ("synaptic_saliency_published", _layers("feed_forward")),
-    "activation_distance": (_token_distance, _activations),
+    "activation_distance": ("token_activation_distance_published", _activations),
     "jacobian_covariance": ("jacobian_covariance_published", None),
     "jacobian_cosine": ("jacobian_cosine_published", None),
     "attention_importance": ("attention_importance_published", _wide_layers),

@@ -63,7 +63,7 @@ def run_job(job: Job) -> Outcome:
         trace=trace_of(oracle),
         cpu_s=round(time.process_time() - cpu, 4),
         wall_s=round(time.perf_counter() - wall, 4),
-        extra={"hypervolume": found_share(oracle, trade_off)} if trade_off else {},
+        extra=oracle.notes | ({"hypervolume": found_share(oracle, trade_off)} if trade_off else {}),
     )
 
 

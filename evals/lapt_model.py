@@ -39,6 +39,7 @@ ARMS = (
         about="LAPT as published for NAS-Bench-201, the settings' model in its chair",
         run=partial(with_model, NB201),
         hears=True,
+        needs_model=True,
         most_seeds=SEEDS,
     ),
     Arm(
@@ -46,6 +47,7 @@ ARMS = (
         about="LAPT as published for TransNAS-Bench-101, the settings' model in its chair",
         run=partial(with_model, TRANSNAS),
         hears=True,
+        needs_model=True,
         most_seeds=SEEDS,
     ),
 )

@@ -1,8 +1,10 @@
-"""A model file in both chairs beside the analyst, in the real graph, with a source to learn from.
+"""A model file in both chairs or in one, beside the analyst, with a source to learn from.
 
-`python -m vitruvius.evals.model_arm --table TABLE --model FILE.gguf --seeds 2` makes one finished
-search on the source's metric, and lets both arms search the target from the same memory. Rows are
-kept as files, so that a second call goes on where the first was stopped.
+`python -m vitruvius.evals.model_arm --table TABLE --model FILE.gguf --chairs theorist --seeds 2`
+makes one finished search on the source's metric, and lets all arms search the target from the same
+memory, in the real graph. Rows are kept as files, so that a second call goes on where the first was
+stopped. What is judged first is whether the system stays sound: every reply is carried out or
+turned down with a reason, and the run ends within its budget.
 """
 
 from __future__ import annotations
@@ -13,11 +15,14 @@ import shutil
 import time
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import vitruvius as vt
+from vitruvius.agents.endpoint import ModelChairs
 from vitruvius.evals.principle_judge import Verdict, judge_run, to_table
+from vitruvius.evals.small_model import MODELS, fetch
 from vitruvius.memory.ledger import Ledger
 from vitruvius.memory.records import DecisionStatus, Origin, Standing
 from vitruvius.tasks.table import TabularTask
@@ -46,17 +51,32 @@ def source_home(folder: Path, table: Path, metric: str, seed: int) -> Path:
     return home
 
 
+@dataclass(frozen=True, kw_only=True)
+class Arm:
+    """Who takes the chairs: the analyst, or a model file in both or in one."""
+
+    model: str = ANALYST
+    chairs: ModelChairs = "both"
+
+    @property
+    def name(self) -> str:
+        """The model's name, and its chair where that is one."""
+        return Path(self.model).stem + ("" if self.chairs == "both" else f" as {self.chairs}")
+
+
 def run_arm(
-    source: Path, home: Path, task: str, arm: str, seed: int, **more: Any
+    source: Path, home: Path, task: str, arm: Arm, seed: int, **more: Any
 ) -> dict[str, Any]:
     """Returns what one search found and cost, from a copy of the source's memory."""
     shutil.rmtree(home, ignore_errors=True)
     shutil.copytree(source, home)
     started = time.monotonic()
-    run = vt.search(task, "nb201", home=home, model=arm, seed=seed, workers=1, **more)
-    row = {"arm": Path(arm).stem, "seed": seed, "run": run.id, "wall_s": time.monotonic() - started}
+    given: Any = {"model": arm.model, "model_chairs": arm.chairs, "seed": seed, "workers": 1}
+    run = vt.search(task, "nb201", home=home, **given, **more)
+    wall_s = time.monotonic() - started
     assert isinstance(run.task, TabularTask)
-    return row | found(run) | guards(run)
+    row = {"arm": arm.name, "model": Path(arm.model).stem, "seed": seed, "run": run.id}
+    return row | {"wall_s": wall_s} | found(run) | guards(run)
 
 
 def found(run: vt.SearchRun) -> dict[str, Any]:
@@ -128,7 +148,7 @@ def summary(rows: Sequence[dict[str, Any]]) -> str:
         "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for row in sorted(rows, key=lambda r: (r["seed"], r["arm"])):
-        own = row["decided"].get(row["arm"], 0)
+        own = row["decided"].get(row["model"], 0)
         caught = ", ".join(f"{n} {name}" for name, n in sorted(row["turned_down"].items()))
         cells = (
             row["arm"],
@@ -147,10 +167,11 @@ def summary(rows: Sequence[dict[str, Any]]) -> str:
 
 
 def main() -> None:
-    """Runs both arms for each seed; prints what they found, and the judge's table."""
+    """Runs all arms for each seed; prints what they found, and the judge's table."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--table", type=Path, required=True, help="nas_bench_201.parquet")
-    parser.add_argument("--model", type=Path, action="append", help="a .gguf file; repeatable")
+    parser.add_argument("--model", nargs="*", default=[], help=f".gguf files, or {[*MODELS]}")
+    parser.add_argument("--chairs", nargs="*", default=["both"], choices=get_args(ModelChairs))
     parser.add_argument("--source", default="in16", help="metric that the memory is about")
     parser.add_argument("--target", default="c10", help="metric that is searched")
     parser.add_argument("--seeds", type=int, default=2)
@@ -161,11 +182,13 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder of homes and rows")
     args = parser.parse_args()
     task = f"table:{args.table.absolute()},metric={args.target}"
+    files = [str(fetch(name) if name in MODELS else Path(name).absolute()) for name in args.model]
+    arms = [Arm(), *(Arm(model=file, chairs=chairs) for file in files for chairs in args.chairs)]
     rows = []
     for seed in range(args.first_seed, args.first_seed + args.seeds):
         source = source_home(args.out, args.table.absolute(), args.source, seed)
-        for arm in (ANALYST, *(str(path.absolute()) for path in args.model or ())):
-            name = f"{Path(arm).stem}-{args.target}-{seed}"
+        for arm in arms:
+            name = f"{arm.name.replace(' ', '-')}-{args.target}-{seed}"
             path = args.out / f"{name}.json"
             if not path.exists():
                 given = {"prompt_tokens": args.prompt_tokens, "model_timeout_s": args.timeout_s}

@@ -140,6 +140,7 @@ class Oracle:
     seed: int = 0  # of a recorded run, where answers are single runs
     stop_at_hit: bool = False
     answers: list[Answer] = field(default_factory=list)
+    notes: dict[str, float] = field(default_factory=dict)  # what an arm tells of itself
     _known: dict[tuple[Architecture, int, bool], float] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 

@@ -4,11 +4,15 @@ Every score is turned so that more is meant to be better, as published; so a cla
 tau with the loss is below zero. It *survives* if the whole 95 % interval is, *beyond size* if that
 of the partial tau with parameters given is too; it is *reversed* if the interval is above zero, and
 else *open*. Intervals are of single scores: of 40 true zeros two are expected to look decided.
+
+Beside the scores stand plain counts read off the architecture, and how much the published score of
+each kind of network differs from its rivals on the same networks.
 """
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -20,6 +24,12 @@ from vitruvius.spaces.space import FloatArray
 LOSS = "cross_entropy"
 FACTS = ("arch", LOSS, "cross_entropy_test", "seed", "epochs", "train_s", "status")
 PAIR = ("recurrent_trained", "recurrent_frozen")
+RIVALS = {  # of the score for which the claim was made
+    "hidden_covariance_1": ("synflow", "naswot", "jacobian_cosine", "snip", "grad_norm", "params"),
+    "hidden_covariance_2": ("synflow", "naswot", "jacobian_cosine", "snip", "grad_norm", "params"),
+    "attention_confidence": ("params", "depth", "synaptic_diversity", "snip"),
+    "attention_confidence_published": ("params", "depth", "synaptic_diversity", "snip"),
+}
 
 Rows = Sequence[Mapping[str, str]]
 
@@ -66,7 +76,59 @@ def _arm(name: str, rows: Rows, draws: int) -> str:
         for score in trained[0]
         if score not in FACTS and any(row[score] != "" for row in trained)
     ]
-    return "\n".join([*lines, *(line for _, line in sorted(found))])
+    lines += [line for _, line in sorted(found)]
+    return "\n".join([*lines, "", *_rivals(trained, draws), "", *_counts(first, trained, draws)])
+
+
+def _rivals(rows: Rows, draws: int) -> list[str]:
+    """Returns how much tau of a claimed score is above that of others, over networks with both."""
+    lines = ["| score | rival | networks | tau minus that of the rival |", "|---|---|---|---|"]
+    for score, rivals in RIVALS.items():
+        for rival in rivals:
+            kept = [row for row in rows if row.get(score, "") != "" and row.get(rival, "") != ""]
+            if len(kept) < 3:
+                continue
+            loss = _column(kept, LOSS)
+            apart = difference(
+                (_column(kept, score), loss), (_column(kept, rival), loss), draws=draws
+            )
+            lines.append(f"| {score} | {rival} | {len(kept)} | {words(apart)} |")
+    return lines if len(lines) > 2 else []
+
+
+def _counts(first: Rows, trained: Rows, draws: int) -> list[str]:
+    """Returns taus of plain counts with the loss, and of scores where the diverged rank last."""
+    lines = ["| read off the architecture | tau with loss |", "|---|---|"]
+    loss = _column(trained, LOSS)
+    found = [_features(row["arch"]) for row in trained]
+    for name in sorted({name for each in found for name in each}):
+        values = np.array([each.get(name, 0.0) for each in found])
+        told = with_interval(values, loss, draws=draws)
+        if not math.isnan(told.value):
+            lines.append(f"| {name} | {words(told)} |")
+    diverged = [row for row in first if row["status"] == "diverged"]
+    if not diverged:
+        return lines if len(lines) > 2 else []
+    both = [*trained, *diverged]
+    worst = np.concatenate([loss, np.full(len(diverged), loss.max() + 1)])
+    lines += ["", f"| score | tau, with {len(diverged)} diverged last |", "|---|---|"]
+    for score in trained[0]:
+        if score in FACTS or any(row[score] == "" for row in both):
+            continue
+        told = with_interval(_column(both, score), worst, draws=draws)
+        if not math.isnan(told.value):
+            lines.append(f"| {score} | {words(told)} |")
+    return lines
+
+
+def _features(arch: str) -> dict[str, float]:
+    """Returns how often each operation is written in an architecture, and its hidden size."""
+    found: dict[str, float] = {}
+    for name in re.findall(r'"op(?:eration)?":"(\w+)"', arch):
+        kind = re.sub(r"\d+$", "", name)  # convolutions of all widths are one kind
+        found[f"number of {kind}"] = found.get(f"number of {kind}", 0.0) + 1
+    size = re.search(r'"hidden":(\d+)', arch)
+    return {**found, "hidden size": float(size[1])} if size else found
 
 
 def _line(score: str, rows: Rows, draws: int) -> tuple[float, str]:

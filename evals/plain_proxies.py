@@ -10,7 +10,6 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import torch
@@ -152,7 +151,8 @@ def _jacobian_scores(ending: str, score: Callable[[Tensor], float]) -> dict[str,
         return once(network, inputs, 0.0)
 
     def large(network: nn.Module, inputs: Tensor, labels: Tensor) -> float:
-        return abs(once(network, inputs, 0.0) - once(network, inputs, 10.0)) - 1
+        difference = 1 - abs(once(network, inputs, 0.0) - once(network, inputs, 10.0))
+        return difference if "covariance" in ending else -difference
 
     def more(network: nn.Module, inputs: Tensor, labels: Tensor) -> float:
         product = math.prod(once(network, inputs, a) for a in (0.0, 0.1, 10.0, 100.0))
@@ -179,7 +179,7 @@ def _hidden_covariance(layer: int) -> Plain:
 
 
 def _hidden_gradients(
-    network: nn.Module, inputs: Tensor, from_last: Callable[[Tensor, Tensor], None], noise: float
+    network: nn.Module, inputs: Tensor, from_last: Callable[[Tensor, Tensor], None]
 ) -> float:
     """Returns the sum of |state x gradient| of one pass of its own."""
     twin = _copy(network)
@@ -191,30 +191,21 @@ def _hidden_gradients(
             given.retain_grad()
             states.append(given)
 
-    def add_noise(module: nn.Module, taken: object, given: Tensor) -> Tensor:
-        draws = torch.randn(given.shape, generator=torch.Generator().manual_seed(1))
-        return given + noise * given.detach().var(dim=0) * draws
-
     _listen(twin, HiddenTap, keep)
     _listen(twin, RepresentationTap, lambda module, taken, given: last.append(given))
-    if noise:
-        _listen(twin, EmbeddingTap, add_noise)
     outputs = twin(inputs)
     from_last(outputs, last[0])
     return float(sum((s * s.grad).detach().abs().sum() for s in states if s.grad is not None))
 
 
 def _hidden_synaptic_saliency(network: nn.Module, inputs: Tensor, labels: Tensor) -> float:
-    return -_hidden_gradients(network, inputs, lambda y, z: backward(_loss(y, labels)), 0.0)
+    return -_hidden_gradients(network, inputs, lambda y, z: backward(_loss(y, labels)))
 
 
 def _hidden_synaptic_saliency_published(
     network: nn.Module, inputs: Tensor, labels: Tensor
 ) -> float:
-    ones = 0.0
-    for a in (0.0, 0.1, 10.0, 100.0):
-        ones += _hidden_gradients(network, inputs, lambda y, z: backward(z, torch.ones_like(z)), a)
-    return -ones - _hidden_gradients(network, inputs, lambda y, z: backward(z, z.detach()), 0.0)
+    return -_hidden_gradients(network, inputs, lambda y, z: backward(z, torch.ones_like(z)))
 
 
 def _synaptic_saliency_published(network: nn.Module, inputs: Tensor, labels: Tensor) -> float:
@@ -222,7 +213,7 @@ def _synaptic_saliency_published(network: nn.Module, inputs: Tensor, labels: Ten
     last: list[Tensor] = []
     _listen(twin, RepresentationTap, lambda module, taken, given: last.append(given))
     twin(inputs)
-    backward(last[0], last[0].detach())
+    backward(last[0], torch.ones_like(last[0]))
     chosen = [m for m in twin.modules() if getattr(m, "position", 0) >= 1]
     chosen += [m for m in twin.modules() if isinstance(m, nn.Embedding)]
     weights: list[Tensor] = [m.get_parameter("weight") for m in chosen]
@@ -343,7 +334,7 @@ FIRST_ORDER: dict[str, dict[str, Plain]] = {
         ),
         "activation_distance_published": _activation_distance(published=True),
         **_jacobian_scores("covariance_published", correlation_score),
-        **_jacobian_scores("cosine_published", partial(cosine_score, rounds=True)),
+        **_jacobian_scores("cosine_published", cosine_score),
     },
 }
 SECOND_ORDER: dict[str, dict[str, Plain]] = {

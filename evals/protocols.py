@@ -29,6 +29,7 @@ PARTS_OUT = (
     "no costs",
     "frequency theorist",
 )
+CHAIRS = ("model in both chairs", "model as theorist", "model as architect")
 BLIND = ("cold", "random", "evolution", "local", "tpe", "gp-ei", "flops")
 CONTROLS = (
     "majority",
@@ -320,9 +321,10 @@ def _ablations() -> Protocol:
     cold = [Case(target=nb201(metric), queries=QUERIES) for metric in NB201]
     return Protocol(
         name="ablations",
-        about="the agent with one part out, at equal budget; ratios are to the whole",
+        about="the agent with one part out, or a model in its chairs, at equal budget; ratios are "
+        "to the whole (no proxies are asked on a table: `rnn_pool` takes those out)",
         cases=(*cold, *told),
-        arms=("whole", *PARTS_OUT),
+        arms=("whole", *PARTS_OUT, *CHAIRS),
         seeds=50,
         control="whole",
     )

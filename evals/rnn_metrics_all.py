@@ -26,26 +26,25 @@ from torch import Tensor
 
 from vitruvius.evals import rnn_metrics_check as shape
 from vitruvius.evals.correlation import DRAWS, spearman, with_interval, words
+from vitruvius.evals.rnn_metrics_check import last, left_out
 from vitruvius.evals.rows import Row, fill_in
 from vitruvius.evals.statistics import Interval
 from vitruvius.spaces.space import FloatArray
-from vitruvius.tasks.nas_bench_nlp import FINISHED, LoggedRun, read_log
+from vitruvius.tasks.nas_bench_nlp import LoggedRun, read_log
 from vitruvius.tools.flops import unmoved_generator
 from vitruvius.tools.probe import Batch
 from vitruvius.tools.proxies import PROXIES
 from vitruvius.tools.scoring import measure, plan
-
-EPOCHS = 50
 
 
 @dataclass(frozen=True, kw_only=True)
 class Metric:
     """A stored metric: its column, our score, and the tau with the loss that the values give.
 
-    `sign` is -1 where our score is turned round so that more is meant to be better. The stored
-    large-noise covariance is the plain difference, unlike that of the cosine: our score of it has
-    the same sign. `reference` is over one seed of each of the 2,936 architectures with stored
-    values.
+    `sign` is -1 where the stored value grows with what our score falls with: ours are turned so
+    that more is meant to be better, and what is stored of large-noise covariance is the absolute
+    value of a score that is nearly always negative. `reference` is over one seed of each of the
+    2,936 architectures with stored values.
     """
 
     column: str
@@ -61,7 +60,7 @@ METRICS = tuple(
         ("synaptic_saliency", "synaptic_saliency_published", -1, 0.1236),
         ("jacobian_covariance", "jacobian_covariance_published", 1, -0.0029),
         ("jacobian_cosine", "jacobian_cosine_published", 1, -0.2644),
-        ("large_noise_jacobian_cov", "large_noise_jacobian_covariance_published", 1, 0.2593),
+        ("large_noise_jacobian_cov", "large_noise_jacobian_covariance_published", -1, 0.2593),
         ("large_noise_jacobian_cos", "large_noise_jacobian_cosine_published", -1, 0.2731),
         ("more_noised_jacobian_cov", "more_noised_jacobian_covariance_published", -1, 0.2738),
         ("more_noised_jacobian_cos", "more_noised_jacobian_cosine_published", 1, -0.2809),
@@ -87,27 +86,6 @@ def figures_of(run: LoggedRun, batch: Tensor) -> Row:
         "notes": {name: note for name, (_, note) in found.items() if note},
         "cpu_s": time.process_time() - start,
     }
-
-
-def left_out(runs: Sequence[LoggedRun], stored: pd.DataFrame, number: int) -> list[LoggedRun]:
-    """Returns finished trainings without stored values, in a random order that never changes.
-
-    A cell that has stored values under another id is not one of them.
-    """
-    known = {run.architecture for run in runs if run.id in stored.index}
-    found = [
-        run
-        for run in runs
-        if run.id not in stored.index and run.architecture not in known and math.isfinite(last(run))
-    ]
-    order = np.random.default_rng(1).permutation(len(found))
-    return [found[place] for place in order[:number]]
-
-
-def last(run: LoggedRun) -> float:
-    """Returns the test loss after the last epoch; NaN if the training did not come so far."""
-    is_whole = run.status == FINISHED and len(run.test) >= EPOCHS
-    return run.test[-1] if is_whole else math.nan
 
 
 def compute(runs: Sequence[LoggedRun], batch: Tensor, path: Path) -> list[Row]:

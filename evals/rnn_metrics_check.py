@@ -4,6 +4,8 @@ Serianni & Kalita 2023, arXiv:2306.00288, stored it for cells of NAS-Bench-NLP: 
 of 600, 600 and 400 units, 50 texts of 70 words, states that start at zero. Their words are those of
 the Penn Treebank, ours of any text; their weights are one draw, ours another.
 
+Cells that the authors left out, since one of their metrics was NaN, are scored and ranked too.
+
 Every cell's figures are a line of the file, so that a run that was cut off goes on where it was.
 """
 
@@ -11,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import re
 import time
 from collections import Counter
@@ -28,13 +31,14 @@ from vitruvius.errors import ConfigError
 from vitruvius.evals.correlation import DRAWS, spearman, with_interval
 from vitruvius.spaces.recurrent import Recurrent
 from vitruvius.spaces.space import FloatArray, Signature
-from vitruvius.tasks.nas_bench_nlp import LoggedRun, read_log
+from vitruvius.tasks.nas_bench_nlp import FINISHED, LoggedRun, read_log
 from vitruvius.tools.probe import Batch, Probe
 from vitruvius.tools.proxies.hidden import hidden_covariance
 
 LOG, STORED, CORPUS = "nas_bench_nlp_ptb.jsonl.gz", "rnn_metrics.parquet", "text/wikitext2.test.txt"
 COLUMNS = ("hidden_cov_l1", "hidden_cov_l2", "hidden_cov_l3")
 BATCH, STEPS, WORDS = 50, 70, 10_000
+EPOCHS = 50
 SPACE = Recurrent(layers=3, hidden=600, embedding=400)
 SIGNATURE = Signature(
     input_shape=(STEPS,), outputs=WORDS, vocabulary=WORDS, per_token=True, causal=True
@@ -94,6 +98,27 @@ def chosen(runs: Sequence[LoggedRun], stored: pd.DataFrame, number: int) -> list
     return [known[place] for place in order[:number]]
 
 
+def left_out(runs: Sequence[LoggedRun], stored: pd.DataFrame, number: int) -> list[LoggedRun]:
+    """Returns finished trainings without stored values, in a random order that never changes.
+
+    A cell that has stored values under another id is not one of them.
+    """
+    known = {run.architecture for run in runs if run.id in stored.index}
+    found = [
+        run
+        for run in runs
+        if run.id not in stored.index and run.architecture not in known and math.isfinite(last(run))
+    ]
+    order = np.random.default_rng(1).permutation(len(found))
+    return [found[place] for place in order[:number]]
+
+
+def last(run: LoggedRun) -> float:
+    """Returns the test loss after the last epoch; NaN if the training did not come so far."""
+    is_whole = run.status == FINISHED and len(run.test) >= EPOCHS
+    return run.test[-1] if is_whole else math.nan
+
+
 def read_figures(path: Path) -> dict[int, Figures]:
     """Returns what a file holds, by id; a line that was cut off is left out."""
     if not path.is_file():
@@ -140,6 +165,34 @@ def compare(figures: Sequence[Figures], stored: pd.DataFrame) -> dict[str, Any]:
     return answer
 
 
+def compare_left_out(
+    figures: Sequence[Figures], others: Sequence[Figures], runs: Sequence[LoggedRun]
+) -> dict[str, Any]:
+    """Returns tau with the log's loss of cells left out, and of all together."""
+    losses = {run.id: last(run) for run in runs}
+    sides = {"alone": list(others), "with the others": [*figures, *others]}
+    finished = {
+        name: [each for each in side if math.isfinite(losses[each.id])]
+        for name, side in sides.items()
+    }
+    answer: dict[str, Any] = {
+        "architectures": len(others),
+        "median loss": round(float(np.median([losses[each.id] for each in others])), 3),
+    }
+    for layer in range(len(COLUMNS)):
+        answer[f"layer {layer + 1}"] = {
+            "not finite": sum(not math.isfinite(each.layers[layer]) for each in others),
+            **{
+                f"tau with loss, {name}": _tau(
+                    np.array([each.layers[layer] for each in side]),
+                    np.array([losses[each.id] for each in side]),
+                )
+                for name, side in finished.items()
+            },
+        }
+    return answer
+
+
 def _tau(scores: FloatArray, loss: FloatArray) -> list[float]:
     """Returns Kendall's tau and its 95 % interval by bootstrap; what is not finite is worst."""
     found = with_interval(scores, loss, draws=DRAWS)
@@ -152,15 +205,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder of the public tables")
     parser.add_argument("--corpus", type=Path, help="a text; WikiText-2 of the folder unless said")
     parser.add_argument("--number", type=int, default=500, help="architectures")
+    parser.add_argument("--left-out", type=int, default=0, help="cells without stored values")
     parser.add_argument("--out", type=Path, default=Path("rnn_metrics.jsonl"), help="to append to")
     given = parser.parse_args(arguments)
     torch.set_num_threads(1)
     stored = pd.read_parquet(given.data / STORED).dropna(subset=["arch_id"])
     stored = stored.drop_duplicates("arch_id").set_index("arch_id")
-    runs = chosen(read_log(given.data / LOG), stored, given.number)
+    log = read_log(given.data / LOG)
     batch = read_batch(given.corpus or given.data / CORPUS)
-    figures = list(compute(runs, batch, given.out))
-    print(json.dumps(compare(figures, stored), indent=1))
+    figures = list(compute(chosen(log, stored, given.number), batch, given.out))
+    answer = compare(figures, stored)
+    if given.left_out:
+        others = list(compute(left_out(log, stored, given.left_out), batch, given.out))
+        answer["left out"] = compare_left_out(figures, others, log)
+    print(json.dumps(answer, indent=1))
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from langgraph.checkpoint.memory import InMemorySaver
 
 from vitruvius.agents.analyst import Analyst
 from vitruvius.agents.chairs import Architect, Theorist
+from vitruvius.agents.theorist import ModelTheorist
 from vitruvius.errors import ConfigError
 from vitruvius.events import Event
 from vitruvius.graphs.search import create_search_graph
@@ -118,7 +119,7 @@ def run_search(
             policy=policy or Policy(),
             driver=DRIVER,
             batch=evaluator.slots if is_analyst else NAMES_AT_ONCE,
-            shows_proxies=not is_analyst,
+            shows_proxies=not is_analyst or isinstance(theorist, ModelTheorist),
             asks=False,
             listener=_ignore,
             sources=tuple(sources),

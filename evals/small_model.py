@@ -100,9 +100,7 @@ def _data(wheel: Path, member: str) -> bytes:
 
 
 @contextmanager
-def served_by_name(
-    name: str, *, template: Path | None = None, context: int = 8192, threads: int = 1
-) -> Iterator[str]:
+def served_by_name(name: str, *, context: int = 8192, threads: int = 1) -> Iterator[str]:
     """Serves a model by the name it has here and yields its base URL; ends it after.
 
     Raises:
@@ -111,8 +109,7 @@ def served_by_name(
     path = fetch(name)
     with ExitStack() as stack:
         try:
-            server = served(path, template=template, context=context, threads=threads)
-            url = stack.enter_context(server)
+            url = stack.enter_context(served(path, context=context, threads=threads))
         except ConfigError as error:
             raise Unavailable(str(error)) from error
         yield url

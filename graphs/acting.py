@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from vitruvius.errors import ToolError
 from vitruvius.events import EventKind
 from vitruvius.graphs import pruning
 from vitruvius.graphs.audit_call import answer_audit
+from vitruvius.graphs.clock import seconds_left
 from vitruvius.graphs.kin import kin_of
+from vitruvius.graphs.proxy_call import answer_proxies
 from vitruvius.graphs.session import Session
+from vitruvius.memory.halving import demands
 from vitruvius.memory.records import (
     Decision,
     DecisionStatus,
@@ -20,9 +24,10 @@ from vitruvius.memory.records import (
     Trial,
 )
 from vitruvius.tasks.table import Tabular
-from vitruvius.tools.evaluation import Failed, FailureKind, Outcome, Request
+from vitruvius.tools.evaluation import Failed, FailureKind, Outcome, Request, Stopped
 from vitruvius.tools.evaluator import adopt
 
+STOPPABLE = (Origin.ARCHITECT, Origin.EXPLORE)
 KEPT_WEIGHTS = 5  # best architectures whose weights stay on disk
 MAX_REFUSED = 6  # decisions in a row
 POLL_S = 0.5  # while another live run trains the same result
@@ -32,10 +37,12 @@ async def carry_out(session: Session, decision: Decision) -> None:
     """Does what the decision says and closes it, unless the run is stopping."""
     if decision.call["tool"] == "train":
         outcome = await _train(session, decision)
-        if outcome is None:
-            return  # stopped: the decision stays open for the resume
+    elif decision.call["tool"] == "proxy":
+        outcome = await answer_proxies(session, decision)
     else:
         outcome = await session.call(_other, session, decision)
+    if outcome is None:
+        return  # stopped: the decision stays open for the resume
     if decision.call.get("edited"):
         outcome = f"the person changed the call; {outcome}"
     await session.call(session.close_decision, decision, DecisionStatus.CARRIED_OUT, outcome)
@@ -65,11 +72,20 @@ async def _train(session: Session, decision: Decision) -> str | None:
     ]
     trials = await session.call(session.ledger.open_trials, session.run.id, decision.id, news)
     session.has_new_trials()
-    closed = await asyncio.gather(*(finish(session, trial) for trial in trials))
+    demanded = await session.call(_demands, session, trials[0].number)
+    closed = await asyncio.gather(*(finish(session, trial, demanded) for trial in trials))
     if session.stopping.is_set():
         return None
     await session.call(_thin_weights, session)
     return "; ".join(_words(session, trial) for trial in closed if trial is not None)
+
+
+def _demands(session: Session, number: int) -> Mapping[int, float] | None:
+    """Returns what rungs ask: as the trials before the decision say, so that a resume agrees."""
+    if not session.policy.halving:
+        return None
+    told = [trial for trial in session.digest().search if trial.number < number]
+    return demands(told, session.task.metric, session.task.fidelity.epochs)
 
 
 def _thin_weights(session: Session) -> None:
@@ -85,17 +101,28 @@ def _thin_weights(session: Session) -> None:
 
 
 def _words(session: Session, trial: Trial) -> str:
+    if trial.status == ResultStatus.STOPPED_EARLY:
+        reached = f"{trial.curve[-1]:.4g} {session.task.metric.unit}".rstrip()
+        epochs = session.task.fidelity.epochs
+        return f"{trial.name} stopped after {len(trial.curve)} of {epochs} epochs: {reached}"
     if trial.value is None:
         return f"{trial.name} {trial.status}: {trial.problem}"
     return f"{trial.name} {trial.value:.4g} {session.task.metric.unit}".rstrip()
 
 
-async def finish(session: Session, trial: Trial) -> Trial | None:
+async def finish(
+    session: Session, trial: Trial, demanded: Mapping[int, float] | None = None
+) -> Trial | None:
     """Brings one trial's result to an end: adopts it, waits for it, or evaluates it.
+
+    Chosen and uniform trials have to meet what rungs demand; repeats, the control arm and
+    confirmations are statistics of finished trainings, and go on to the end.
 
     Returns the closed trial; None where the run was stopped first.
     """
     ledger, result_id = session.ledger, trial.result_id
+    if trial.number in await session.call(session.cut_off):
+        return await session.call(_tell_done, session, trial.number)
     if trial.status == ResultStatus.CANCELLED:
         await session.call(ledger.reopen_result, result_id)
     elif not trial.status.is_open:
@@ -105,6 +132,7 @@ async def finish(session: Session, trial: Trial) -> Trial | None:
         architecture=trial.architecture,
         fidelity=session.task.fidelity,
         seed=trial.seed,
+        demands={} if demanded and trial.origin not in STOPPABLE else demanded,
     )
     while not session.stopping.is_set():
         match await session.call(_take_up, session, trial, request):
@@ -113,7 +141,9 @@ async def finish(session: Session, trial: Trial) -> Trial | None:
             case "ours":
                 outcome = await _train_once(session, trial, request)
                 if isinstance(outcome, Failed) and outcome.kind == FailureKind.CANCELLED:
-                    return None
+                    if trial.number not in session.cut_off():
+                        return None
+                    break
                 if not (isinstance(outcome, Failed) and outcome.retriable):
                     break
                 if not await session.call(ledger.reopen_result, result_id):
@@ -166,27 +196,37 @@ def _tell_done(session: Session, number: int) -> Trial:
         value=trial.value,
         train_s=trial.train_s,
         spent=session.ledger.spent(session.run.id),
+        architecture=trial.architecture.text,
+        seed=trial.seed,
+        params=trial.params,
+        curve=trial.curve,
     )
     return trial
 
 
 async def _train_once(session: Session, trial: Trial, request: Request) -> Outcome:
-    """Evaluates and closes the result; a stop of the run ends it as cancelled."""
+    """Evaluates and closes the result; a stop of the run, or the end of its time, cancels it."""
     session.tell(
         EventKind.TRIAL_STARTED, f"{trial.name} started", trial=trial.name, origin=trial.origin
     )
     evaluation = asyncio.ensure_future(session.evaluator.evaluate(request))
     stop = asyncio.ensure_future(session.stopping.wait())
-    await asyncio.wait({evaluation, stop}, return_when=asyncio.FIRST_COMPLETED)
+    left = await session.call(seconds_left, session, trial)
+    await asyncio.wait({evaluation, stop}, timeout=left, return_when=asyncio.FIRST_COMPLETED)
     stop.cancel()
+    is_cut_off = False
     outcome: Outcome
     if evaluation.done():
         outcome = evaluation.result()
     else:
         evaluation.cancel()
         await asyncio.wait({evaluation})
-        outcome = Failed(kind=FailureKind.CANCELLED, message="the run was stopped", train_s=0.0)
+        is_cut_off = not session.stopping.is_set()
+        message = "cut off: the run's time was over" if is_cut_off else "the run was stopped"
+        outcome = Failed(kind=FailureKind.CANCELLED, message=message, train_s=0.0)
     await session.call(_close, session, trial.result_id, outcome)
+    if is_cut_off:  # noted after: a kill in between leaves a trial that is taken up once more
+        await session.call(session.note_cut_off, trial.number)
     return outcome
 
 
@@ -198,6 +238,16 @@ def _close(session: Session, result_id: int, outcome: Outcome) -> None:
             status=ResultStatus(outcome.kind.value),
             train_s=outcome.train_s,
             message=outcome.message,
+        )
+        return
+    if isinstance(outcome, Stopped):
+        session.ledger.close_result(
+            result_id,
+            status=ResultStatus.STOPPED_EARLY,
+            train_s=outcome.train_s,
+            curve=outcome.curve,
+            params=outcome.params,
+            flops=outcome.flops,
         )
         return
     session.ledger.close_result(
@@ -218,8 +268,6 @@ def _other(session: Session, decision: Decision) -> str:
     call = decision.call
     try:
         match call["tool"]:
-            case "proxy":
-                return _scores(session, call)
             case "recall":
                 return _recalled(session, call)
             case "audit":
@@ -228,31 +276,6 @@ def _other(session: Session, decision: Decision) -> str:
                 return pruning.prune_by_decision(session, decision)
     except ToolError as error:
         return f"refused: {error}"
-
-
-def _scores(session: Session, call: Any) -> str:
-    architectures = [session.space.parse(spec) for spec in call["architectures"]]
-    run, ledger = session.run, session.ledger
-    known = {
-        (s.proxy, s.architecture): s
-        for s in ledger.scores(run.space_id, run.task_id, call["proxies"], architectures)
-    }
-    missing = [a for a in architectures if any((p, a) not in known for p in call["proxies"])]
-    if missing:
-        from vitruvius.tools.scoring import score  # torch: only a run that asks for scores pays
-
-        fresh = score(session.space, session.task, missing, call["proxies"], run.seed)
-        ledger.put_scores(run.space_id, run.task_id, fresh)
-        session.has_new_scores()
-        known |= {(s.proxy, s.architecture): s for s in fresh}
-    lines = []
-    for architecture in architectures:
-        found = [known[p, architecture] for p in call["proxies"]]
-        texts = [
-            f"{s.proxy} {s.value:.4g}" if s.value is not None else f"{s.proxy} -" for s in found
-        ]
-        lines.append(f"{architecture}: {', '.join(texts)}")
-    return "; ".join(lines)
 
 
 def _recalled(session: Session, call: Any) -> str:

@@ -54,15 +54,13 @@ def _room(session: Session) -> float:
     if session.recorded is not None and session.recorded.confirmations is not None:
         return session.recorded.confirmations
     room = math.inf if budget.trials is None else float(budget.trials - spent.trials)
-    costs = [t.train_s for t in session.digest().search if t.train_s and not t.reused]
-    each = sum(costs) / len(costs) if costs else 0.0
-    for limit, used, at_once in (
-        (budget.wall_s, spent.wall_s, session.evaluator.slots),
-        (budget.train_s, spent.train_s or 0.0, 1),
+    for limit, used, each, at_once in (
+        (budget.wall_s, spent.wall_s, session.train_s(), session.evaluator.slots),
+        (budget.train_s, spent.train_s or 0.0, session.digest().train_s, 1),
     ):
         left = math.inf if limit is None else max(0.0, limit - used)
-        if each > 0:
-            room = min(room, left / each * at_once)
+        if each > 0 and math.isfinite(left):
+            room = min(room, math.floor(left / each) * at_once)  # whole rounds
         elif left == 0:
             room = 0
     return room

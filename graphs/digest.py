@@ -28,6 +28,7 @@ class Digest:
     sums: dict[Architecture, tuple[int, float]] = field(default_factory=dict)
     since_best: int = 0  # search trials since the best one
     best: float = -math.inf  # times the metric's sign
+    trained: tuple[int, float] = (0, 0.0)  # trainings of the search, and their seconds
 
     def add(self, trial: Trial) -> None:
         """Takes in the next closed trial."""
@@ -39,6 +40,8 @@ class Digest:
             return
         self.search.append(trial)
         self.seen.add(trial.architecture)
+        if trial.train_s and not trial.reused:
+            self.trained = (self.trained[0] + 1, self.trained[1] + trial.train_s)
         self.since_best += 1
         if trial.value is None:
             return
@@ -47,6 +50,12 @@ class Digest:
         self.sums[trial.architecture] = (count + 1, total + value)
         if value > self.best:
             self.best, self.since_best = value, 0
+
+    @property
+    def train_s(self) -> float:
+        """Mean seconds of a training, 0 before the first."""
+        count, total = self.trained
+        return total / count if count else 0.0
 
     def leaders(self, count: int) -> list[Architecture]:
         """Returns the best architectures by mean validation value over seeds, first found first."""

@@ -6,9 +6,10 @@ import asyncio
 import contextlib
 import os
 import socket
+import sys
 import uuid
-from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +23,12 @@ from vitruvius.agents.models import Resolved, at_hand, resolve_model
 from vitruvius.budget import parse_budget
 from vitruvius.errors import ConfigError, VitruviusError
 from vitruvius.events import Ask, Event, EventKind, Listener
+from vitruvius.graphs.ending import end
 from vitruvius.graphs.log import logged
 from vitruvius.graphs.replaying import check_same, recorded_run
 from vitruvius.graphs.search import create_search_graph
 from vitruvius.graphs.session import Policy, Session
+from vitruvius.graphs.tracing import send_traces, traced_as
 from vitruvius.memory.index import PrincipleIndex
 from vitruvius.memory.ledger import Ledger
 from vitruvius.memory.records import Run, RunStatus
@@ -33,11 +36,16 @@ from vitruvius.settings import Settings
 from vitruvius.spaces.space import SearchSpace
 from vitruvius.tasks.task import Task
 from vitruvius.tools.evaluator import create_evaluator
+from vitruvius.tools.tensorboard import tracked
 
 HEARTBEAT_S = 5.0
 KEPT_CHECKPOINTS = 50
 MODEL_BATCH = 4  # a model names up to so many architectures at once
 STEPS_PER_TRIAL = 100  # bound on graph steps, far above what one trial takes
+
+
+Through = Callable[["Job", Session], Awaitable[None]]
+"""Runs the search graph of a job in its session."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +60,7 @@ class Job:
     listener: Listener
     ask: Ask | None
     stopping: asyncio.Event
+    through: Through | None = None  # runs the graph where a server keeps its checkpoints
     only_wishes: bool = False  # whether to let go of the run once no wish is open
 
 
@@ -69,10 +78,25 @@ async def drive(job: Job) -> RunStatus:
     driver = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
     try:
         await asyncio.to_thread(ledger.claim, job.run.id, driver)
-        status = RunStatus.INTERRUPTED
+        engines = contextlib.ExitStack()  # those that block when they end: log, a model's server
         try:
-            async with _session(job, ledger, driver) as session:
-                await _search(job, session)
+            listener = await asyncio.to_thread(_listener, job, engines)
+            return await _claimed(replace(job, listener=listener), ledger, driver, engines)
+        finally:
+            await asyncio.to_thread(engines.close)
+    finally:
+        await asyncio.to_thread(ledger.close)
+
+
+async def _claimed(
+    job: Job, ledger: Ledger, driver: str, engines: contextlib.ExitStack
+) -> RunStatus:
+    """Drives a run that this process holds, lets go of it, and tells who waits for its end."""
+    status = RunStatus.INTERRUPTED
+    try:
+        try:
+            async with _session(job, ledger, driver, engines) as session:
+                await (job.through or _search)(job, session)
                 if not session.stopping.is_set():
                     status = RunStatus.DONE
         finally:
@@ -89,26 +113,33 @@ async def drive(job: Job) -> RunStatus:
             await asyncio.to_thread(check_same, job.home, ledger, job.run.id)
         return status
     finally:
-        await asyncio.to_thread(ledger.close)
+        await send_traces()
+        await end(job, ledger, sys.exception())
+
+
+def _listener(job: Job, engines: contextlib.ExitStack) -> Listener:
+    """Returns the job's listener behind those that the settings ask for and the run's own log."""
+    listener, folder = job.listener, job.settings.tensorboard
+    if folder is not None:
+        listener = engines.enter_context(tracked(folder, job.run.id, listener))
+    return engines.enter_context(logged(job.home / "runs" / job.run.id, listener))
 
 
 @contextlib.asynccontextmanager
-async def _session(job: Job, ledger: Ledger, driver: str) -> AsyncIterator[Session]:
-    """Opens the engines of a run and closes them, whatever happens."""
-    engines = contextlib.ExitStack()  # those that block when they end: log, a model's server
+async def _session(
+    job: Job, ledger: Ledger, driver: str, engines: contextlib.ExitStack
+) -> AsyncIterator[Session]:
+    """Opens the engines of a run and closes them, whatever happens; `engines` closes the rest."""
+    session = await asyncio.to_thread(_open, job, ledger, driver, engines)
+    heartbeat = asyncio.create_task(_heartbeat(session))
     try:
-        session = await asyncio.to_thread(_open, job, ledger, driver, engines)
-        heartbeat = asyncio.create_task(_heartbeat(session))
-        try:
-            yield session
-        finally:
-            heartbeat.cancel()
-            await session.evaluator.aclose()
-            await asyncio.to_thread(session.index.close)
-            with contextlib.suppress(asyncio.CancelledError):
-                await heartbeat
+        yield session
     finally:
-        await asyncio.to_thread(engines.close)
+        heartbeat.cancel()
+        await session.evaluator.aclose()
+        await asyncio.to_thread(session.index.close)
+        with contextlib.suppress(asyncio.CancelledError):
+            await heartbeat
 
 
 def _open(job: Job, ledger: Ledger, driver: str, engines: contextlib.ExitStack) -> Session:
@@ -126,6 +157,7 @@ def _open(job: Job, ledger: Ledger, driver: str, engines: contextlib.ExitStack) 
             analyst,
             prompt_tokens=settings.prompt_tokens,
             already=len(ledger.calls(job.run.id)),
+            chairs=settings.model_chairs,
         )
     evaluator = create_evaluator(
         job.task,
@@ -153,12 +185,13 @@ def _open(job: Job, ledger: Ledger, driver: str, engines: contextlib.ExitStack) 
             trust_to_cut=settings.trust_to_cut,
             principles_from=settings.principles_from,
             ask_above=None if settings.ask_above is None else parse_budget(settings.ask_above),
+            halving=settings.halving,
         ),
         driver=driver,
         batch=evaluator.slots if architect is analyst else max(evaluator.slots, MODEL_BATCH),
-        shows_proxies=architect is not analyst,
+        shows_proxies=architect is not analyst or theorist is not analyst,
         asks=job.ask is not None,
-        listener=engines.enter_context(logged(run_dir, job.listener)),
+        listener=job.listener,
         only_wishes=job.only_wishes,
         stopping=job.stopping,
         recorded=recorded,
@@ -184,6 +217,8 @@ async def _heartbeat(session: Session) -> None:
             await asyncio.sleep(HEARTBEAT_S)
             if await asyncio.to_thread(session.beat):
                 session.stopping.set()
+            spent = await asyncio.to_thread(session.ledger.spent, session.run.id)
+            await asyncio.to_thread(session.foresight.warn, session, spent)
     except VitruviusError:
         session.stopping.set()
         raise
@@ -196,7 +231,7 @@ async def _search(job: Job, session: Session) -> None:
         await saver.setup()  # thinning may come before the first checkpoint
         graph = create_search_graph(saver)
         trials = job.run.budget.trials or 1_000_000
-        config: Any = {
+        config: Any = traced_as(job.run) | {
             "configurable": {"thread_id": job.run.id},
             "recursion_limit": 200 + STEPS_PER_TRIAL * trials,
         }

@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import logging
 import queue
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import asdict, is_dataclass
 from datetime import UTC, datetime
 from logging.handlers import QueueHandler, QueueListener
 from pathlib import Path
+from typing import Any
 
-from vitruvius.events import Event, EventKind, Listener
+from vitruvius.events import LOG, Event, EventKind, Listener
 
 
 class _JsonLines(logging.Formatter):
@@ -21,18 +23,26 @@ class _JsonLines(logging.Formatter):
             "level": record.levelname,
             "kind": getattr(record, "kind", "log"),
             "text": record.getMessage(),
+            "data": getattr(record, "data", {}),
         }
-        return json.dumps(row)
+        return json.dumps(row, default=_plain)
+
+
+def _plain(value: Any) -> Any:
+    """Returns what JSON has no word for, as far as a reader needs it."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return asdict(value)
+    return dict(value) if isinstance(value, Mapping) else str(value)
 
 
 @contextmanager
 def logged(run_dir: Path, listener: Listener) -> Iterator[Listener]:
-    """Yields a listener that writes each event to `log.jsonl` and passes it on.
+    """Yields a listener that writes each event, its data too, to `log.jsonl` and passes it on.
 
     Event texts hold no keys: a chair's errors are redacted where they are caught.
     """
     run_dir.mkdir(parents=True, exist_ok=True)
-    handler = logging.FileHandler(run_dir / "log.jsonl", encoding="utf-8")
+    handler = logging.FileHandler(run_dir / LOG, encoding="utf-8")
     handler.setFormatter(_JsonLines())
     lines: queue.SimpleQueue[logging.LogRecord] = queue.SimpleQueue()
     writer = QueueListener(lines, handler)  # a thread of its own: the event loop never writes
@@ -45,7 +55,7 @@ def logged(run_dir: Path, listener: Listener) -> Iterator[Listener]:
 
     def listen(event: Event) -> None:
         level = logging.WARNING if event.kind == EventKind.WARNING else logging.INFO
-        logger.log(level, event.text, extra={"kind": event.kind.value})
+        logger.log(level, event.text, extra={"kind": event.kind.value, "data": event.data})
         listener(event)
 
     try:

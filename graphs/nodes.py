@@ -143,6 +143,7 @@ async def act(
             if answer is not None:
                 decision = await session.call(approving.take_answer, session, decision, answer)
             await acting.carry_out(session, decision)
+            await session.call(session.estimate_anew)
             await session.call(wishing.tell_closed, session, decision)
     return Command(goto=await _due(session))
 

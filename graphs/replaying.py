@@ -6,7 +6,7 @@ A home is a replay where a recording of the run lies beside its ledger.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import zip_longest
 from pathlib import Path
 
@@ -16,15 +16,17 @@ from vitruvius.memory.recording import RECORDING
 from vitruvius.memory.records import DecisionStatus, ModelCall, Origin, RunStatus
 
 CONFIRMATION = "confirmation"
+CUT_OFF = "cut_off"  # the mark of a trial that was still trained when the time was over
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recorded:
-    """What a recorded run did. The last two are set where wall time decided them."""
+    """What a recorded run did. The last three are set where wall time decided them."""
 
     calls: Sequence[ModelCall]
     search_steps: int | None  # decisions, the confirmation left out
     confirmations: int | None  # trainings of the finalists
+    cut_off: frozenset[int] = field(default_factory=frozenset)  # trials that the end of time ended
 
 
 def recorded_run(home: Path, run_id: str) -> Recorded | None:
@@ -36,12 +38,14 @@ def recorded_run(home: Path, run_id: str) -> Recorded | None:
         decisions = ledger.decisions(run_id)
         trials = ledger.trials(run_id)
         calls = ledger.calls(run_id)
+        cut_off = frozenset(mark.step for mark in ledger.marks(run_id, CUT_OFF))
     done = [d for d in decisions if d.status == DecisionStatus.CARRIED_OUT]
     is_timed = run.budget.wall_s is not None
     return Recorded(
         calls=calls,
         search_steps=sum(d.author != CONFIRMATION for d in done) if is_timed else None,
         confirmations=sum(t.origin == Origin.CONFIRM for t in trials) if is_timed else None,
+        cut_off=cut_off,
     )
 
 

@@ -10,6 +10,8 @@ from typing import Literal
 from vitruvius.memory.records import Budget, Origin, Spent
 
 CONFIRM_SHARE = 0.15
+ROUND = 1.25  # of the mean training: what a round of them takes, with some room
+MOST_KEPT = 0.5  # of a limit on time, for confirmation
 FINALISTS = 3
 INITIAL_DRAWS = 4
 GUIDED_DRAWS = (4, 6)  # enough to find out whether a source misleads
@@ -61,15 +63,25 @@ def confirm_reserve(budget: Budget, is_noisy: bool) -> int:
     return min(math.ceil(CONFIRM_SHARE * budget.trials), MOST_CONFIRMED, budget.trials - 1)
 
 
-def search_trials_left(budget: Budget, spent: Spent, is_noisy: bool) -> float:
+def confirm_seconds(wall_s: float, each: float) -> float:
+    """Returns what of a time limit is kept for a round of trainings of `each` seconds."""
+    return min(ROUND * each, MOST_KEPT * wall_s)
+
+
+def search_trials_left(budget: Budget, spent: Spent, is_noisy: bool, each: float = 0.0) -> float:
     """Returns how many more trials the search may open; infinity without a limit on trials.
 
     Zero once any other limit is used up, times less the share for confirmation. The training that
-    uses up a limit on seconds of training is still finished.
+    uses up a limit on seconds of training is still finished; `each` is what one takes, where
+    that is known and real.
     """
     share = 1.0 - CONFIRM_SHARE if is_noisy else 1.0
-    if budget.wall_s is not None and spent.wall_s >= share * budget.wall_s:
-        return 0
+    if budget.wall_s is not None:
+        # What is opened now takes `each`, and then a round must be left.
+        rounds = min(each + confirm_seconds(budget.wall_s, each), MOST_KEPT * budget.wall_s)
+        kept = max(CONFIRM_SHARE * budget.wall_s, rounds) if is_noisy else 0.0
+        if spent.wall_s >= budget.wall_s - kept:
+            return 0
     if budget.train_s is not None and (spent.train_s or 0.0) >= share * budget.train_s:
         return 0
     if budget.tokens is not None and spent.tokens >= budget.tokens:

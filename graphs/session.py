@@ -18,9 +18,10 @@ from vitruvius.agents.view import PrincipleView, RunView
 from vitruvius.events import Event, EventKind, Listener
 from vitruvius.graphs import schedule
 from vitruvius.graphs.digest import Digest
+from vitruvius.graphs.foresight import Foresight
 from vitruvius.graphs.kin import hidden_scores
 from vitruvius.graphs.loans import trust_left
-from vitruvius.graphs.replaying import Recorded
+from vitruvius.graphs.replaying import CUT_OFF, Recorded
 from vitruvius.memory.board import Board, board_of
 from vitruvius.memory.calibration import calibrate
 from vitruvius.memory.index import PrincipleIndex
@@ -45,6 +46,7 @@ from vitruvius.memory.sources import MEMORY, Source
 from vitruvius.memory.verdicts import proxy_weights, with_weights
 from vitruvius.spaces.region import Region
 from vitruvius.spaces.space import Architecture, SearchSpace
+from vitruvius.tasks.table import Tabular
 from vitruvius.tasks.task import Task, TrainableTask
 from vitruvius.tools.evaluation import Evaluator
 from vitruvius.tools.proxies import proxies_for
@@ -66,6 +68,7 @@ class Policy:
     trust_to_cut: float = 0.5
     principles_from: Sequence[str] = (MEMORY,)
     ask_above: Budget | None = None  # None: every training and cut
+    halving: bool = False
 
 
 @dataclass(kw_only=True)
@@ -84,7 +87,7 @@ class Session:
     policy: Policy
     driver: str
     batch: int  # most architectures in one decision to train
-    shows_proxies: bool  # whether the architect reads how the proxies are calibrated
+    shows_proxies: bool  # whether a chair reads how the proxies are calibrated
     asks: bool  # whether costly decisions wait for an answer
     listener: Listener
     only_wishes: bool = False  # whether to let go of the run once no wish is open
@@ -92,6 +95,8 @@ class Session:
     sources: Sequence[Source] = ()  # other runs whose trials may guide this one
     writes_page: bool = True  # beside the report's text, at the end
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    foresight: Foresight = field(default_factory=Foresight)
+    _cut_off: set[int] | None = None
     _open: Decision | None = None  # as read last; only this process writes decisions of its run
     _digest: Digest | None = None
     _is_digest_old: bool = True
@@ -130,7 +135,28 @@ class Session:
         """Returns the account, up to this moment."""
         if self.beat():
             self.stopping.set()
-        return self.ledger.spent(self.run.id)
+        spent = self.ledger.spent(self.run.id)
+        self.foresight.warn(self, spent)
+        return spent
+
+    def train_s(self) -> float:
+        """Returns what a training really takes: its mean seconds, 0 while not known or a table."""
+        return 0.0 if isinstance(self.task, Tabular) else self.digest().train_s
+
+    def estimate_anew(self) -> None:
+        """Says what the run will take, once its own first trials say it."""
+        self.foresight.estimate_anew(self)
+
+    def cut_off(self) -> set[int]:
+        """Returns the trials that the end of the run's time cut off: they are never taken up."""
+        if self._cut_off is None:
+            self._cut_off = {mark.step for mark in self.ledger.marks(self.run.id, CUT_OFF)}
+        return self._cut_off
+
+    def note_cut_off(self, number: int) -> None:
+        """Notes that a trial was cut off."""
+        self.ledger.mark(self.run.id, CUT_OFF, number, {})
+        self.cut_off().add(number)
 
     def digest(self) -> Digest:
         """Returns the sums over all closed trials; reads only what is new."""
@@ -139,6 +165,9 @@ class Session:
         if not self._is_digest_old:
             return self._digest
         for trial in self.ledger.trials(self.run.id, after=self._digest.last):
+            if trial.number in self.cut_off():
+                self._digest.last = trial.number
+                continue
             if trial.status.is_open or trial.status == ResultStatus.CANCELLED:
                 return self._digest  # batches close whole before they are seen
             self._digest.add(trial)
@@ -237,7 +266,7 @@ class Session:
             if self.steps() >= self.recorded.search_steps:
                 return 0
             budget = replace(budget, wall_s=None)  # where the clock stopped it then, is known
-        return schedule.search_trials_left(budget, spent, self.task.is_noisy)
+        return schedule.search_trials_left(budget, spent, self.task.is_noisy, self.train_s())
 
     def is_exhausted(self) -> bool:
         """Returns whether every member of a listed space has been tried."""

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, or_, select, update
+from sqlalchemy import bindparam, func, or_, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from vitruvius.errors import VitruviusError
@@ -17,7 +17,7 @@ from vitruvius.memory.lease import is_live
 from vitruvius.memory.ledger_part import LedgerPart
 from vitruvius.memory.ledger_trials import note_trained
 from vitruvius.memory.prepared import Prepared
-from vitruvius.memory.records import ResultStatus, Score
+from vitruvius.memory.records import STOPPED_IN, ResultStatus, Score
 from vitruvius.spaces.space import Architecture
 
 MAX_ATTEMPTS = 2  # of a result that failed: the first and one retry
@@ -29,7 +29,6 @@ _results, _trials, _runs, _scores = (
     schema.scores.c,
 )
 _OPEN = (ResultStatus.PENDING, ResultStatus.RUNNING)
-_MEASURED = (ResultStatus.DONE, ResultStatus.STOPPED_EARLY)
 
 
 class ResultRows(LedgerPart):
@@ -69,13 +68,16 @@ class ResultRows(LedgerPart):
     ) -> bool:
         """Closes a result; a closed one stays as it is. Returns whether this call closed it.
 
+        One that was stopped early answers to its own run only: `fidelity` says so from then on,
+        and whoever asks for a whole training gets another result.
+
         Raises:
             ValueError: if `status` is open, or `value` does not fit it: a measured result has a
                 finite value, a failure has none.
         """
         if status in _OPEN:
             raise ValueError(f"a result is closed with a final status, not {status!r}")
-        if (status in _MEASURED) != (value is not None and math.isfinite(value)):
+        if (status == ResultStatus.DONE) != (value is not None and math.isfinite(value)):
             raise ValueError(f"a result that ends as {status!r} cannot have the value {value!r}")
         with self._database.quick_write() as connection:
             closed = _CLOSE.run(
@@ -95,6 +97,8 @@ class ResultRows(LedgerPart):
             )
             if closed.rowcount == 0:
                 _row(connection, result_id)
+            elif status == ResultStatus.STOPPED_EARLY:
+                _SET_APART.run(connection, result=result_id)
             return closed.rowcount == 1
 
     def reopen_result(self, result_id: int, driver: str | None = None) -> bool:
@@ -210,6 +214,11 @@ _CLOSE = Prepared(
         "message", "closed",
     ],
 )  # fmt: skip
+_SET_APART = Prepared(
+    update(schema.results)
+    .where(_of_result)
+    .values(fidelity=_results.fidelity + STOPPED_IN + func.coalesce(_results.run_id, ""))
+)
 _REOPEN = Prepared(
     update(schema.results)
     .where(_of_result)

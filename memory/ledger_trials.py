@@ -20,7 +20,7 @@ from vitruvius.errors import ConfigError
 from vitruvius.memory import schema
 from vitruvius.memory.ledger_part import LedgerPart
 from vitruvius.memory.prepared import Prepared
-from vitruvius.memory.records import NewTrial, Origin, ResultStatus, Trial
+from vitruvius.memory.records import NewTrial, Origin, ResultStatus, Tally, Trial
 from vitruvius.spaces.space import Architecture
 
 _trials, _results, _runs = schema.trials.c, schema.results.c, schema.runs.c
@@ -67,6 +67,23 @@ class TrialRows(LedgerPart):
         with self._database.quick_read() as connection:
             rows = _AFTER.all(connection, run=run_id, after=after)
         return [_trial(row) for row in rows]
+
+    def tallies(self) -> dict[str, Tally]:
+        """Returns of every run with trials how many there are and how far their values reach."""
+        query = (
+            select(
+                _trials.run_id,
+                func.count().label("trials"),
+                func.count(_results.closed).label("closed"),
+                func.min(_results.value).label("least"),
+                func.max(_results.value).label("most"),
+            )
+            .join_from(schema.trials, schema.results)
+            .group_by(_trials.run_id)
+        )
+        with self._database.read() as connection:
+            rows = [row._asdict() for row in connection.execute(query)]
+        return {row.pop("run_id"): Tally(**row) for row in rows}
 
     def test_values(self, run_id: str) -> dict[int, float]:
         """Returns test metrics by trial number. For the report only: selection uses none."""

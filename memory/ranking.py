@@ -15,6 +15,7 @@ from vitruvius.tasks.task import Metric
 
 MAX_TRIALS = 300
 N_BEST, N_RECENT = 120, 60  # of MAX_TRIALS; the rest is drawn at random
+STOPPED = (ResultStatus.STOPPED_EARLY,)
 WORST = (ResultStatus.DIVERGED, ResultStatus.OUT_OF_MEMORY, ResultStatus.TIMEOUT)
 
 
@@ -29,12 +30,13 @@ class Lesson:
 def quality(trial: Trial, metric: Metric) -> float | None:
     """Returns the trial's direction-corrected value, -inf if it ranks worst, None if neither.
 
-    Diverged, out of memory and timed out rank worst. A plain failure says nothing of how good an
+    Diverged, out of memory and timed out rank worst; `learn` puts what was stopped early just above
+    them. A plain failure says nothing of how good an
     architecture is, and a confirmation never trains the model of its run.
     """
     if trial.origin == Origin.CONFIRM:
         return None
-    if trial.status in WORST:
+    if trial.status in WORST + STOPPED:
         return -math.inf
     if trial.value is None or not math.isfinite(trial.value):
         return None
@@ -50,15 +52,32 @@ def learn(trials: Sequence[Trial], metric: Metric, seed: int = 0) -> Lesson:
         seed: of the random part of the choice above `MAX_TRIALS` trials.
     """
     rated = [(t, q) for t in trials if (q := quality(t, metric)) is not None]
-    values = np.array([q for _, q in rated], dtype=np.float64)
+    values = ordered(rated, metric)
     kept = _choose(values, seed)
     chosen = tuple(rated[i][0] for i in kept)
     scores = np.zeros(len(kept))
-    fidelities = np.array([trial.fidelity for trial in chosen])
+    fidelities = np.array([trial.meant_for for trial in chosen])
     for fidelity in sorted(set(fidelities.tolist())):
         rows = fidelities == fidelity
         scores[rows] = normal_scores(values[kept][rows])
     return Lesson(trials=chosen, scores=scores)
+
+
+def ordered(rated: Sequence[tuple[Trial, float]], metric: Metric) -> FloatArray:
+    """Returns numbers in the order of quality, with what was stopped early in its place.
+
+    Below all that was trained to the end, above what failed: the later stopped the better, and at
+    one rung by the metric there.
+    """
+    values = np.array([q for _, q in rated], dtype=np.float64)
+    stopped = [row for row, (trial, _) in enumerate(rated) if trial.status in STOPPED]
+    if not stopped:
+        return values
+    least = min(values[np.isfinite(values)], default=0.0)
+    keys = [(len(rated[row][0].curve), metric.sign * rated[row][0].curve[-1]) for row in stopped]
+    places = {key: place for place, key in enumerate(sorted(set(keys), reverse=True), start=1)}
+    values[stopped] = [least - places[key] for key in keys]
+    return values
 
 
 def normal_scores(values: FloatArray) -> FloatArray:

@@ -33,13 +33,16 @@ class RunKind(StrEnum):
     IMPORT = "import"  # stands for a run of another home: its evidence, not its trials
 
 
+STOPPED_IN = " stopped in "  # in a result's fidelity, before the run that stopped it
+
+
 class ResultStatus(StrEnum):
     """Where a result stands; the last eight are final."""
 
     PENDING = "pending"
     RUNNING = "running"
     DONE = "done"
-    STOPPED_EARLY = "stopped_early"
+    STOPPED_EARLY = "stopped_early"  # at a rung: it has a curve, and no value
     FAILED = "failed"
     TIMEOUT = "timeout"
     OUT_OF_MEMORY = "out_of_memory"
@@ -170,6 +173,11 @@ class Trial:
     @property
     def name(self) -> str:
         return f"T{self.number}"
+
+    @property
+    def meant_for(self) -> str:
+        """The fidelity that it was trained for, also where it was stopped before."""
+        return self.fidelity.partition(STOPPED_IN)[0]
 
     @property
     def problem(self) -> str:
@@ -375,6 +383,16 @@ class Calibration:
     partial_low: float | None = None
     partial_high: float | None = None
     weight: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tally:
+    """The trials of a run in a line: how many, how many closed, least and greatest value."""
+
+    trials: int
+    closed: int
+    least: float | None
+    most: float | None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,7 +15,7 @@ import numpy as np
 from vitruvius.memory.directions import direction_of_best
 from vitruvius.memory.hints import Hint, Mean
 from vitruvius.memory.matching import Matching, match
-from vitruvius.memory.ranking import normal_scores, quality
+from vitruvius.memory.ranking import normal_scores, ordered, quality
 from vitruvius.memory.records import Origin
 from vitruvius.memory.sources import Source
 from vitruvius.memory.surrogate import Surrogate
@@ -52,8 +52,8 @@ def source_hints(space: SearchSpace, source: Source) -> tuple[Hint, ...]:
     rated = [(t, q) for t in source.trials if (q := quality(t, source.metric)) is not None]
     if matching.reason or unheard(len(rated), source.trust):
         return ()
-    values = np.array([q for _, q in rated], dtype=np.float64)
-    fidelities = np.array([trial.fidelity for trial, _ in rated])
+    values = ordered(rated, source.metric)
+    fidelities = np.array([trial.meant_for for trial, _ in rated])
     scores = np.empty(len(values))
     for fidelity in set(fidelities.tolist()):
         scores[fidelities == fidelity] = normal_scores(values[fidelities == fidelity])

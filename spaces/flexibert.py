@@ -61,6 +61,7 @@ class FlexiBert:
 
     name = "flexibert"
     builds = "transformer"  # which proxies say something
+    learning_rate = 0.005  # at four times that, networks of four layers stay where they began
     menu = SUBSPACE
     built_as: BuiltAs = "specified"
     slots: tuple[Slot, ...] = ()

@@ -39,6 +39,7 @@ KNOWN = (
     "table:PATH,metric=NAME",
     "file.py:object",
 )
+RATED = ("mnist1d", "digits", "data", TOPICS, "text", "masked")  # whose recipe has a rate
 MNIST1D_SAMPLES = 4000
 MNIST1D_MOST = 1_000_000
 
@@ -55,7 +56,9 @@ def load_task(ref: str, space: SearchSpace | None = None) -> Task:
 
     Args:
         ref: the reference.
-        space: the one that is searched, for tables that do not say of which space they are.
+        space: the one that is searched, for tables that do not say of which space they are. If it
+            has a `learning_rate` that the usual one of the task is above, and the reference names
+            none, the task gets that rate, and a reference that says so.
 
     Raises:
         ConfigError: one sentence that says what is wrong and what is possible.
@@ -69,6 +72,12 @@ def load_task(ref: str, space: SearchSpace | None = None) -> Task:
     ):  # the reference must hold in any folder
         path = str(Path(options["path"]).expanduser().resolve())
         ref = ref.strip().replace(options["path"], path, 1)
+    highest = getattr(space, "learning_rate", None)
+    if highest is not None and "lr" not in options and name in RATED:
+        task = load_task(ref)
+        if isinstance(task, TrainableTask) and task.recipe.learning_rate > highest:
+            return load_task(f"{ref}{',' if options else ':'}lr={highest}")
+        return task
     reader = Options(name, options)
     if name == "mnist1d":
         return _mnist1d(ref, reader)

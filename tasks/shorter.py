@@ -9,6 +9,7 @@ from vitruvius.errors import ConfigError
 from vitruvius.tasks.datasets import DatasetTask
 from vitruvius.tasks.table import TabularTask
 from vitruvius.tasks.task import Fidelity, Task
+from vitruvius.tasks.text import TextTask
 
 _TEXT = re.compile(r"([1-9][0-9]*)\s*(?:ep|epochs?)?")
 
@@ -17,7 +18,7 @@ def shorter_task(task: Task, text: str) -> Task:
     """Returns the task with trainings of fewer epochs; it answers to another id.
 
     Args:
-        task: a table with several fidelities, or a data set.
+        task: a table with several fidelities, a data set or a text.
         text: `12ep`, `12 epochs` or `12`.
 
     Raises:
@@ -47,7 +48,7 @@ def shorter_task(task: Task, text: str) -> Task:
             return replace(task, epochs=epochs, ref=ref.replace("noise=true", "noise=false"),
                            noise=False)  # fmt: skip
         return replace(task, epochs=epochs, ref=ref)
-    if isinstance(task, DatasetTask):
+    if isinstance(task, DatasetTask | TextTask):
         return replace(task, recipe=replace(task.recipe, epochs=epochs), ref=ref)
     raise ConfigError(f"the task {task.name} has one fidelity only: it has no short trainings")
 

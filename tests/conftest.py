@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from hypothesis import settings
+from shell import Shell
 
 from vitruvius.agents.testing import ScriptedServer
 from vitruvius.memory.edits import Add, Retire
@@ -50,6 +51,19 @@ def chat_server() -> Iterator[ScriptedServer]:
         yield server
 
 
+@pytest.fixture
+def shell(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Shell:
+    """The command line in an empty folder, with nobody's settings."""
+    monkeypatch.chdir(tmp_path)
+    for name in [name for name in os.environ if name.startswith(("VITRUVIUS_", "OPENAI_"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setenv("COLUMNS", "160")
+    return Shell(capsys)
+
+
 HOSTILE = "# **pwned** <script>alert(1)</script> [x](http://evil.example) ![i](y) | a | \x1b[31m`c`"
 
 
@@ -67,7 +81,16 @@ class Story:
 @pytest.fixture
 def story(tmp_path: Path) -> Story:
     """A home with one finished run of 24 trials on mnist1d and nb201, texts hostile on purpose."""
-    home = tmp_path / "home"
+    return told_story(tmp_path / "home")
+
+
+@pytest.fixture(scope="module")
+def same_story(tmp_path_factory: pytest.TempPathFactory) -> Story:
+    """The same for a whole module, whose tests only read it."""
+    return told_story(tmp_path_factory.mktemp("story") / "home")
+
+
+def told_story(home: Path) -> Story:
     with Ledger.open(home) as ledger:
         return tell_story(ledger, home)
 

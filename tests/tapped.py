@@ -78,7 +78,7 @@ class Block(nn.Module):
         self.attention, self.head = AttentionTap(), HeadTap()
         self.projection = announce(nn.Linear(width, width), part="projection")
         self.first = announce(nn.Linear(width, wide), part="feed_forward")
-        self.activation = nn.GELU()
+        self.activation = announce(nn.GELU(), part="feed_forward")
         self.second = announce(nn.Linear(wide, width), part="feed_forward")
         self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(2))
         self.dropout = nn.Dropout(0.1)

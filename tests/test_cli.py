@@ -5,11 +5,11 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import pytest
+from shell import Shell
 
-from vitruvius.__main__ import main
 from vitruvius.agents.testing import ScriptedServer
 from vitruvius.cli.run import table_ref
 from vitruvius.errors import ConfigError
@@ -25,36 +25,6 @@ class Story(Protocol):
     run_id: str
     values: dict[int, float | None]
     archs: list[Architecture]
-
-
-class Shell:
-    """Calls the command line in this process and keeps what it wrote."""
-
-    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
-        self._capsys = capsys
-
-    def __call__(self, *arguments: str, code: int = 0) -> str:
-        with pytest.raises(SystemExit) as ended:
-            main(list(arguments))
-        captured = self._capsys.readouterr()
-        self.err = captured.err
-        assert (ended.value.code or 0) == code, captured.out + captured.err
-        return captured.out
-
-    def json(self, *arguments: str, code: int = 0) -> Any:
-        return json.loads(self(*arguments, "--json", code=code))
-
-
-@pytest.fixture
-def shell(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> Shell:
-    monkeypatch.chdir(tmp_path)
-    for name in [name for name in os.environ if name.startswith(("VITRUVIUS_", "OPENAI_"))]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-    monkeypatch.setenv("COLUMNS", "160")
-    return Shell(capsys)
 
 
 @pytest.fixture

@@ -1,45 +1,19 @@
 """Learning and transfer by command, in one home and between two."""
 
 import json
-import os
 from pathlib import Path
-from typing import Any
 
 import pytest
 from runs.test_transfer import SOURCE, SPACE, TARGET
-
-from vitruvius.__main__ import main
-
-
-class Shell:
-    """Calls the command line in this process and keeps what it wrote."""
-
-    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
-        self._capsys = capsys
-
-    def __call__(self, *arguments: str, code: int = 0) -> str:
-        with pytest.raises(SystemExit) as ended:
-            main(list(arguments))
-        captured = self._capsys.readouterr()
-        self.err = captured.err
-        assert (ended.value.code or 0) == code, captured.out + captured.err
-        return captured.out
-
-    def json(self, *arguments: str) -> Any:
-        return json.loads(self(*arguments, "--json"))
+from shell import Shell
 
 
 @pytest.fixture
-def shell(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> Shell:
-    monkeypatch.chdir(tmp_path)
-    for name in [name for name in os.environ if name.startswith(("VITRUVIUS_", "OPENAI_"))]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+def shell(shell: Shell, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Shell:
+    """The shared one, in a wide terminal with a home of ours."""
     monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.setenv("VITRUVIUS_HOME", str(tmp_path / "ours"))
-    return Shell(capsys)
+    return shell
 
 
 def search(*more: str) -> tuple[str, ...]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import traceback
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
+from vitruvius.memory.records import Score
 from vitruvius.spaces.space import Architecture
 from vitruvius.tasks.task import Fidelity
 
@@ -33,6 +35,7 @@ class Request:
     architecture: Architecture
     fidelity: Fidelity
     seed: int
+    demands: Mapping[int, float] | None = None  # by epoch, what to reach or stop; None: no rungs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +53,16 @@ class Trained:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Stopped:
+    """A training that fell short at a rung: what it reached there is no final value."""
+
+    curve: tuple[float, ...]
+    train_s: float
+    params: int | None = None
+    flops: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Failed:
     """An evaluation without a number, and why."""
 
@@ -59,7 +72,20 @@ class Failed:
     retriable: bool = False  # the same request may end otherwise (a killed process, say)
 
 
-Outcome = Trained | Failed
+Outcome = Trained | Stopped | Failed
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """What proxies are asked about one architecture; `seed` draws weights and examples."""
+
+    architecture: Architecture
+    proxies: tuple[str, ...]
+    seed: int
+
+
+Scored = tuple[Score, ...] | Failed
+"""One score for each proxy of a question, in order; or why there is none."""
 
 
 def describe_error(error: BaseException) -> str:
@@ -81,6 +107,10 @@ class Evaluator(Protocol):
         """Returns the outcome; never raises for what the architecture did."""
         ...
 
+    async def score(self, question: Question) -> Scored:
+        """Returns what the proxies say; never raises for what the architecture did."""
+        ...
+
     async def aclose(self) -> None:
-        """Ends every process it started; evaluations under way end as cancelled."""
+        """Ends every process it started; what is under way ends as cancelled."""
         ...

@@ -6,20 +6,25 @@ import asyncio
 import math
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from vitruvius.errors import ConfigError, ToolError
+from vitruvius.memory.halving import falls_short
 from vitruvius.spaces.space import Builder, SearchSpace
-from vitruvius.tasks.table import Tabular, broken_limit
+from vitruvius.tasks.table import TableRow, Tabular, broken_limit
 from vitruvius.tasks.task import Task, TrainableTask
 from vitruvius.tools.evaluation import (
     Evaluator,
     Failed,
     FailureKind,
     Outcome,
+    Question,
     Request,
+    Scored,
+    Stopped,
     Trained,
     describe_error,
 )
@@ -29,14 +34,16 @@ from vitruvius.tools.workers import Limits, OnBeat, WorkerPool
 
 __all__ = ["TableEvaluator", "adopt", "create_evaluator"]
 
+_STOPPED = Failed(kind=FailureKind.CANCELLED, message="stopped", train_s=0.0, retriable=True)
 DRAWS = 3  # architectures that are built to see whether a space can serve a task
 
 
 class TableEvaluator:
     """An `Evaluator` that looks results up; their seconds are the table's own."""
 
-    def __init__(self, task: Tabular) -> None:
+    def __init__(self, task: Tabular, space: SearchSpace) -> None:
         self._task = task
+        self._space = space
         self._is_closed = False
 
     @property
@@ -46,15 +53,21 @@ class TableEvaluator:
 
     async def evaluate(self, request: Request) -> Outcome:
         """Returns what the table records; a row that it lacks is a failure."""
-        if self._is_closed:
-            return Failed(
-                kind=FailureKind.CANCELLED, message="stopped", train_s=0.0, retriable=True
-            )
-        return await asyncio.to_thread(self._answer, request)
+        return _STOPPED if self._is_closed else await asyncio.to_thread(self._answer, request)
+
+    async def score(self, question: Question) -> Scored:
+        """Returns recorded costs, and other scores of a network built in this process."""
+        return _STOPPED if self._is_closed else await asyncio.to_thread(self._scores, question)
 
     async def aclose(self) -> None:
         """Answers nothing more."""
         self._is_closed = True
+
+    def _scores(self, question: Question) -> Scored:
+        from vitruvius.tools.scoring import score  # torch: only a run that asks for scores pays
+
+        asked = [question.architecture]
+        return tuple(score(self._space, self._task, asked, question.proxies, question.seed))
 
     def _answer(self, request: Request) -> Outcome:
         try:
@@ -70,6 +83,12 @@ class TableEvaluator:
         broken = broken_limit(self._task, request.architecture, row)
         if broken is not None:
             return Failed(kind=FailureKind.INFEASIBLE, message=broken, train_s=0.0)
+        curve: tuple[float, ...] = ()
+        if request.demands is not None:
+            curve = self._curve(request)
+            for epoch, demanded in sorted(request.demands.items()):
+                if falls_short(demanded, curve[epoch - 1], self._task.metric):
+                    return self._stopped(request, curve[:epoch])
         if not math.isfinite(row.value):
             message = f"the table's value is {row.value}"
             return Failed(kind=FailureKind.DIVERGED, message=message, train_s=row.train_s)
@@ -77,9 +96,23 @@ class TableEvaluator:
             value=row.value,
             test=row.test,
             train_s=row.train_s,
+            curve=curve,
             params=row.params,
             flops=row.flops,
         )
+
+    def _curve(self, request: Request) -> tuple[float, ...]:
+        """Returns the metric after each epoch; only of a table that records them all."""
+        epochs = [self._after(request, epoch) for epoch in range(1, request.fidelity.epochs + 1)]
+        return tuple(row.value for row in epochs)
+
+    def _after(self, request: Request, epochs: int) -> TableRow:
+        fidelity = replace(request.fidelity, epochs=epochs)
+        return self._task.lookup(request.architecture, fidelity, request.seed)
+
+    def _stopped(self, request: Request, curve: tuple[float, ...]) -> Stopped:
+        row = self._after(request, len(curve))
+        return Stopped(curve=curve, train_s=row.train_s, params=row.params, flops=row.flops)
 
 
 def check_can_evaluate(task: Task, space: SearchSpace) -> None:
@@ -172,7 +205,7 @@ def create_evaluator(
             raise ConfigError(f"expected {name} above 0, got {limit}")
     check_can_evaluate(task, space)
     if isinstance(task, Tabular):
-        return TableEvaluator(task)
+        return TableEvaluator(task, space)
     assert isinstance(task, TrainableTask)
     setup = Setup(
         space=Carried.of(space),

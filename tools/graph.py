@@ -20,7 +20,8 @@ class Slopes:
     """Gradients of one number, all of one backward pass; 0 where it does not reach a tensor.
 
     `weights` goes with `Graph.layers`, `outputs` with `record.layers`, `hidden` with
-    `record.states`, `heads` with `record.heads`, `embeddings` with `Graph.embeddings`.
+    `record.states`, `heads` with `record.heads`, `embeddings` with `Graph.embeddings`, `entry` with
+    `record.entry`.
     """
 
     weights: tuple[Tensor, ...]
@@ -28,6 +29,7 @@ class Slopes:
     hidden: tuple[Tensor, ...]
     heads: tuple[Tensor, ...]
     embeddings: tuple[Tensor, ...]
+    entry: tuple[Tensor, ...]
 
 
 class Graph:
@@ -67,6 +69,7 @@ class Graph:
             "hidden": self.record.states,
             "heads": self.record.heads,
             "embeddings": self.embeddings,
+            "entry": [self.record.entry],
         }
         flat = [tensor for group in groups.values() for tensor in group]
         found = iter(gradients_of(number, flat, curved=curved))

@@ -24,12 +24,10 @@ class Jacobian:
     """Gradient of a sum with respect to the entry [B, ...].
 
     The sum is over all outputs, or over the target (`Record.target`: the representation where a
-    network announces one). Of the target's there is also `saliency`, the sum of
-    |state x gradient| over all hidden states.
+    network announces one).
     """
 
     entry: Tensor
-    saliency: float = 0.0
     known: dict[str, float] = field(default_factory=dict)  # scores of it, by name
 
 
@@ -52,16 +50,11 @@ def jacobians(
         for row, part in zip(rows, entry[0].chunk(parts), strict=True):
             row["outputs"] = Jacobian(entry=part)
     if "targets" in wanted or is_same:
-        states = found.states
-        entry = gradients_of(found.target.sum(), [found.entry, *states], keep=keep)
-        for i, part in enumerate(entry[0].chunk(parts)):
-            amount = saliency(
-                (s.chunk(parts)[i], g.chunk(parts)[i])
-                for s, g in zip(states, entry[1:], strict=True)
-            )
-            rows[i]["targets"] = Jacobian(entry=part, saliency=amount)
+        entry = gradients_of(found.target.sum(), [found.entry], keep=keep)
+        for row, part in zip(rows, entry[0].chunk(parts), strict=True):
+            row["targets"] = Jacobian(entry=part)
             if is_same:
-                rows[i]["outputs"] = rows[i]["targets"]
+                row["outputs"] = row["targets"]
     return rows
 
 

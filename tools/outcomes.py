@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from vitruvius.tools.evaluation import Failed, FailureKind, Outcome, Request, Trained
+from vitruvius.tools.evaluation import Failed, FailureKind, Outcome, Request, Stopped, Trained
 
 FORMAT = 1
 
@@ -109,11 +109,13 @@ def _decode(fields: dict[str, Any], run_dir: Path) -> Outcome:
     case = fields.pop("case")
     if case == "Failed":
         return Failed(**{**fields, "kind": FailureKind(fields["kind"])})
+    fields["curve"] = tuple(fields["curve"])
+    if case == "Stopped":
+        return Stopped(**fields)
     weights = fields["weights"]
     return Trained(
         **{
             **fields,
-            "curve": tuple(fields["curve"]),
             "weights": run_dir / weights if weights else None,
         }
     )

@@ -63,11 +63,12 @@ def zen_terms(network: nn.Module, signature: Signature) -> tuple[float, float]:
     zero, normalisations without effect of their own.
 
     Raises:
-        DoesNotApply: if the network has no convolution.
+        DoesNotApply: if the network has no convolution, or embeds what it reads.
     """
     twin = create_twin(network)
-    if not any(isinstance(module, WEIGHTED[1:]) for module in twin.modules()):
-        raise DoesNotApply("it needs convolutions")
+    embeds = any(isinstance(module, nn.Embedding | EmbeddingTap) for module in twin.modules())
+    if embeds or not any(isinstance(module, WEIGHTED[1:]) for module in twin.modules()):
+        raise DoesNotApply("it needs a network of convolutions, without an embedding")
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for module in twin.modules():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -29,6 +29,7 @@ def score(
     proxies: Sequence[str],
     seed: int,
     batch_size: int = BATCH_SIZE,
+    progress: Callable[[], None] = lambda: None,
 ) -> list[Score]:
     """Returns every proxy of every architecture, architecture by architecture, in order.
 
@@ -47,6 +48,7 @@ def score(
         proxies: names among `computable(space, task)`.
         seed: of initial weights and batch, at least 0.
         batch_size: number of examples, as far as the task has them.
+        progress: called after every score.
 
     Raises:
         ToolError: if a proxy is unknown or cannot be computed here.
@@ -59,10 +61,10 @@ def score(
         recorded = _recorded(task, architecture)
         to_measure = [name for name in proxies if name not in recorded]
         probe = _probe(space, task, architecture, batch, seed, to_measure) if to_measure else ""
-        scores.extend(
-            recorded[name] if name in recorded else _measure(PROXIES[name], architecture, probe)
-            for name in proxies
-        )
+        for name in proxies:
+            known = recorded.get(name)
+            scores.append(known or _measure(PROXIES[name], architecture, probe))
+            progress()
     return scores
 
 

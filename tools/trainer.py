@@ -19,6 +19,7 @@ from vitruvius.tools.evaluation import (
     FailureKind,
     Outcome,
     Request,
+    Stopped,
     Trained,
     describe_error,
 )
@@ -44,8 +45,8 @@ class Trainer:
         Raises:
             ConfigError: if the task's metric is not known, or its data cannot be had.
         """
-        self._space = space
-        self._task = task
+        self.space = space
+        self.task = task
         self._run_dir = run_dir
         self.device = device
         if self.device.type == "cuda":  # otherwise the same seed gives other numbers
@@ -76,6 +77,10 @@ class Trainer:
             kind = FailureKind.OUT_OF_MEMORY if is_out_of_memory(error) else FailureKind.FAILED
             message = describe_error(error)
         else:
+            if course.fell_short:
+                return Stopped(
+                    curve=course.curve, train_s=course.train_s, params=params, flops=flops
+                )
             return Trained(
                 value=course.value,
                 test=course.test,
@@ -94,8 +99,8 @@ class Trainer:
         """Returns the trained network, its parameters and multiply-adds, and how it went."""
         self._start_peak()
         _seed_everything(request.seed)
-        task = self._task
-        network = self._space.build(request.architecture, task.signature)
+        task = self.task
+        network = self.space.build(request.architecture, task.signature)
         params, flops = count_params(network), count_flops(network, task.signature)
         broken = task.constraints.violation(params=params, flops=flops)
         if broken is not None:
@@ -108,6 +113,7 @@ class Trainer:
             seed=request.seed,
             metric=task.metric,
             deadline=deadline,
+            demands=request.demands,
             progress=progress,
         )
         return network, params, flops, course

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import nn
 
+from vitruvius.memory.halving import falls_short
 from vitruvius.tasks.task import Metric, Recipe
 from vitruvius.tools.evaluation import FailureKind
 from vitruvius.tools.measures import TrainingStopped, loss_of, score
@@ -26,6 +27,7 @@ class Course:
     test: float
     curve: tuple[float, ...]
     train_s: float
+    fell_short: bool = False  # stopped at a rung, with the learning rate still high
 
 
 def train(
@@ -37,6 +39,7 @@ def train(
     seed: int,
     metric: Metric,
     deadline: float | None = None,
+    demands: Mapping[int, float] | None = None,
     progress: Progress = lambda epoch, value: None,
 ) -> Course:
     """Returns how the training of `network` went; trains it in place and seeds torch's generators.
@@ -53,6 +56,7 @@ def train(
         seed: of the order of the examples and of whatever the network draws (dropout).
         metric: how the splits are scored, see `score`.
         deadline: reading of `time.monotonic()` at which to give up; None for never.
+        demands: what the metric must have come to after an epoch, or the training ends there.
         progress: told about every batch and, with the metric, the end of every epoch.
 
     Raises:
@@ -93,9 +97,15 @@ def train(
             )
         curve.append(score(network, data.valid, metric))
         progress(epoch, curve[-1])
+        if epoch < epochs and falls_short((demands or {}).get(epoch), curve[-1], metric):
+            break
     test = score(network, data.test, metric)
     return Course(
-        value=curve[-1], test=test, curve=tuple(curve), train_s=time.perf_counter() - started
+        value=curve[-1],
+        test=test,
+        curve=tuple(curve),
+        train_s=time.perf_counter() - started,
+        fell_short=len(curve) < epochs,
     )
 
 

@@ -1,7 +1,8 @@
 """The worker process: `python -m vitruvius.tools.worker`, JSON lines on its pipes.
 
-It reads a `Setup`, answers `ready`, then carries out one request a line. It says `beat` at least
-once a second while it trains, and `outcome` once the outcome's file is in place.
+It reads a `Setup`, answers `ready`, then carries out one order a line. It says `beat` at least once
+a second while it trains, and `outcome` once the outcome's file is in place; asked for scores, it
+beats after each and answers `scores`.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import signal
 import sys
 import threading
 import time
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, cast
 
 from vitruvius.errors import ConfigError
 from vitruvius.spaces.space import Architecture
@@ -25,6 +26,7 @@ from vitruvius.tools.outcomes import write_outcome
 from vitruvius.tools.setup import Setup, unpack
 
 if TYPE_CHECKING:
+    from vitruvius.spaces.space import SearchSpace
     from vitruvius.tools.trainer import Trainer
 
 BEAT_S = 1.0
@@ -74,7 +76,11 @@ def main() -> None:
         return
     line.send("ready")
     while True:
-        _serve(json.loads(line.receive()), trainer, setup, line)
+        order = json.loads(line.receive())
+        if "proxies" in order:
+            _score(order, trainer, line)
+        else:
+            _serve(order, trainer, setup, line)
 
 
 def _prepare(setup: Setup) -> Trainer:
@@ -104,6 +110,7 @@ def _serve(order: dict[str, Any], trainer: Trainer, setup: Setup, line: Line) ->
         architecture=Architecture(order["architecture"]),
         fidelity=Fidelity(epochs=order["epochs"], data=order["data"]),
         seed=order["seed"],
+        demands={int(epoch): value for epoch, value in (order["demands"] or {}).items()},
     )
     last = 0.0
 
@@ -121,6 +128,21 @@ def _serve(order: dict[str, Any], trainer: Trainer, setup: Setup, line: Line) ->
         line.send("unwritten", message=f"{error.strerror}: {error.filename or setup.run_dir}")
     else:
         line.send("outcome")
+
+
+def _score(order: dict[str, Any], trainer: Trainer, line: Line) -> None:
+    from vitruvius.tools.scoring import score
+
+    scores = score(
+        cast("SearchSpace", trainer.space),
+        trainer.task,
+        [Architecture(order["architecture"])],
+        order["proxies"],
+        order["seed"],
+        progress=lambda: line.send("beat", epoch=0, value=None),
+    )
+    told = [{"value": one.value, "wall_s": one.wall_s, "note": one.note} for one in scores]
+    line.send("scores", scores=told)
 
 
 def _own_copy(descriptor: int, mode: str) -> IO[bytes]:

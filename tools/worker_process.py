@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import sys
+from asyncio.subprocess import SubprocessStreamProtocol
 from collections import deque
 from collections.abc import Mapping
 from contextlib import suppress
@@ -19,6 +20,7 @@ from vitruvius.tools.setup import Setup
 
 WATCH_S = 0.5
 REAP_S = 5.0
+MESSAGE_BYTES = 2**16
 ERROR_BYTES = 4000  # of standard error, kept for the message about a crash
 THREAD_VARIABLES = ("OMP", "MKL", "OPENBLAS", "NUMEXPR", "VECLIB_MAXIMUM")
 
@@ -26,8 +28,11 @@ THREAD_VARIABLES = ("OMP", "MKL", "OPENBLAS", "NUMEXPR", "VECLIB_MAXIMUM")
 class WorkerProcess:
     """A running worker. Whatever happens to it shows as the end of its messages."""
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
+    def __init__(
+        self, process: asyncio.subprocess.Process, transport: asyncio.SubprocessTransport
+    ) -> None:
         self._process = process
+        self._transport = transport
         self._errors: deque[int] = deque(maxlen=ERROR_BYTES)
         self._pump = asyncio.create_task(self._keep_errors())
         self._family: list[psutil.Process] = []
@@ -36,16 +41,19 @@ class WorkerProcess:
     @classmethod
     async def start(cls, setup: Setup) -> WorkerProcess:
         """Returns a process that has been sent its setup; it is not ready yet."""
-        process = await asyncio.create_subprocess_exec(
+        loop = asyncio.get_running_loop()
+        transport, protocol = await loop.subprocess_exec(
+            lambda: SubprocessStreamProtocol(limit=MESSAGE_BYTES, loop=loop),
             *(sys.executable, "-P", "-m", "vitruvius.tools.worker"),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
             start_new_session=True,  # out of reach of Ctrl-C, and one group to kill
             env=environment(os.environ, setup),
         )
-        worker = cls(process)
-        await worker.send(setup.to_json())
+        worker = cls(asyncio.subprocess.Process(transport, protocol, loop), transport)
+        try:
+            await worker.send(setup.to_json())
+        except asyncio.CancelledError:
+            await worker.stop()
+            raise
         return worker
 
     @property
@@ -99,8 +107,7 @@ class WorkerProcess:
                 await self._process.wait()
         self._pump.cancel()
         await asyncio.gather(self._pump, return_exceptions=True)
-        if self._process.stdin is not None:
-            self._process.stdin.close()
+        self._transport.close()  # the pipes too: nothing is left for a later garbage collection
 
     async def epitaph(self) -> str:
         """Returns how the ended worker ended and its last words on standard error."""

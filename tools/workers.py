@@ -5,17 +5,21 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 from vitruvius.errors import ConfigError
-from vitruvius.tools.evaluation import Failed, FailureKind, Outcome, Request
+from vitruvius.memory.records import Score
+from vitruvius.tools.evaluation import Failed, FailureKind, Outcome, Question, Request, Scored
 from vitruvius.tools.outcomes import adopt, write_outcome
 from vitruvius.tools.setup import Setup
 from vitruvius.tools.worker_process import WorkerProcess
 
 START_ATTEMPTS = 2
+T = TypeVar("T")
 
 OnBeat = Callable[[Request, int, float | None], None]
 """Called with the epoch under way and, at its end, the validation metric."""
@@ -78,12 +82,25 @@ class WorkerPool:
         Raises:
             ConfigError: if no worker can be started for this space and task.
         """
-        slot = await self._free.get()
-        try:
+        async with self._slot() as slot:
             found = await asyncio.to_thread(adopt, self._run_dir, request.result_id, request)
-            return found or await self._carry_out(slot, request)
-        finally:
-            self._free.put_nowait(slot)
+            if found is not None:
+                return found
+            outcome = await self._carry_out(slot, partial(self._train, request))
+            if isinstance(outcome, Failed):
+                return await asyncio.to_thread(self._settle, request, outcome)
+            return outcome
+
+    async def score(self, question: Question) -> Scored:
+        """Returns what the proxies say of a network built and measured in a worker.
+
+        Nothing is written to disk: asked again, the answer is the same.
+
+        Raises:
+            ConfigError: if no worker can be started for this space and task.
+        """
+        async with self._slot() as slot:
+            return await self._carry_out(slot, partial(self._ask, question))
 
     async def aclose(self) -> None:
         """Kills every worker; evaluations under way or waiting end as cancelled."""
@@ -97,18 +114,26 @@ class WorkerPool:
             slot.worker = None
             self._free.put_nowait(slot)
 
-    async def _carry_out(self, slot: _Slot, request: Request) -> Outcome:
+    @asynccontextmanager
+    async def _slot(self) -> AsyncIterator[_Slot]:
+        slot = await self._free.get()
+        try:
+            yield slot
+        finally:
+            self._free.put_nowait(slot)
+
+    async def _carry_out(
+        self, slot: _Slot, talk: Callable[[WorkerProcess], Awaitable[T]]
+    ) -> T | Failed:
+        """Returns what a talk with the slot's worker comes to, or how the worker ended."""
         started = time.monotonic()
         try:
             worker = slot.worker or await self._start(slot)
             started = time.monotonic()
-            outcome = await self._converse(worker, request)
-            if isinstance(outcome, Failed) and outcome.kind is FailureKind.OUT_OF_MEMORY:
-                await self._drop(slot)  # what is left of its memory would count against the next
-            return outcome
+            outcome = await talk(worker)
         except _Ended as end:
             await self._drop(slot)
-            failed = Failed(
+            return Failed(
                 kind=end.kind,
                 message=str(end),
                 train_s=time.monotonic() - started,
@@ -117,37 +142,21 @@ class WorkerPool:
         except BaseException:
             await self._drop(slot)
             raise
-        return await asyncio.to_thread(self._settle, request, failed)
+        if isinstance(outcome, Failed) and outcome.kind is FailureKind.OUT_OF_MEMORY:
+            await self._drop(slot)  # what is left of its memory would count against the next
+        return outcome
 
-    async def _converse(self, worker: WorkerProcess, request: Request) -> Outcome:
+    async def _train(self, request: Request, worker: WorkerProcess) -> Outcome:
         """Returns the outcome that the worker wrote; raises `_Ended` if it wrote none."""
-        limits = self._limits
-        deadline = None if limits.deadline_s is None else time.monotonic() + limits.deadline_s
-        watch = (
-            None
-            if limits.memory_mib is None
-            else asyncio.create_task(worker.watch(limits.memory_mib))
-        )
-        worker.forget_errors()
-        try:
-            await worker.send(_order(request, limits.deadline_s))
-            while True:
-                message = await self._next(worker, deadline)
-                if message["kind"] == "outcome":
-                    break
-                if message["kind"] == "unwritten":
-                    raise _Ended(
-                        FailureKind.FAILED,
-                        f"the outcome cannot be written: {message['message']}; "
-                        "free some space or mend the permissions, then try again",
-                        retriable=True,
-                    )
-                if self._on_beat is not None:
-                    self._on_beat(request, message["epoch"], message["value"])
-        finally:
-            if watch is not None:
-                watch.cancel()
-                await asyncio.gather(watch, return_exceptions=True)
+        order = _order(request, self._limits.deadline_s)
+        answer = await self._converse(worker, order, self._limits.deadline_s, request)
+        if answer["kind"] == "unwritten":
+            raise _Ended(
+                FailureKind.FAILED,
+                f"the outcome cannot be written: {answer['message']}; "
+                "free some space or mend the permissions, then try again",
+                retriable=True,
+            )
         outcome = await asyncio.to_thread(adopt, self._run_dir, request.result_id, request)
         if outcome is None:
             raise _Ended(
@@ -156,6 +165,45 @@ class WorkerPool:
                 retriable=True,
             )
         return outcome
+
+    async def _ask(self, question: Question, worker: WorkerProcess) -> tuple[Score, ...]:
+        order = {
+            "architecture": question.architecture.text,
+            "proxies": question.proxies,
+            "seed": question.seed,
+        }
+        answer = await self._converse(worker, json.dumps(order))
+        return tuple(
+            Score(proxy=name, architecture=question.architecture, **told)
+            for name, told in zip(question.proxies, answer["scores"], strict=True)
+        )
+
+    async def _converse(
+        self,
+        worker: WorkerProcess,
+        order: str,
+        deadline_s: float | None = None,
+        request: Request | None = None,
+    ) -> dict[str, Any]:
+        """Returns the answer to an order; raises `_Ended` if there is none."""
+        limits = self._limits
+        deadline = None if deadline_s is None else time.monotonic() + deadline_s
+        watch = (
+            None
+            if limits.memory_mib is None
+            else asyncio.create_task(worker.watch(limits.memory_mib))
+        )
+        worker.forget_errors()
+        try:
+            await worker.send(order)
+            while (message := await self._next(worker, deadline))["kind"] == "beat":
+                if self._on_beat is not None and request is not None:
+                    self._on_beat(request, message["epoch"], message["value"])
+            return message
+        finally:
+            if watch is not None:
+                watch.cancel()
+                await asyncio.gather(watch, return_exceptions=True)
 
     async def _next(self, worker: WorkerProcess, deadline: float | None) -> dict[str, Any]:
         """Returns the worker's next message, or raises what its silence means."""
@@ -241,5 +289,6 @@ def _order(request: Request, deadline_s: float | None) -> str:
             "data": request.fidelity.data,
             "seed": request.seed,
             "deadline_s": deadline_s,
+            "demands": request.demands,
         }
     )

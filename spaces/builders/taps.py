@@ -53,10 +53,11 @@ def announce(
     position: int | None = None,
     part: Part | None = None,
 ) -> Layer:
-    """Returns a weighted layer after noting what it is for, as plain attributes.
+    """Returns a layer after noting what it is for, as plain attributes.
 
     Args:
-        layer: an `nn.Linear` or convolution; changed in place.
+        layer: an `nn.Linear` or convolution, or an activation of a feed-forward part; changed in
+            place.
         reads: of a recurrent cell's layer: the step's input, a hidden state, or an inner node.
             Where it is applied to all steps at once, it takes [T, B, D], steps first.
         position: of a recurrent cell's layer: place of what it reads in its node's list, from 0.

@@ -175,8 +175,9 @@ def _feed_forward(layer: BuiltLayer) -> nn.Sequential:
     widths = (layer.hidden, *layer.ff_widths)
     parts: list[nn.Module] = []
     for inputs, outputs in pairwise(widths):
-        parts += [announce(nn.Linear(inputs, outputs), part="feed_forward"), nn.GELU()]
-    return nn.Sequential(*parts, announce(nn.Linear(widths[-1], layer.hidden), part="feed_forward"))
+        parts += [nn.Linear(inputs, outputs), nn.GELU()]
+    parts.append(nn.Linear(widths[-1], layer.hidden))
+    return nn.Sequential(*(announce(part, part="feed_forward") for part in parts))
 
 
 def _bridge(inputs: int, outputs: int) -> nn.Module:

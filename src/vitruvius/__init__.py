@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from vitruvius.api import asearch, open, search
+    from vitruvius.api import asearch, create, estimate, open, search
     from vitruvius.auditing import audit
     from vitruvius.errors import (
         ConfigError,
@@ -29,6 +29,8 @@ __all__ = [
     "VitruviusError",
     "asearch",
     "audit",
+    "create",
+    "estimate",
     "learn",
     "open",
     "search",
@@ -37,6 +39,8 @@ _HOMES = {
     "SearchRun": "vitruvius.handle",
     "asearch": "vitruvius.api",
     "audit": "vitruvius.auditing",
+    "create": "vitruvius.api",
+    "estimate": "vitruvius.api",
     "learn": "vitruvius.learning",
     "open": "vitruvius.api",
     "search": "vitruvius.api",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import NoReturn
 
 from vitruvius.cli.app import app
@@ -13,12 +14,19 @@ from vitruvius.tools.safe_text import clean
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Runs the command line and exits; `arguments` default to those of the process."""
-    try:
+    with told():
         app(args=None if arguments is None else list(arguments), prog_name="vitruvius")
+    sys.exit(0)
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """Ends the process with a sentence where an error of ours leaves the block."""
+    try:
+        yield
     except VitruviusError as error:
         print(f"vitruvius: {clean(str(error), 2000)}", file=sys.stderr)
         sys.exit(error.exit_code)
-    sys.exit(0)
 
 
 if __name__ == "__main__":

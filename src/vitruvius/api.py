@@ -10,12 +10,15 @@ from typing import Any
 
 from vitruvius.budget import check_bounded, has_end, parse_budget
 from vitruvius.errors import ConfigError
-from vitruvius.events import Ask, Listener
+from vitruvius.events import Ask, Event, EventKind, Listener
+from vitruvius.graphs.estimate_words import estimate_event
+from vitruvius.graphs.estimating import ESTIMATED, Estimate, estimate_before, shortfalls
 from vitruvius.handle import SearchRun, ignore
 from vitruvius.learning import resolve_sources
+from vitruvius.memory.halving import check_has_rungs
 from vitruvius.memory.ledger import Ledger
 from vitruvius.memory.records import Budget
-from vitruvius.settings import Settings, load_settings
+from vitruvius.settings import OF_THE_PROCESS, Settings, load_settings
 from vitruvius.short_first import create_short_run, shortened, told_of
 from vitruvius.spaces.registry import absolute_ref, load_space, source_hash
 from vitruvius.spaces.space import SearchSpace
@@ -24,6 +27,7 @@ from vitruvius.tasks.table import TabularTask
 from vitruvius.tasks.table_refs import recorded_part
 from vitruvius.tasks.task import Task
 from vitruvius.tools.evaluator import check_can_evaluate
+from vitruvius.tools.tensorboard import check_tracker
 
 DEFAULT_TASK = "mnist1d"
 DEFAULT_SPACE = "nb201"
@@ -59,7 +63,7 @@ def search(
             it, `run.stop()` stops it.
         progress: whether to show how it goes; None: in a notebook, unless `on_event` is given.
         settings: any setting by name: home, model, seed, workers, explore, control,
-            fidelity_first, principles_from, ...
+            fidelity_first, halving, principles_from, ...
 
     Raises:
         ConfigError: a reference, setting or budget that cannot be used; nothing was started.
@@ -121,23 +125,16 @@ def create(
     """
     if replay is not None:
         return _replay(replay, task, space, {"budget": budget} | settings)
-    task = DEFAULT_TASK if task is None else task
-    space = DEFAULT_SPACE if space is None else space
-    if not isinstance(budget, str | Budget | None):
-        raise ConfigError(f"expected a budget such as '60 trials, 8h', got {budget!r}")
-    text = budget if isinstance(budget, str) else None
-    resolved = load_settings({**settings, "budget": text})
-    limits = budget if isinstance(budget, Budget) else parse_budget(resolved.budget)
-    the_space = load_space(absolute_ref(space)) if isinstance(space, str) else space
-    the_task = load_task(absolute_ref(task), the_space) if isinstance(task, str) else task
-    if isinstance(the_task, TabularTask):
-        the_space = recorded_part(the_task, the_space)
+    the_task, the_space, limits, resolved = _resolved(task, space, budget, settings)
     check_can_evaluate(the_task, the_space)
     if resolved.fidelity_first is not None:
         shortened(the_task, the_space, resolved.fidelity_first)  # before anything is written
+    if resolved.halving:
+        check_has_rungs(the_task)
     _check_budget(resolved, limits)
     names = list(resolve_sources(resolved.principles_from, the_task, the_space, resolved, on_event))
     with Ledger.open(resolved.home) as ledger:
+        found = estimate_before(ledger, the_task, the_space, resolved, limits)
         short = None
         if resolved.fidelity_first is not None:
             short = create_short_run(ledger, the_space, the_task, resolved, limits, names)
@@ -156,8 +153,54 @@ def create(
             parent=short.id if short else None,
             metric=asdict(the_task.metric),
         )
-    key = settings.get("api_key")
-    return SearchRun(run.id, resolved.home, space=the_space, task=the_task, api_key=key)
+        ledger.mark(run.id, ESTIMATED, 0, found.data)
+    on_event(estimate_event(found))
+    every, is_noisy = resolved.reflect_every, the_task.is_noisy
+    for sentence in shortfalls(found, limits, reflect_every=every, is_noisy=is_noisy):
+        on_event(Event(kind=EventKind.WARNING, text=sentence))
+    own = {n: settings[n] for n in OF_THE_PROCESS if settings.get(n) is not None}
+    return SearchRun(run.id, resolved.home, space=the_space, task=the_task, own=own)
+
+
+def estimate(
+    task: str | Task | None = None,
+    space: str | SearchSpace | None = None,
+    budget: str | Budget | None = None,
+    **settings: Any,
+) -> Estimate:
+    """Returns what a search with these arguments would take, from earlier runs; starts nothing.
+
+    Raises:
+        ConfigError: a reference, setting or budget that cannot be used.
+    """
+    the_task, the_space, limits, resolved = _resolved(task, space, budget, settings)
+    _check_budget(resolved, limits)
+    if not (resolved.home / "ledger.db").exists():  # opening it would make one
+        return estimate_before(None, the_task, the_space, resolved, limits)
+    with Ledger.open(resolved.home) as ledger:
+        return estimate_before(ledger, the_task, the_space, resolved, limits)
+
+
+def _resolved(
+    task: str | Task | None,
+    space: str | SearchSpace | None,
+    budget: str | Budget | None,
+    settings: Mapping[str, Any],
+) -> tuple[Task, SearchSpace, Budget, Settings]:
+    """Returns the objects that a caller's names and texts stand for."""
+    task = DEFAULT_TASK if task is None else task
+    space = DEFAULT_SPACE if space is None else space
+    if not isinstance(budget, str | Budget | None):
+        raise ConfigError(f"expected a budget such as '60 trials, 8h', got {budget!r}")
+    text = budget if isinstance(budget, str) else None
+    resolved = load_settings({**settings, "budget": text})
+    check_tracker(resolved.tensorboard)
+    limits = budget if isinstance(budget, Budget) else parse_budget(resolved.budget)
+    the_space = load_space(absolute_ref(space)) if isinstance(space, str) else space
+    the_task = load_task(absolute_ref(task), the_space) if isinstance(task, str) else task
+    if isinstance(the_task, TabularTask):
+        the_space = recorded_part(the_task, the_space)
+    return the_task, the_space, limits, resolved
 
 
 def _replay(

@@ -7,17 +7,21 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+LOG = "log.jsonl"  # in the folder of a run: every event as a line
+
 
 class EventKind(StrEnum):
     """What happened. `data` holds, by kind, the keys named here."""
 
     STARTED = "started"  # run, space, task, metric (Metric), model, budget (Budget), workers
+    ESTIMATED = "estimated"  # trials, wall_s, tokens, dollars (None: not known), rests_on
     RECALLED = "recalled"  # principles: version names; or source: run, trust
     REFUSED = "refused"  # what of other runs is not used here, and why: source or principle
     LEARNED = "learned"  # run, rows, principles: version names
     DECISION = "decision"  # author, tool, status
     TRIAL_STARTED = "trial_started"  # trial, origin
-    TRIAL_DONE = "trial_done"  # trial, origin, status, value, train_s, spent (Spent)
+    TRIAL_DONE = "trial_done"  # trial, origin, status, value, train_s, spent (Spent),
+    # architecture (its canonical JSON text), seed, params, curve
     REFLECTED = "reflected"  # trials, author, edits
     PRINCIPLE = "principle"  # principle, edit, standing, effect
     CUT = "cut"  # cut, principle, kept, undone (bool)
@@ -35,6 +39,11 @@ class Event:
     text: str
     data: Mapping[str, Any] = field(default_factory=dict)
 
+
+UNTOLD = (
+    EventKind.TRIAL_STARTED,
+    EventKind.DECISION,
+)  # at a terminal: each trial is told at its end
 
 Listener = Callable[[Event], None]
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from vitruvius.notebook import NotebookRun
+from vitruvius.run_detached import DetachedRun
 from vitruvius.run_driver import ignore
 from vitruvius.run_steering import RunSteering
 
 __all__ = ["SearchRun", "ignore"]
 
 
-class SearchRun(NotebookRun, RunSteering):
+class SearchRun(NotebookRun, RunSteering, DetachedRun):
     """One run of the ledger: what it found, and the handle to go on with it or to steer it."""

@@ -33,7 +33,7 @@ def run_card(run: RunFacts) -> str:
     if record.kind != RunKind.SEARCH:
         return card(*head, line(f"It stands for what was learned elsewhere ({record.kind})."))
     try:
-        report = run._report()
+        report = run.facts()
     except VitruviusError as error:  # its space or task was an object, or is no longer there
         return card(*head, line(_account(record, spent), "muted"), line(str(error)))
     found = line("no score yet", "big")

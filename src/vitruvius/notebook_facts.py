@@ -70,7 +70,7 @@ class RunShown(RunFacts):
         from vitruvius.notebook_values import PrincipleView
 
         number = _number(name, "P", "principle")
-        report = self._report()
+        report = self.facts()
         for facts in report.principles:
             if facts.version.principle == number:
                 return PrincipleView(facts, report)

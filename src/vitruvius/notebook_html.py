@@ -25,8 +25,7 @@ _STYLE = f"""<style>
 .{CLASS} .bar {{ height: 5px; background: var(--grid); border-radius: 3px; margin: .4em 0; }}
 .{CLASS} .bar div {{ height: 5px; background: var(--blue); border-radius: 3px; }}
 .{CLASS} svg {{ max-width: 100%; }}
-.{CLASS} pre {{ color: var(--ink); background: none; font-size: 12px; line-height: 1.3;
-  white-space: pre-wrap; margin: .4em 0; }}
+.{CLASS} .drawn svg {{ height: auto; max-height: 26em; margin: .4em 0; }}
 .{CLASS} table {{ border-collapse: collapse; margin: .4em 0; }}
 .{CLASS} td, .{CLASS} th {{ text-align: left; vertical-align: top; padding: .15em .8em .15em 0;
   font-size: 13px; background: none; color: var(--ink); }}
@@ -81,8 +80,9 @@ def picture(svg: str, width: int) -> str:
 
 def drawn(space: SearchSpace, architecture: Architecture) -> str:
     """Returns the picture of an architecture."""
-    rows = space.draw(architecture).splitlines()
-    return f"<pre>{escape(chr(10).join(clean(row, 400) for row in rows))}</pre>"
+    from vitruvius.tools.drawing import draw_svg
+
+    return f'<div class="drawn">{draw_svg(space, architecture)}</div>'
 
 
 def spark(values: Sequence[float], width: int = 320, height: int = 44) -> str:

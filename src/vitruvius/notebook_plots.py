@@ -22,28 +22,28 @@ class Plots:
         """The best so far, beside random search and the random arm."""
         from vitruvius.tools.plots import plot_search_curve
 
-        return plot_search_curve(self.run._report(), ax, palette=palette)
+        return plot_search_curve(self.run.facts(), ax, palette=palette)
 
     def effects(self, ax: Axes | None = None, *, palette: Palette | None = None) -> Axes:
         """The effect of each principle with its interval."""
         from vitruvius.tools.plots import plot_effects
 
-        return plot_effects(self.run._report(), ax, palette=palette)
+        return plot_effects(self.run.facts(), ax, palette=palette)
 
     def calibration(self, ax: Axes | None = None, *, palette: Palette | None = None) -> Axes:
         """The proxies held against the parameter count."""
         from vitruvius.tools.plots import plot_calibration
 
-        return plot_calibration(self.run._report(), ax, palette=palette)
+        return plot_calibration(self.run.facts(), ax, palette=palette)
 
     def pareto(self, ax: Axes | None = None, *, palette: Palette | None = None) -> Axes:
         """The metric against the parameters, and the front."""
         from vitruvius.tools.plots import plot_pareto
 
-        return plot_pareto(self.run._report(), ax, palette=palette)
+        return plot_pareto(self.run.facts(), ax, palette=palette)
 
     def lineage(self, ax: Axes | None = None, *, palette: Palette | None = None) -> Axes:
         """What became of each principle over the trials."""
         from vitruvius.tools.plots import plot_lineage
 
-        return plot_lineage(self.run._report(), ax, palette=palette)
+        return plot_lineage(self.run.facts(), ax, palette=palette)

@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, wait
 from contextlib import contextmanager
 from dataclasses import replace
@@ -20,14 +20,14 @@ from vitruvius.events import Ask, Event, EventKind, Listener
 from vitruvius.memory.ledger import Ledger
 from vitruvius.memory.records import Run, RunKind, RunStatus, Wish, WishStatus
 from vitruvius.run_facts import RunFacts
-from vitruvius.settings import load_settings
+from vitruvius.settings import OF_THE_PROCESS, load_settings
 from vitruvius.short_first import driven, shortened
 from vitruvius.spaces.registry import source_hash
 from vitruvius.spaces.space import SearchSpace
 from vitruvius.tasks.task import Task
 
 if TYPE_CHECKING:
-    from vitruvius.graphs.driver import Job
+    from vitruvius.graphs.driver import Job, Through
 
 _LEAVE = 130  # exit code after an interrupt
 _SIGNAL_S = 0.2  # after which a signal that went to another thread is noticed
@@ -48,8 +48,11 @@ class RunDriver(RunFacts):
         space: SearchSpace | None = None,
         task: Task | None = None,
         api_key: str | None = None,
+        own: Mapping[str, Any] | None = None,
     ) -> None:
+        """Makes the handle; `own` are settings given by hand that are never stored."""
         super().__init__(run_id, home, space=space, task=task, api_key=api_key)
+        self._own = dict(own or {}) | ({"api_key": api_key} if api_key else {})
         self._stopping: asyncio.Event | None = None
         self._short: RunDriver | None = None  # while its trainings are under way
 
@@ -104,6 +107,19 @@ class RunDriver(RunFacts):
         if self._stopping is not None:
             loop().call_soon_threadsafe(self._stopping.set)
 
+    async def drive_through(
+        self, through: Through, *, on_event: Listener = ignore, asks: bool = False
+    ) -> RunStatus:
+        """Drives the run on the caller's own event loop, its graph run by the caller.
+
+        Args:
+            through: runs the search graph of a job in an opened session.
+            on_event: called with each event, from any thread.
+            asks: whether costly decisions interrupt that graph.
+        """
+        ask = _answered_elsewhere if asks else None
+        return await self._drive(on_event, ask, {}, through=through)
+
     def carry_out(
         self, *, on_event: Listener = ignore, ask: Ask | None = None, **settings: Any
     ) -> RunStatus:
@@ -147,6 +163,7 @@ class RunDriver(RunFacts):
         given: dict[str, Any],
         *,
         only_wishes: bool = False,
+        through: Through | None = None,
     ) -> RunStatus:
         record = await asyncio.to_thread(lambda: self.record)
         if record.kind == RunKind.LEARN:
@@ -157,29 +174,38 @@ class RunDriver(RunFacts):
         self._stopping = asyncio.Event()
         try:
             if record.parent is not None:
-                status = await self._drive_short(record, record.parent, listener, ask, given)
+                status = await self._drive_short(
+                    record, record.parent, listener, ask, given, through
+                )
                 if status != RunStatus.DONE:
                     return status
             engine = await asyncio.to_thread(_engine)  # imports block: never on the loop
             job = await asyncio.to_thread(self._job, listener, ask, given, engine.Job)
-            ended: RunStatus = await engine.drive(replace(job, only_wishes=only_wishes))
+            job = replace(job, only_wishes=only_wishes, through=through)
+            ended: RunStatus = await engine.drive(job)
             return ended
         finally:
             self._stopping = None
 
     async def _drive_short(
-        self, record: Run, short: str, listener: Listener, ask: Ask | None, given: dict[str, Any]
+        self,
+        record: Run,
+        short: str,
+        listener: Listener,
+        ask: Ask | None,
+        given: dict[str, Any],
+        through: Through | None,
     ) -> RunStatus:
         """Drives the short trainings that come first to their end, unless that is done."""
         how = str(record.settings["fidelity_first"])
         task, space = await asyncio.to_thread(lambda: shortened(self.task, self.space, how))
-        before = self._short = RunDriver(
-            short, self.home, space=space, task=task, api_key=self._api_key
-        )
+        own = self._own | {"on_end": ""}  # it is no end of the run that was asked for
+        before = self._short = RunDriver(short, self.home, space=space, task=task, own=own)
+        given = {name: value for name, value in given.items() if name != "on_end"}
         try:
             status = (await asyncio.to_thread(lambda: before.record)).status
             if status != RunStatus.DONE:
-                status = await before._drive(listener, ask, given)
+                status = await before._drive(listener, ask, given, through=through)
             return status
         finally:
             self._short = None
@@ -193,9 +219,9 @@ class RunDriver(RunFacts):
         if record.status == RunStatus.DONE:
             raise ConfigError(f"run {self.id} is done; see `vitruvius report {self.id}`")
         self._check_sources(record)
-        stored = {name: value for name, value in record.settings.items() if name != "home"}
+        stored = {n: v for n, v in record.settings.items() if n not in ("home", *OF_THE_PROCESS)}
         settings = load_settings(
-            {**stored, "home": self.home, "api_key": self._api_key}
+            {**stored, **self._own, "home": self.home}
             | {name: value for name, value in given.items() if value is not None}
         )
         assert self._stopping is not None
@@ -227,6 +253,10 @@ class RunDriver(RunFacts):
                     f"run {self.id} was started on {what} {expected}, but {made} was found; "
                     "give the same one, or start a new run"
                 )
+
+
+def _answered_elsewhere(question: Mapping[str, Any]) -> Mapping[str, Any]:
+    raise AssertionError(f"the graph's own caller answers {question}")
 
 
 def _engine() -> ModuleType:

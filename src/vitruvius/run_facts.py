@@ -126,16 +126,17 @@ class RunFacts:
         """The report as Markdown, from the ledger as it stands."""
         from vitruvius.tools.report import to_markdown
 
-        return to_markdown(self._report())
+        return to_markdown(self.facts())
 
     @property
     def report_html(self) -> str:
         """The report as one self-contained page of HTML, from the ledger as it stands."""
         from vitruvius.tools.report.page import to_html
 
-        return to_html(self._report())
+        return to_html(self.facts())
 
-    def _report(self) -> Report:
+    def facts(self) -> Report:
+        """Returns all that reports, pages and plots say of the run as it stands."""
         from vitruvius.tools.report import build_report
 
         with Ledger.open(self.home) as ledger:
@@ -148,7 +149,7 @@ class RunFacts:
         Raises:
             ToolError: no trial of the run has a score yet.
         """
-        best = self._report().best
+        best = self.facts().best
         if best is None:
             raise ToolError(f"no trial of run {self.id} has finished with a score")
         return BestNetwork(run_id=self.id, space=self.space, task=self.task, facts=best)

@@ -20,12 +20,14 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from vitruvius.agents.endpoint import ModelChairs
 from vitruvius.errors import ConfigError
 
 PREFIX = "VITRUVIUS_"
 PROJECT_FILE = "vitruvius.toml"
 DEFAULT = "default"
 MOST_WORKERS = 4  # by default
+OF_THE_PROCESS = ("api_key", "on_end", "tensorboard")  # never stored with a run
 _OPENAI = {"base_url": ("OPENAI_API_BASE", "OPENAI_BASE_URL"), "api_key": ("OPENAI_API_KEY",)}
 _CREDENTIALS = re.compile(r"//[^/@]*@")
 
@@ -48,6 +50,14 @@ def _workers() -> int:
 
 def _absolute(path: Path) -> Path:
     return path.expanduser().absolute()
+
+
+def _absolute_or_none(path: Path | None) -> Path | None:
+    return None if path is None else _absolute(path)
+
+
+def _count_or_auto(value: Any) -> Any:
+    return _workers() if value == "auto" else value
 
 
 def _absolute_file(model: str) -> str:
@@ -92,6 +102,11 @@ class Settings(BaseSettings):
         description="who decides: analyst, a model that the endpoint serves, the path of a .gguf "
         "file, or auto (the endpoint if base_url or api_key is set, else the analyst)",
     )
+    model_chairs: ModelChairs = Field(
+        default="both",
+        description="which chairs a model takes: both, architect (decides what to train) or "
+        "theorist (writes the principles); the analyst takes the other",
+    )
     base_url: str | None = Field(
         default=None, description="OpenAI-compatible endpoint, like http://127.0.0.1:8080/v1"
     )
@@ -108,7 +123,9 @@ class Settings(BaseSettings):
     budget: Annotated[str, AfterValidator(_readable_budget)] = Field(
         default="48 trials", description="limits of a run, like '60 trials, 8h, 2M tokens, $5'"
     )
-    workers: int = Field(default_factory=_workers, ge=1, le=256, description="trainings at once")
+    workers: Annotated[int, BeforeValidator(_count_or_auto)] = Field(
+        default_factory=_workers, ge=1, le=256, description="trainings at once, or auto"
+    )
     deadline_s: float = Field(
         default=600.0, gt=0, description="seconds that one training may take before it is killed"
     )
@@ -147,11 +164,25 @@ class Settings(BaseSettings):
         description="short trainings to begin with, like 12ep: a run of its own that guides this "
         "one and is paid by its budget",
     )
+    halving: bool = Field(
+        default=False,
+        description="stop a training after a ninth and a third of its epochs unless it is among "
+        "the best third of this run there",
+    )
     principles_from: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_names)] = Field(
         default=("memory",),
         min_length=1,
         description="what is recalled at the start: memory (all that fits), none, or runs, tables "
         "and files of rows, several with ; between",
+    )
+    on_end: str | None = Field(
+        default=None,
+        description="command that the shell runs when a run ends, with the path of its "
+        "summary.json as $1; never stored, never read from a project's file",
+    )
+    on_end_s: float = Field(default=60.0, gt=0, description="seconds that on_end may take")
+    tensorboard: Annotated[Path | None, AfterValidator(_absolute_or_none)] = Field(
+        default=None, description="folder for TensorBoard's event files, one folder in it a run"
     )
 
     @classmethod
@@ -167,8 +198,12 @@ class Settings(BaseSettings):
         return (init_settings,)
 
     def public(self) -> dict[str, Any]:
-        """Returns the settings as plain data for the ledger: no key, no credentials in a URL."""
-        data = self.model_dump(mode="json", exclude={"api_key"})
+        """Returns the settings as plain data for the ledger.
+
+        They hold no key, no credentials in a URL, no command and nothing of this machine's own:
+        a ledger may be another's.
+        """
+        data = self.model_dump(mode="json", exclude=set(OF_THE_PROCESS))
         if self.base_url is not None:
             data["base_url"] = _CREDENTIALS.sub("//", self.base_url)
         return data
@@ -231,6 +266,11 @@ def _layers(flags: Mapping[str, Any]) -> Iterator[tuple[str, Any, str]]:
                 raise ConfigError(
                     f"{label}: a key does not belong into a project's file; set "
                     f"{PREFIX}API_KEY, or put it into {user_file()}"
+                )
+            if name == "on_end" and label.startswith("./"):
+                raise ConfigError(
+                    f"{label}: a command does not belong into a project's file, which others may "
+                    f"write; use --on-end or {PREFIX}ON_END, or put it into {user_file()}"
                 )
             if name == "home" and isinstance(value, str):
                 value = path.parent.absolute() / Path(value).expanduser()

@@ -11,6 +11,7 @@ import pytest
 from pydantic import SecretStr
 
 from vitruvius.agents.chairs import Proposal, Rewrite
+from vitruvius.agents.endpoint import ModelChairs
 from vitruvius.agents.testing import ScriptedServer
 from vitruvius.agents.view import PrincipleView, RunView
 from vitruvius.memory.records import (
@@ -71,6 +72,7 @@ class Wishes:
     """Settings that concern models."""
 
     model: str = "scripted"
+    model_chairs: ModelChairs = "both"
     base_url: str | None = None
     api_key: SecretStr | None = field(default=SecretStr(KEY))
     model_timeout_s: float = 5.0

@@ -72,6 +72,15 @@ def statuses(proposal: Proposal | Rewrite) -> list[str]:
     return [down.status.value for down in proposal.turned_down]
 
 
+def test_a_model_takes_the_chairs_that_it_is_given(wishes: Callable[..., Any], stub: Any) -> None:
+    architect, theorist = create_chairs(wishes(model_chairs="theorist"), stub)
+    assert architect is stub
+    assert isinstance(theorist, ModelTheorist)
+    architect, theorist = create_chairs(wishes(model_chairs="architect"), stub)
+    assert isinstance(architect, ModelArchitect)
+    assert theorist is stub
+
+
 # Native tool calls
 
 

@@ -82,6 +82,20 @@ def test_a_base_url_that_is_none_is_a_mistake(url: str, wishes: Callable[..., An
         resolve_model(wishes(base_url=url))
 
 
+@pytest.mark.parametrize(
+    ("chairs", "told"),
+    [
+        ("both", "takes both chairs."),
+        ("architect", "takes the architect's chair, the analyst the theorist's."),
+        ("theorist", "takes the theorist's chair, the analyst the architect's."),
+    ],
+)
+def test_the_words_say_which_chairs_the_model_takes(
+    chairs: str, told: str, wishes: Callable[..., Any]
+) -> None:
+    assert resolve_model(wishes(model_chairs=chairs)).words.endswith(told)
+
+
 def test_a_missing_key_becomes_a_dummy_beside_a_base_url(wishes: Callable[..., Any]) -> None:
     found = resolve_model(wishes(api_key=None)).endpoint
     assert found is not None

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from vitruvius.evals.bench_proxies import CLOSE, compare, together
+from vitruvius.evals.bench_proxies import CLOSE, compare, hidden, together
 from vitruvius.evals.plain_proxies import FIRST_ORDER, SECOND_ORDER
 from vitruvius.spaces.registry import load_space
 from vitruvius.spaces.space import Builder, Signature
@@ -40,3 +40,9 @@ def test_first_order_scores_are_five_times_as_fast_on_shared_passes() -> None:
     row = compare("images", 1)
     assert row["first order"]["ratio"] >= 5
     assert row["all"]["ratio"] >= 3
+
+
+@pytest.mark.slow
+def test_hidden_covariance_costs_at_most_a_tenth_of_an_epoch_on_text() -> None:
+    hidden("usual", 0)
+    assert hidden("usual", 1)["epoch by covariance"] >= 10

@@ -16,9 +16,8 @@ SAME_CODE = {  # as another arm that is tested
     "optuna-gp", "cold, no costs", "wrong start", "whole", "no principles", "frozen principles",
     "no exploration", "no cuts", "no costs",
     "short first", "random short first",  # need short trainings, which this table has not
-    "lapt nb201 model", "lapt transnas model",  # need a model
 }  # fmt: skip
-ARMS = [name for name in all_arms() if name not in SAME_CODE]
+ARMS = [n for n, arm in all_arms().items() if n not in SAME_CODE and not arm.needs_model]
 
 
 def scramble(folder: Path, spared: set[Architecture]) -> None:

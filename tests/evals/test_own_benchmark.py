@@ -110,20 +110,28 @@ def test_claims_are_told_for_each_arm_and_for_the_pair() -> None:
     def rows(losses: np.ndarray) -> list[dict[str, str]]:
         return [
             {
-                "arch": f"a{i}", "cross_entropy": repr(float(value)), "cross_entropy_test": "0.0",
+                "arch": f'{{"hidden":{i % 2},"op":"dsc{i}"}}',
+                "cross_entropy": repr(float(value)), "cross_entropy_test": "0.0",
                 "seed": "0", "epochs": "1", "train_s": "2.0", "status": "done",
-                "params": repr(float(params[i])), "good": repr(float(-loss[i])),
+                "params": repr(float(params[i])), "hidden_covariance_1": repr(float(-loss[i])),
+                "good": repr(float(-loss[i])),
                 "noise": "nan" if i == 3 else repr(float(noise[i])), "absent": "",
             }
             for i, value in enumerate(losses)
         ]  # fmt: skip
 
-    trained = [*rows(loss), {**rows(loss)[0], "seed": "1"}]
+    lost = {**rows(loss)[0], "arch": "lost", "cross_entropy": "nan", "status": "diverged"}
+    trained = [*rows(loss), {**rows(loss)[0], "seed": "1"}, {**lost, "good": "-99.0"}]
     text = report({"recurrent_trained": trained, "recurrent_frozen": rows(frozen)}, draws=50)
     lines = text.splitlines()
     assert "| good | 40 | 0 | -1.000 [-1.000, -1.000]" in text
     assert any(line.startswith("| noise | 40 | 1 |") and "open" in line for line in lines)
     assert not any(line.startswith("| absent") for line in lines)
     assert "deviation between seeds 0.0000 nats (1 trained twice)" in text
+    assert "| hidden_covariance_1 | params | 40 | -" in text
+    assert "| hidden size | " in text
+    assert "number of dsc" not in text  # one in each: no tau
+    assert "| score | tau, with 1 diverged last |" in lines
+    assert "| good | -1.000 [-1.000, -1.000] |" in lines
     assert "Freezing costs 1.000 nats (median)" in text
     assert "| good | -1.000 | -1.000 | +0.000 [+0.000, +0.000] |" in text

@@ -18,6 +18,7 @@ from vitruvius.spaces.recurrent import Recurrent
 from vitruvius.spaces.recurrent_classics import GRU, LSTM, RNN
 from vitruvius.spaces.space import Architecture
 from vitruvius.tasks.nas_bench_nlp import LoggedRun
+from vitruvius.tools.proxies.spectra import correlation_score
 
 
 def run(number: int, recipe: object, loss: float = 5.0) -> LoggedRun:
@@ -90,3 +91,22 @@ def test_the_table_turns_scores_to_published_signs_and_ranks_those_left_out() ->
     assert saliency[5] == "+0.1236"
     assert saliency[6] != saliency[3]  # ten more, all of them last
     assert len(lines) == 4 + len(check.METRICS)
+
+
+def test_stored_jacobian_covariance_hangs_on_the_number_of_parameters_alone(
+    shared_data: Path,
+) -> None:
+    stored = pd.read_parquet(shared_data / check.shape.STORED).drop_duplicates("arch_id")
+    values = stored["jacobian_covariance"].groupby(stored["num_params"]).nunique()
+    assert values.max() <= 2
+    assert len(values) > 90
+    assert np.ptp(stored["jacobian_covariance"]) < 0.2
+    assert stored["large_noise_jacobian_cov"].min() >= 0  # |1 - |difference||
+
+
+def test_embedded_words_give_the_stored_jacobian_covariance_with_steps_as_rows() -> None:
+    generator = torch.Generator().manual_seed(0)
+    words = torch.randint(10_000, (50, 70), generator=generator)
+    table = torch.empty(10_000, 400).uniform_(-0.1, 0.1, generator=generator)
+    steps = table[words].transpose(0, 1).flatten(1)  # [70, 50 * 400]
+    assert correlation_score(steps) == pytest.approx(-71.1, abs=1.5)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -102,3 +103,25 @@ def test_the_comparison_ranks_ours_beside_the_stored_values(
     assert (tau, low, high) == (-1.0, -1.0, -1.0)
     assert -1 < found["layer 1"]["tau with loss, ours"][0] < -0.8
     assert found["layer 2"]["spearman with stored"] > 0.9
+
+
+def test_cells_left_out_are_ranked_alone_and_with_the_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(check, "DRAWS", 20)
+    losses = [4.5, 4.8, 5.1, 5.4, 6.0, 7.0]
+    log = [replace(runs()[0], id=number, test=(loss,) * 50) for number, loss in enumerate(losses)]
+    values = [-1.0, -2.0, -3.0, -2.5, -4.0, math.nan]  # what has no value ranks last
+    figures = [
+        check.Figures(id=number, layers=(value, value, -value), cpu_s=0.5)
+        for number, value in enumerate(values)
+    ]
+    found = check.compare_left_out(figures[:3], figures[3:], log)
+    assert (found["architectures"], found["median loss"]) == (3, 6.0)
+    assert found["layer 1"]["not finite"] == 1
+    assert found["layer 1"]["tau with loss, alone"][0] == -1.0
+    assert found["layer 1"]["tau with loss, with the others"][0] == pytest.approx(
+        -13 / 15, abs=1e-4
+    )
+    lost = replace(log[4], status="NaN")
+    assert math.isnan(check.last(lost))

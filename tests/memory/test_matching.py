@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from plain_space import NARROW, WIDE, plain
 from scipy.stats import rankdata, spearmanr
 
 from vitruvius.memory.matching import match, quantiles
@@ -21,22 +22,6 @@ from vitruvius.tasks.registry import load_task
 from vitruvius.tasks.table import TabularTask
 
 NB201, TRANSNAS, MACRO = Cell(), TransNas(), Macro()
-
-
-def plain(
-    name: str, widths: tuple[int, ...], kinds: tuple[str, ...] = ("conv", "pool")
-) -> SlotSpace:
-    """Returns a space with a width, a depth, and three slots of some kinds."""
-    slots = [
-        Slot(name="width", choices=tuple(Choice(name=str(w), value=w) for w in widths)),
-        Slot(name="depth", choices=tuple(Choice(name=str(d), value=d) for d in (1, 2, 3))),
-    ]
-    operations = tuple(Choice(name=kind, traits={"kind": kind}) for kind in kinds)
-    slots += [Slot(name=f"layer_{i}", choices=operations) for i in range(3)]
-    return SlotSpace(name, slots, ref="")
-
-
-NARROW, WIDE = plain("narrow", (8, 16, 24, 32)), plain("wide", (100, 200, 400, 1000))
 
 
 @given(

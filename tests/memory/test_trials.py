@@ -127,7 +127,7 @@ def test_a_closed_result_never_changes(
 ) -> None:
     run = new_run(ledger)
     (trial,) = ledger.open_trials(run.id, None, new_trials("a"))
-    is_measured = status in (ResultStatus.DONE, ResultStatus.STOPPED_EARLY)
+    is_measured = status == ResultStatus.DONE
     first = {"value": 90.0, "test": 89.0} if is_measured else {"message": "it broke"}
     assert ledger.close_result(
         trial.result_id, status=status, train_s=2.5, curve=(80.0, 90.0), **first
@@ -145,7 +145,7 @@ def test_what_is_opened_again(ledger: Ledger, new_run: NewRun, new_trials: NewTr
     trials = ledger.open_trials(run.id, None, new_trials(*map(str, FINAL)))
     reopened = set()
     for trial, status in zip(trials, FINAL, strict=True):
-        value = 1.0 if status in (ResultStatus.DONE, ResultStatus.STOPPED_EARLY) else None
+        value = 1.0 if status == ResultStatus.DONE else None
         assert ledger.start_result(trial.result_id, "driver")
         ledger.close_result(trial.result_id, status=status, value=value)
         if ledger.reopen_result(trial.result_id):
@@ -256,3 +256,22 @@ def test_scores_of_very_many_architectures_are_found(ledger: Ledger) -> None:
         "s", "t", [Score(proxy="p", architecture=a, value=1.0, wall_s=0.0) for a in many]
     )
     assert len(ledger.scores("s", "t", ["p"], many)) == len(many)
+
+
+def test_a_result_that_was_stopped_early_answers_to_its_own_run_only(
+    ledger: Ledger, new_run: NewRun, new_trials: NewTrials
+) -> None:
+    run = new_run(ledger)
+    ledger.claim(run.id, "driver")
+    (trial,) = ledger.open_trials(run.id, None, new_trials("a"))
+    assert ledger.start_result(trial.result_id, "driver")
+    assert ledger.close_result(
+        trial.result_id, status=ResultStatus.STOPPED_EARLY, train_s=1.0, curve=(70.0,)
+    )
+    (stopped,) = ledger.trials(run.id)
+    assert (stopped.value, stopped.curve) == (None, (70.0,))
+    assert stopped.meant_for == trial.fidelity != stopped.fidelity
+    assert run.id in stopped.fidelity
+    (other,) = ledger.open_trials(new_run(ledger).id, None, new_trials("a"))
+    assert other.result_id != trial.result_id
+    assert other.fidelity == trial.fidelity

@@ -12,6 +12,7 @@ TINY = Path(__file__).parent / "tiny.py"
 SPACE = f"{TINY}:space"
 TRAINED = f"{TINY}:task"  # really trained, in a worker process
 LOOKUP = f"{TINY}:lookup"  # answered at once
+SLOW = f"{TINY}:slow"  # answered after TINY_SLEEP seconds
 
 
 def command(*words: str) -> list[str]:

@@ -54,6 +54,27 @@ def test_a_model_with_every_kind_of_fault_does_no_harm(
     assert versions[0].author == "scripted"
 
 
+@pytest.mark.parametrize(
+    ("chairs", "decides", "writes"),
+    [("architect", "scripted", "analyst"), ("theorist", "analyst", "scripted")],
+)
+def test_a_model_in_one_chair_leaves_the_other_to_the_analyst(
+    model: Search, chat_server: ScriptedServer, chairs: str, decides: str, writes: str
+) -> None:
+    chat_server.otherwise = able_model()
+    run = model(budget="16 trials", model_chairs=chairs)
+    assert run.record.settings["model_chairs"] == chairs
+    with Ledger.open(run.home) as ledger:
+        calls, versions = ledger.calls(run.id), ledger.newest(run.id)
+    assert {one.chair for one in calls} == {"probe", chairs}
+    assert versions[0].author == writes
+    assert authors(run)[f"{decides} carried_out"] > 0
+    told = next(one.prompt for one in calls if one.chair == chairs)
+    assert "params: " in str(told)  # how a proxy is calibrated, whichever chair reads
+    other = {"scripted": "analyst", "analyst": "scripted"}[decides]
+    assert not authors(run)[f"{other} carried_out"]
+
+
 def test_the_key_is_in_no_file(model: Search, chat_server: ScriptedServer, home: Path) -> None:
     chat_server.otherwise = able_model((say(f"the key is {KEY}"), fail(429, KEY)))
     model(budget="12 trials")

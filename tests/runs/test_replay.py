@@ -70,6 +70,15 @@ def test_a_recording_is_replayed_in_another_home_from_one_file(
     assert facts(again) == told
 
 
+@pytest.mark.parametrize("chairs", ["architect", "theorist"])
+def test_a_replay_leaves_the_other_chair_to_the_analyst_too(search: Search, chairs: str) -> None:
+    run = record(search, budget="16 trials, 900k tokens", model_chairs=chairs)
+    again = vt.search(replay=run.id, home=run.home)
+    told = facts(run)
+    assert facts(again) == told
+    assert {chair for chair, *_ in told["calls"]} == {"probe", chairs}
+
+
 def test_wall_time_that_ended_a_run_ends_its_replay_at_the_same_decision(
     search: Search, home: Path
 ) -> None:

@@ -78,4 +78,15 @@ class Lookup:
         return TableRow(value=error, test=error + 0.5, train_s=1.0, params=1, flops=1)
 
 
-lookup = Lookup()
+class Slow(Lookup):
+    """The same, but each answer takes a while."""
+
+    id = "slow-1"
+    ref = f"{__file__}:slow"
+
+    def lookup(self, architecture: Architecture, fidelity: Fidelity, seed: int) -> TableRow:
+        time.sleep(float(os.environ.get("TINY_SLEEP", "0")))
+        return super().lookup(architecture, fidelity, seed)
+
+
+lookup, slow = Lookup(), Slow()

@@ -66,7 +66,7 @@ def test_what_is_too_slow_is_infeasible_and_its_score_is_not_told(base, devices,
     )
     slow = from_string(measured["arch"][int(np.argmax(measured["raspi4"]))])
     quick = from_string("|none~0|+|none~0|none~1|+|skip_connect~0|none~1|none~2|")
-    evaluator = TableEvaluator(task)
+    evaluator = TableEvaluator(task, task.table.space)
 
     def evaluate(architecture):
         request = Request(result_id=1, architecture=architecture, fidelity=task.fidelity, seed=0)

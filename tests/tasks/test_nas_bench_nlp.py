@@ -128,7 +128,7 @@ def test_a_training_that_diverged_is_a_failure_from_that_epoch_on(log: Path) -> 
         request = Request(
             architecture=SPACE.parse(recipe), fidelity=task.fidelity, seed=seed, result_id=1
         )
-        return asyncio.run(TableEvaluator(task).evaluate(request))
+        return asyncio.run(TableEvaluator(task, task.table.space).evaluate(request))
 
     failed = outcome(SIGMOID, 0)
     assert isinstance(failed, Failed)

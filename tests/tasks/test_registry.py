@@ -3,9 +3,10 @@ from pathlib import Path
 import pytest
 
 from vitruvius.errors import ConfigError
+from vitruvius.spaces.registry import load_space
 from vitruvius.tasks.datasets import DatasetTask
 from vitruvius.tasks.registry import load_task
-from vitruvius.tasks.task import Recipe
+from vitruvius.tasks.task import Recipe, TrainableTask
 
 
 @pytest.mark.parametrize(
@@ -92,3 +93,23 @@ def test_an_object_with_a_lookup_is_a_task(tmp_path: Path) -> None:
     without = TABLE_OF_ONES_OWN.replace("is_noisy", "noisy")
     with pytest.raises(ConfigError, match="which lacks is_noisy"):
         load_task(user_file(tmp_path, without))
+
+
+@pytest.mark.parametrize(
+    ("ref", "space", "rate", "told"),
+    [
+        ("digits", "nb201", 0.02, "digits"),
+        ("digits", "flexibert", 0.005, "digits:lr=0.005"),
+        ("digits:epochs=2", "flexibert", 0.005, "digits:epochs=2,lr=0.005"),
+        ("digits:lr=0.1", "flexibert", 0.1, "digits:lr=0.1"),
+        ("masked:topics", "flexibert", 0.005, "masked:topics"),
+        ("topics", "flexibert:causal=yes", 0.005, "topics:lr=0.005"),
+    ],
+)
+def test_a_space_may_ask_for_a_lower_rate_where_none_is_given(
+    ref: str, space: str, rate: float, told: str
+) -> None:
+    task = load_task(ref, load_space(space))
+    assert isinstance(task, TrainableTask)
+    assert (task.recipe.learning_rate, task.ref) == (rate, told)
+    assert load_task(task.ref).id == task.id

@@ -68,3 +68,8 @@ def test_a_task_of_one_fidelity_has_no_short_trainings() -> None:
 
     with pytest.raises(ConfigError, match="one fidelity only"):
         shorter_task(Other(), "2ep")  # type: ignore[arg-type]
+
+
+def test_a_text_has_short_trainings() -> None:
+    short = shorter_task(load_task("topics:tokens=9000"), "2ep")
+    assert (short.fidelity.key, short.ref) == ("2ep", "topics:tokens=9000,epochs=2")

@@ -160,3 +160,12 @@ def test_a_device_that_is_not_there_is_a_config_error() -> None:
     assert pick_device("auto") == pick_device(None)
     with pytest.raises(ConfigError, match="got 'warp'"):
         pick_device("warp")
+
+
+def test_a_training_that_falls_short_at_a_rung_ends_there_and_others_do_not(data: Data) -> None:
+    whole = train(create_network(), data)
+    short = train(create_network(), data, demands={2: whole.curve[1] + 0.1})
+    assert (short.fell_short, short.curve) == (True, whole.curve[:2])
+    for demands in ({2: whole.curve[1]}, {4: 101.0}, {}):
+        assert train(create_network(), data, demands=demands).curve == whole.curve
+    assert not whole.fell_short

@@ -20,10 +20,20 @@ from blockbuster import blockbuster_ctx
 
 from vitruvius.errors import ConfigError
 from vitruvius.spaces.registry import load_space
+from vitruvius.spaces.space import Architecture
 from vitruvius.tasks.registry import load_task
-from vitruvius.tools.evaluation import Failed, FailureKind, Outcome, Request, Trained
+from vitruvius.tools.evaluation import (
+    Failed,
+    FailureKind,
+    Outcome,
+    Question,
+    Request,
+    Scored,
+    Trained,
+)
 from vitruvius.tools.evaluator import adopt, create_evaluator
 from vitruvius.tools.outcomes import outcome_path, write_outcome
+from vitruvius.tools.scoring import score
 from vitruvius.tools.setup import Setup
 from vitruvius.tools.worker_process import WorkerProcess
 from vitruvius.tools.workers import WorkerPool
@@ -442,3 +452,31 @@ def test_workers_killed_at_random_moments_lose_nothing_that_is_finished(
     assert not workers()
     assert evaluate(tmp_path, *requests) == outcomes, "and a later pool adopts them all"
     assert not list(tmp_path.rglob("*.tmp"))
+
+
+def test_scores_come_from_workers_and_equal_those_of_this_process(tmp_path: Path) -> None:
+    space, task = load_space(f"{TOYS}:space"), load_task(f"{TOYS}:task")
+    asked = [Architecture.of({"kind": kind}) for kind in ("mlp", "linear", "exit", "raise", "mlp")]
+    names = ("params", "snip", "grad_norm")
+
+    async def scenario() -> list[Scored]:
+        pool = create_pool(tmp_path, workers=2)
+        try:
+            questions = [Question(architecture=one, proxies=names, seed=3) for one in asked]
+            return await asyncio.gather(*map(pool.score, questions))
+        finally:
+            await pool.aclose()
+
+    mlp, linear, crashed, raised, again = asyncio.run(scenario())
+    assert not workers()
+    here = score(space, task, asked[:2], names, 3)
+    for told, expected in zip((*mlp, *linear), here, strict=True):  # type: ignore[misc]
+        assert (told.proxy, told.architecture) == (expected.proxy, expected.architecture)
+        assert told.value == pytest.approx(expected.value, rel=1e-5)
+    assert [one.value for one in again] == [one.value for one in mlp]  # type: ignore[union-attr]
+    assert isinstance(crashed, Failed)
+    assert crashed.retriable
+    assert "exit code 7" in crashed.message
+    assert not isinstance(raised, Failed)
+    assert [one.value is None for one in raised] == [False, True, True]
+    assert not list(tmp_path.glob("outcomes/*"))

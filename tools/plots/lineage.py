@@ -24,8 +24,9 @@ LATER = (Standing.SUPPORTED, Standing.WEAKENED, Standing.CONTRADICTED, Standing.
 def plot_lineage(report: Report, ax: Axes | None = None, *, palette: Palette | None = None) -> Axes:
     """Draws each principle as a line over the run's trials, in the colour of its standing.
 
-    A mark with a name is a version; a thin line comes from the principle that it was made from.
-    A cross is where it was given up. Those that start at 0 come from earlier runs.
+    A mark with a name is a version; a thin line comes from the principle that it was made from. The
+    mark at the right is where it stands now, a cross where it was given up. Those that start at 0
+    come from earlier runs.
     """
     shown = sorted(report.principles[:MOST], key=lambda p: (p.written[:1], p.version.principle))
     ax, palette = open_axes(ax, palette, height_of(len(shown)))
@@ -45,6 +46,9 @@ def plot_lineage(report: Report, ax: Axes | None = None, *, palette: Palette | N
                               linewidth=4 if standing == Standing.SUPPORTED else 2,
                               solid_capstyle="butt")  # fmt: skip
             told.setdefault(standing.value, line)
+        if principle.standing != Standing.RETIRED:
+            ax.plot([end], [place], marker=MARKS[principle.standing], markersize=6, zorder=5,
+                    color=colour_of(principle.standing, palette), clip_on=False)  # fmt: skip
         for at, version in dict(zip(principle.written, principle.lineage, strict=True)).items():
             _draw_version(ax, palette, at, version, place)
             for parent in _parents(version):

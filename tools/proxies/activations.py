@@ -37,8 +37,8 @@ def activation_distance(probe: Probe) -> float:
 def activation_distance_published(probe: Probe) -> float:
     """The same with units on where their output is above 0, so that sigmoids are always on.
 
-    As in aaronserianni/training-free-nas for recurrent networks, whose constant (its two equal
-    passes add B ln 2) is left out. Published direction: higher.
+    As stored by aaronserianni/training-free-nas for recurrent networks. Its released code, and the
+    file of its ablations, sum two equal passes, which adds B ln 2. Published direction: higher.
     """
     calls = probe.record.activations
     return _log_determinant(_kernel(probe, calls, "activations", published=True))
@@ -48,7 +48,8 @@ def token_activation_distance_published(probe: Probe) -> float:
     """Sum over feed-forward activations of agreements between the first sequence's tokens.
 
     As in aaronserianni/training-free-nas for transformers: all entries of the kernel, no
-    determinant, so that it is a similarity. Published direction: higher.
+    determinant, so that it is a similarity. A head for words takes no part: theirs have none.
+    Published direction: higher.
     """
     from vitruvius.tools.codes import token_agreements
 
@@ -63,10 +64,9 @@ def token_activation_distance_published_mean(probe: Probe) -> float:
 def _token_calls(probe: Probe) -> list[Call]:
     from vitruvius.tools.twins import DoesNotApply
 
-    is_transformer = any(hasattr(layer, "part") for layer in probe.graph.layers)
-    calls = [c for c in probe.record.activations if c.given.dim() == 3]
-    if not is_transformer or not calls:
-        raise DoesNotApply("it needs a transformer that announces its layers' parts")
+    calls = [c for c in probe.record.activations if getattr(c.module, "part", "") == "feed_forward"]
+    if not calls:
+        raise DoesNotApply("it needs a transformer that announces its feed-forward activations")
     return calls
 
 

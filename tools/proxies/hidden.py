@@ -46,26 +46,27 @@ def hidden_synaptic_saliency(probe: Probe) -> float:
 
 
 def hidden_synaptic_saliency_published(probe: Probe) -> float:
-    """Minus the sum of |state x gradient|, over five backward passes.
+    """Minus the sum of |state x gradient of the summed representation|.
 
-    As in aaronserianni/training-free-nas: gradients of the summed representation, clean and
-    under noise of factors 0.1, 10 and 100, and of half its summed squares, are added up. Published
-    direction: lower, hence the minus.
+    This is what aaronserianni/training-free-nas stored for its benchmark. Its released code adds
+    up five passes (also three under noise, and half the representation's summed squares), as the
+    file of its ablations has it: four to six times as much. Published direction: lower, hence the
+    minus.
     """
-    from vitruvius.tools.jacobians import SCALES, saliency
+    from vitruvius.tools.jacobians import saliency
 
-    total = saliency(zip(_states(probe), probe.squares.hidden, strict=True))
-    return -(total + sum(probe.jacobian("targets", a).saliency for a in (0.0, *SCALES)))
+    return -saliency(zip(_states(probe), probe.ones.hidden, strict=True))
 
 
 def synaptic_saliency_published(probe: Probe) -> float:
     """Sum of |weight x gradient|, as published for recurrent networks and for transformers.
 
-    aaronserianni/training-free-nas. Recurrent networks: gradients of half the representation's
-    summed squares; of every node's linear layers all but that of its first input, and the
-    embedding (tied to the decoder). Published direction: lower, hence a minus there. Transformers:
-    gradients of the summed representation, feed-forward layers; published direction: higher.
-    The corrected forms are `snip` (the loss) and `synflow` (absolute weights, no data).
+    aaronserianni/training-free-nas; gradients are those of the summed representation. Recurrent
+    networks: of every node's linear layers all but that of its first input, and the embedding
+    (tied to the decoder); published direction: lower, hence a minus there. That is what was stored;
+    the released code, and the file of its ablations, differentiate half the summed squares.
+    Transformers: feed-forward layers; published direction: higher. The corrected forms are `snip`
+    (the loss) and `synflow` (absolute weights, no data).
 
     Raises:
         DoesNotApply: if the network does not announce what its layers are for.
@@ -82,10 +83,10 @@ def synaptic_saliency_published(probe: Probe) -> float:
     tables = {id(table) for table in probe.graph.tables}
     pairs = [
         (weight_of(layer), slope)
-        for layer, slope in zip(layers, probe.squares.weights, strict=True)
+        for layer, slope in zip(layers, probe.ones.weights, strict=True)
         if getattr(layer, "position", 0) >= 1 or id(weight_of(layer)) in tables
     ]
-    pairs += zip(probe.graph.embeddings, probe.squares.embeddings, strict=True)
+    pairs += zip(probe.graph.embeddings, probe.ones.embeddings, strict=True)
     return -saliency(pairs)
 
 

@@ -3,8 +3,7 @@
 The published ones differentiate the summed representation. Where that comes out of a layer
 normalisation, the sum is constant and the gradient rounding noise (sum of |weight x gradient| on
 one layer: 4.5e-4 in float32, 1.1e-12 in float64). The corrected ones differentiate the summed
-outputs, one linear layer further on; for networks that announce no representation both agree,
-rounding of the cosines aside.
+outputs, one linear layer further on; for networks that announce no representation both agree.
 """
 
 from __future__ import annotations
@@ -48,6 +47,11 @@ def covariance_published(probe: Probe, noise: float = 0.0) -> float:
     Recurrent networks: examples are rows, the summed representation is differentiated. Networks
     that announce a transformer's parts: rows are the embedding's dimensions, columns the
     positions, summed over the batch (the gradient of a table of positions).
+
+    The values stored for recurrent networks are not of this form: they lie between -71.2 and
+    -71.0, one value for each number of parameters, as S of the embedded words with steps as rows
+    does, whose draw hangs on how many parameters were drawn before. The noised scores stored
+    beside them hold the right ones.
     """
     found, rows = _published(probe, noise)
     return _once(
@@ -56,18 +60,20 @@ def covariance_published(probe: Probe, noise: float = 0.0) -> float:
 
 
 def cosine_published(probe: Probe, noise: float = 0.0) -> float:
-    """Cos of the same rows, the diagonal's rounding included. Published direction: higher."""
+    """Cos of the same rows. Published direction: higher."""
     found, rows = _published(probe, noise)
-    return _once(found, "cosine_published", lambda: cosine_score(rows(), rounds=True))
+    return _once(found, "cosine_published", lambda: cosine_score(rows()))
 
 
 def large_noise(score: Score, probe: Probe) -> float:
-    """|score - score under noise of factor 10| - 1.
+    """1 - |score - score under noise of factor 10|.
 
-    Serianni & Kalita 2023, arXiv:2306.00288, state 1 - |difference|; its published direction is
-    lower (it grows with the loss), hence the sign.
+    Serianni & Kalita 2023, arXiv:2306.00288. Published direction: of covariances higher, of
+    cosines lower (there it grows with the loss), hence the minus in front of these. What is stored
+    of covariances is the absolute value, |1 - |difference||, which grows with the loss: nearly all
+    differences are above 1.
     """
-    return abs(score(probe, 0.0) - score(probe, LARGE)) - 1
+    return 1 - abs(score(probe, 0.0) - score(probe, LARGE))
 
 
 def more_noised(score: Score, probe: Probe) -> float:
@@ -120,13 +126,13 @@ def _formulas(ending: str, covariances: Score, cosines: Score) -> tuple[Formula,
         ),
         (
             "large_noise_jacobian_covariance",
-            "by how much large noise changes jacobian_covariance",
+            "by how little large noise changes jacobian_covariance",
             lambda probe: large_noise(covariances, probe),
         ),
         (
             "large_noise_jacobian_cosine",
             "by how much large noise changes jacobian_cosine",
-            lambda probe: large_noise(cosines, probe),
+            lambda probe: -large_noise(cosines, probe),
         ),
         (
             "more_noised_jacobian_covariance",

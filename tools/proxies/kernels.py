@@ -20,10 +20,10 @@ def ntk_condition(probe: Probe) -> float:
     """
     import torch
 
+    if not bool(torch.isfinite(probe.kernel).all()):
+        return math.nan  # an example's gradient has exploded
     values = torch.linalg.eigvalsh(probe.kernel)  # rising
     rounding = torch.finfo(torch.float32).eps * float(values[-1])  # gradients are float32
-    if not bool(torch.isfinite(values).all()):
-        return math.nan
     return -float(values[-1] / values[0]) if values[0] > rounding else -math.inf
 
 

@@ -48,18 +48,17 @@ def correlation_score(rows: Tensor, *, counts_constant: bool = True) -> float:
     return -float((found.log() + 1 / found).sum())
 
 
-def cosine_score(rows: Tensor, *, rounds: bool = False) -> float:
+def cosine_score(rows: Tensor) -> float:
     """Returns 1 - sum |c| ** (1 / 20) / (2 (n^2 - n)) over the cosines c of different rows.
 
     From 0.5 (all rows in line) to 1 (all at right angles). Celotti et al. 2020, "Improving
     Zero-Shot Neural Architecture Search with Parameters Scoring", as in
-    aaronserianni/training-free-nas. NaN where a row is zero or not finite.
+    aaronserianni/training-free-nas, whose sum takes in the diagonal, a row's cosine with itself
+    less 1: exactly 0 there, since its library sets a row's distance from itself to 0. NaN where a
+    row is zero or not finite.
 
     Args:
         rows: [n, m], n at least 2.
-        rounds: whether the diagonal, a row's cosine with itself less 1, takes part as in the
-            published code, where float32 rounding is all that it holds: up to 0.4 a row, since
-            the power raises 1e-8 to 0.4.
 
     Example:
         >>> import torch
@@ -70,12 +69,8 @@ def cosine_score(rows: Tensor, *, rounds: bool = False) -> float:
 
     n = len(rows)
     values = rows.detach().double()
-    if rounds:
-        values = (values / values.norm(dim=1, keepdim=True)).float()
-        cosines = values @ values.T - torch.eye(n).to(values)
-    else:
-        products = values @ values.T
-        scale = products.diagonal().rsqrt()  # infinite for a zero row: 0 times it is NaN
-        cosines = (products * scale[:, None] * scale[None, :]).fill_diagonal_(0.0)
-        cosines = torch.where(torch.isfinite(scale).all(), cosines, math.nan)
+    products = values @ values.T
+    scale = products.diagonal().rsqrt()  # infinite for a zero row: 0 times it is NaN
+    cosines = (products * scale[:, None] * scale[None, :]).fill_diagonal_(0.0)
+    cosines = torch.where(torch.isfinite(scale).all(), cosines, math.nan)
     return 1 - float(cosines.abs().clamp_max(1.0).pow(1 / 20).sum()) / (2 * (n * n - n))

@@ -38,6 +38,14 @@ def account(report: Report) -> Iterator[str]:
             f"Before them run {short.run_id} made {plural(short.trials, 'short training')} "
             f"({escape(short.fidelity)}) in {seconds(short.train_s)}, which this budget pays too."
         )
+    if report.stopped is not None:
+        stopped = report.stopped
+        yield (
+            f"Stopped early: {plural(len(stopped.trials), 'training')} ({names(stopped.trials)}), "
+            f"in {seconds(stopped.train_s)}; to the end they would have taken "
+            f"{seconds(stopped.whole_s)}. Uniform draws among them, {stopped.uniform}, count as "
+            "worse than all others where the search is compared with random search."
+        )
     counts = ", ".join(f"{escape(kind)} {n}" for kind, n in sorted(report.decisions.items()))
     yield f"Decisions by author and what became of them: {counts or 'none'}."
     if not report.models:

@@ -37,6 +37,7 @@ from vitruvius.tools.report.facts import (
     ModelAccount,
     Report,
     ShortReport,
+    StoppedReport,
 )
 from vitruvius.tools.report.finalists import finalists, kept_weights
 from vitruvius.tools.report.principles import principles_of
@@ -102,6 +103,7 @@ def build_report(
         region_left=region.fraction(),
         accounts=_accounts(trials),
         short=_short(ledger, run),
+        stopped=_stopped(trials, task.fidelity.epochs),
         models=_models(ledger.calls(run_id)),
         failures=_failures(trials),
         decisions=Counter(f"{decision.author}, {decision.status}" for decision in decisions),
@@ -151,6 +153,18 @@ def _short(ledger: Ledger, run: Run) -> ShortReport | None:
         fidelity=str(run.settings.get("fidelity_first")),
         trials=len(trials),
         train_s=sum(t.train_s or 0.0 for t in trials if not t.reused),
+    )
+
+
+def _stopped(trials: Sequence[Trial], epochs: int) -> StoppedReport | None:
+    mine = [t for t in trials if t.status == ResultStatus.STOPPED_EARLY and not t.reused]
+    if not mine:
+        return None
+    return StoppedReport(
+        trials=tuple(trial.number for trial in mine),
+        uniform=sum(trial.origin == Origin.EXPLORE for trial in mine),
+        train_s=sum(trial.train_s or 0.0 for trial in mine),
+        whole_s=sum((trial.train_s or 0.0) * epochs / len(trial.curve) for trial in mine),
     )
 
 

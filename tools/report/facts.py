@@ -166,6 +166,16 @@ class Account:
 
 
 @dataclass(frozen=True, kw_only=True)
+class StoppedReport:
+    """Trainings stopped early: what they took, and what they would have taken at their pace."""
+
+    trials: Numbers
+    uniform: int  # of them uniform draws
+    train_s: float
+    whole_s: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class ModelAccount:
     """Calls of one model in one chair."""
 
@@ -262,6 +272,7 @@ class Report:
     region_left: float  # share of the space's sampler inside the cuts in force
     accounts: Sequence[Account]
     short: ShortReport | None
+    stopped: StoppedReport | None
     models: Sequence[ModelAccount]
     failures: Mapping[str, Sequence[Trial]]
     decisions: Mapping[str, int]  # by "author, status"

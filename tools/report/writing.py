@@ -1,4 +1,4 @@
-"""The report as files in the run's folder: Markdown, and one page of HTML."""
+"""The report as files in the run's folder: Markdown, one page of HTML, a summary for programs."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from vitruvius.memory.records import RunStatus
 from vitruvius.spaces.space import SearchSpace
 from vitruvius.tasks.task import Task
 from vitruvius.tools.report.build import build_report
+from vitruvius.tools.report.data import SUMMARY, json_text, summary_data
 from vitruvius.tools.report.facts import Report
 from vitruvius.tools.report.markdown import to_markdown
 
@@ -26,7 +27,7 @@ def write_report(
     *,
     with_page: bool = True,
 ) -> Path:
-    """Writes `report.md` and `report.html` by atomic rename and returns the path of the first.
+    """Writes `report.md`, `report.html` and `summary.json`, each whole; returns the first's path.
 
     `status` is what the run's row will say: the report comes first, so that a run that is done
     has one, whenever the process was killed.
@@ -48,6 +49,7 @@ def write_report(
     _write(path, to_markdown(facts), run_id)
     if with_page:
         write_page(facts, run_dir / PAGE)
+    _write(run_dir / SUMMARY, json_text(summary_data(facts, run_dir)), run_id)
     return path
 
 

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 import typer
 
-from vitruvius.cli import audit, doctor, evaluate, learn, principles, region, run, show, steer
+from vitruvius.cli import (
+    audit,
+    doctor,
+    evaluate,
+    learn,
+    principles,
+    region,
+    run,
+    serve,
+    show,
+    steer,
+)
 
 HELP = """Designs neural networks, learns design principles from its own trials, and prunes by them.
 
@@ -51,5 +62,6 @@ app.command(rich_help_panel=KNOW)(show.export)
 app.command(rich_help_panel=KNOW)(show.recording)
 app.add_typer(principles.app, name="principles", rich_help_panel=KNOW)
 app.add_typer(region.app, name="region", rich_help_panel=KNOW)
+app.command(rich_help_panel=KNOW)(serve.board)
 app.command("eval", rich_help_panel=CARE)(evaluate.evaluate)
 app.command(rich_help_panel=CARE)(doctor.doctor)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from vitruvius.cli.asking import PROMPT, answer_of, question_words
 from vitruvius.errors import ConfigError
-from vitruvius.events import Event, EventKind
+from vitruvius.events import UNTOLD, Event, EventKind
 from vitruvius.tools.safe_text import clean
 
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 LINES = 8
 REFRESH_PER_S = 4
 SAME_SIGNAL_S = 0.5  # timeout(1) and its like signal the process and then its group
-UNTOLD = (EventKind.TRIAL_STARTED, EventKind.DECISION)
 STOPPING = "stopping: trainings under way are cancelled; Ctrl-C again leaves at once"
 
 

@@ -3,33 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from vitruvius.memory.records import CutRecord, Evidence, PrincipleVersion, Run, Trial
+from vitruvius.memory.records import CutRecord, Evidence, PrincipleVersion, Trial
 from vitruvius.spaces.rules import words
+from vitruvius.tools.report.data import best_data, run_data
 
-if TYPE_CHECKING:
-    from vitruvius.tools.report import Report
-    from vitruvius.tools.report.facts import Estimate
-
-
-def run_data(run: Run) -> dict[str, Any]:
-    """Returns a run without what its driver needs."""
-    return {
-        "id": run.id,
-        "status": run.status.value,
-        "created": run.created.isoformat(),
-        "finished": run.finished.isoformat() if run.finished else None,
-        "task": run.task_ref or run.task_name,
-        "space": run.space_ref or run.space_name,
-        "seed": run.seed,
-        "budget": asdict(run.budget),
-        "model": run.settings.get("model"),
-        "parent": run.parent,
-        "forked_from": run.forked_from,
-        "forked_at": run.forked_at,
-        "kind": run.kind.value,
-    }
+__all__ = ["best_data", "cut_data", "evidence_data", "run_data", "trial_data", "version_data"]
 
 
 def trial_data(trial: Trial) -> dict[str, Any]:
@@ -89,28 +69,3 @@ def cut_data(cut: CutRecord) -> dict[str, Any]:
         "rule_words": words(cut.rule),
         "in_force": cut.in_force,
     }
-
-
-def best_data(report: Report) -> dict[str, Any] | None:
-    """Returns the best network of a run; None where no trial has a score."""
-    if report.best is None:
-        return None
-    best = report.best.finalist
-    return {
-        "architecture": best.architecture.spec,
-        "found_as": best.found.name,
-        "metric": report.metric.name,
-        "unit": report.metric.unit,
-        "search": _estimate(best.search),
-        "confirmed": _estimate(best.confirmed),
-        "params": best.found.params,
-        "flops": best.found.flops,
-        "weights": report.best.weights[1] if report.best.weights else None,
-    }
-
-
-def _estimate(estimate: Estimate | None) -> dict[str, Any] | None:
-    if estimate is None:
-        return None
-    names = [f"T{number}" for number in estimate.trials]
-    return {"mean": estimate.mean, "low": estimate.low, "high": estimate.high, "trials": names}

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from vitruvius.cli.background import detached, print_estimate
 from vitruvius.cli.console import (
     Home,
     Json,
@@ -22,8 +24,42 @@ if TYPE_CHECKING:
     from vitruvius.handle import SearchRun
 
 INTERRUPTED = 130
+
+
+def _count_or_auto(text: str) -> int | str:
+    return text if text == "auto" else int(text)
+
+
 Workers = Annotated[
-    int | None, typer.Option(help="Trainings at once; default one a core, at most 4.")
+    int | None,
+    typer.Option(
+        parser=_count_or_auto,
+        metavar="N|auto",
+        help="Trainings at once; default auto: one a core, at most 4.",
+    ),
+]
+Detach = Annotated[
+    bool,
+    typer.Option(
+        "--detach",
+        help="Go on in a process of its own, which outlives this shell. Follow it with "
+        "`vitruvius show --follow`, end it with `vitruvius stop`.",
+    ),
+]
+OnEnd = Annotated[
+    str | None,
+    typer.Option(
+        metavar="COMMAND",
+        help="Command that the shell runs when the run ends, with its summary.json as \\$1.",
+    ),
+]
+TensorBoard = Annotated[
+    Path | None,
+    typer.Option(
+        "--tensorboard",
+        metavar="FOLDER",
+        help="Write TensorBoard's event files here (needs vitruvius\\[tensorboard]).",
+    ),
 ]
 Ask = Annotated[bool, typer.Option("--ask", help="Ask at the terminal before each costly step.")]
 AskAbove = Annotated[
@@ -105,11 +141,25 @@ def run(
             "pays for their time; a limit on trials counts full ones.",
         ),
     ] = None,
+    halving: Annotated[
+        bool | None,
+        typer.Option(
+            "--halving",
+            help="Stop a training after a ninth and a third of its epochs, unless it is among the "
+            "best third of this run there.",
+        ),
+    ] = None,
+    on_end: OnEnd = None,
+    tensorboard: TensorBoard = None,
+    estimate: Annotated[
+        bool, typer.Option("--estimate", help="Say what it would take, and start nothing.")
+    ] = False,
+    detach: Detach = False,
     ask: Ask = False,
     ask_above: AskAbove = None,
     as_json: Json = False,
 ) -> None:
-    """Search for the best network of a task, and learn why it is the best.
+    r"""Search for the best network of a task, and learn why it is the best.
 
     Examples:
       vitruvius run
@@ -130,14 +180,21 @@ def run(
 
       vitruvius run --model qwen3-4b.gguf
 
+      vitruvius run --budget 8h --workers auto --detach --on-end 'mail -s done me < "\$1"'
+
     Ctrl-C stops it so that `vitruvius resume` can go on; a second Ctrl-C leaves at once.
     """
     from vitruvius import api
     from vitruvius.cli.live import Progress
 
     ref = table_ref(task, metric, noise)
-    if replay is not None and ask:
-        raise ConfigError("a replay asks nobody; leave out --ask")
+    if replay is not None and (ask or estimate):
+        raise ConfigError("a replay asks nobody and is not estimated; leave out --ask, --estimate")
+    _check_detached(detach, ask)
+    if estimate:
+        chosen = {"model": model, "workers": workers, "home": home}
+        print_estimate(api.estimate(ref, space, budget, **chosen), as_json)
+        return
     with Progress(quiet=as_json) as progress:
         asker = progress.asker(ask)
         found = api.create(
@@ -153,10 +210,17 @@ def run(
             explore=explore,
             principles_from=principles_from or None,
             fidelity_first=fidelity_first,
+            on_end=on_end,
+            tensorboard=tensorboard,
             ask_above=ask_above,
+            halving=halving,
             on_event=progress,
         )
-        found.resume(on_event=progress, ask=asker)
+        if not detach:
+            found.resume(on_event=progress, ask=asker)
+    if detach:
+        detached(found, as_json)
+        return
     _finish(found, as_json)
 
 
@@ -164,6 +228,9 @@ def resume(
     run_id: RunId = None,
     workers: Workers = None,
     home: Home = None,
+    on_end: OnEnd = None,
+    tensorboard: TensorBoard = None,
+    detach: Detach = False,
     ask: Ask = False,
     ask_above: AskAbove = None,
     as_json: Json = False,
@@ -177,14 +244,17 @@ def resume(
     from vitruvius import api
     from vitruvius.cli.live import Progress
 
+    _check_detached(detach, ask)
     with opened(home) as ledger:
         name = run_of(ledger, run_id).id
         earlier = ledger.trials(name)
     found = api.open(name, home=home)
+    given: dict[str, Any] = {"workers": workers, "on_end": on_end, "tensorboard": tensorboard}
+    if detach:
+        detached(found, as_json, **given)
+        return
     with Progress(quiet=as_json, earlier=earlier) as progress:
-        found.resume(
-            on_event=progress, ask=progress.asker(ask), workers=workers, ask_above=ask_above
-        )
+        found.resume(on_event=progress, ask=progress.asker(ask), ask_above=ask_above, **given)
     _finish(found, as_json)
 
 
@@ -193,7 +263,9 @@ def stop(run_id: RunId = None, home: Home = None) -> None:
 
     It cancels the trainings under way and writes its report, within seconds.
     """
+    from vitruvius.memory.lease import is_live
     from vitruvius.memory.records import RunStatus
+    from vitruvius.memory.schema import now
     from vitruvius.short_first import driven
 
     with opened(home) as ledger:
@@ -201,8 +273,19 @@ def stop(run_id: RunId = None, home: Home = None) -> None:
         if record.status != RunStatus.RUNNING:
             print(f"run {record.id} is not running: it is {record.status}")
             return
+        if not is_live(record.host, record.pid, record.heartbeat, now()):
+            print(
+                f"run {record.id} is not running: process {record.pid} on {record.host}, which "
+                f"drove it, is dead; go on with `vitruvius resume {record.id}`"
+            )
+            return
         ledger.request_stop(record.id)
     print(f"run {record.id} was asked to stop; go on with `vitruvius resume {record.id}`")
+
+
+def _check_detached(detach: bool, ask: bool) -> None:
+    if detach and ask:
+        raise ConfigError("--ask needs a terminal, which a detached run has none of; choose one")
 
 
 def table_ref(task: str | None, metric: str | None, noise: bool) -> str | None:

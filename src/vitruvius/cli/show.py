@@ -67,13 +67,24 @@ def _task_of(run: Run) -> str:
 def show(
     run_id: RunId = None,
     trials: Annotated[bool, typer.Option("--trials", help="List every trial.")] = False,
+    follow: Annotated[
+        bool,
+        typer.Option("--follow", "-f", help="Print what happens until the run ends; see below."),
+    ] = False,
     home: Home = None,
     as_json: Json = False,
 ) -> None:
     """Show where a run stands: account, best network so far, principles, cuts, trials.
 
     It may be asked while the run is being driven. Test figures appear in the report only.
+
+    With --follow it prints the last events and then each new one, whichever process drives the
+    run, until that ends; Ctrl-C ends the watching only. Exit codes: 0 the run is done, 1 its
+    driver is dead, 130 it was stopped and can be resumed.
     """
+    if follow:
+        _follow(run_id, home, as_json)
+        return
     from vitruvius.cli.payloads import best_data, cut_data, run_data, trial_data, version_data
     from vitruvius.memory.records import RunKind
     from vitruvius.tools.report import summary
@@ -108,6 +119,15 @@ def show(
         print_markdown(summary(made))
     if trials:
         print_table(*_trial_table(all_trials))
+
+
+def _follow(run_id: str | None, home: Path | None, as_json: bool) -> None:
+    from vitruvius import api
+    from vitruvius.cli.background import follow
+
+    with opened(home) as ledger:
+        name = run_of(ledger, run_id).id
+    follow(api.open(name, home=home), as_json)
 
 
 def _report(ledger: Ledger, run: Run) -> Report | None:
@@ -155,16 +175,19 @@ def report(
         bool, typer.Option("--open", help="Write the page and open it in the browser.")
     ] = False,
     home: Home = None,
+    as_json: Json = False,
 ) -> None:
     """Print the report of a run: best network, doubts, principles, cuts, cost, failures.
 
     Every number is taken from the ledger and names its trials. In a pipe it is Markdown:
     vitruvius report > report.md
 
+    With --json it is the summary that lies in the run's folder as summary.json.
+
     As one page that needs no network, drawn and linked: vitruvius report --html -o report.html
     """
     from vitruvius.memory.records import RunKind
-    from vitruvius.tools.report import to_markdown
+    from vitruvius.tools.report import SUMMARY, json_text, summary_data, to_markdown
 
     with opened(home) as ledger:
         run = run_of(ledger, run_id)
@@ -178,9 +201,13 @@ def report(
     if as_html or is_opened:
         _page(made, run.id, stored / "report.html", out, is_opened=is_opened)
         return
-    text = to_markdown(made) if made is not None else _stored(stored / "report.md", run.id)
+    if as_json:
+        known = made and json_text(summary_data(made, stored))
+        text = known or _stored(stored / SUMMARY, run.id)
+    else:
+        text = to_markdown(made) if made is not None else _stored(stored / "report.md", run.id)
     if out is None:
-        print_markdown(text)
+        print(text, end="") if as_json else print_markdown(text)
         return
     _write(out, text)
 

@@ -79,7 +79,7 @@ def test_lineage_changes_its_colour_where_the_standing_changed(
     assert ([14, end], LIGHT.green) in drawn
     assert ([14, end], LIGHT.red) in drawn
     marks = [line.get_marker() for line in ax.get_lines() if len(line.get_xdata()) == 1]  # type: ignore[arg-type]
-    assert sorted(marks) == ["o", "o", "x"]  # the third was given up
+    assert sorted(marks) == ["X", "o", "o", "o", "x"]  # written, and how they stand now
 
 
 def test_lineage_joins_a_principle_to_what_it_was_made_from(read_report: Report, ax: Axes) -> None:

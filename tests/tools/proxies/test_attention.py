@@ -1,10 +1,13 @@
 import math
 
+import numpy as np
 import pytest
 import torch
 from tapped import VOCABULARY, Transformer
 
-from vitruvius.spaces.space import Signature
+from vitruvius.spaces.registry import load_space
+from vitruvius.spaces.space import Builder, Signature
+from vitruvius.tools.codes import token_agreements
 from vitruvius.tools.graph import batch_loss
 from vitruvius.tools.probe import Batch, DoesNotApply, Probe
 from vitruvius.tools.proxies import PROXIES
@@ -124,6 +127,20 @@ def test_published_token_distance_is_the_sum_of_the_kernel() -> None:
         codes = (call.given[0] > 0).double()
         total += float((codes @ codes.T + (1 - codes) @ (1 - codes).T).sum())
     assert PROXIES["token_activation_distance_published"](probe) == pytest.approx(total)
+
+
+def test_the_words_head_takes_no_part_in_published_token_distance() -> None:
+    space = load_space("flexibert:scale=8")
+    assert isinstance(space, Builder)
+    torch.manual_seed(0)
+    network = space.build(space.sample(np.random.default_rng(0)), TOKENS)
+    probe = Probe(network=network, signature=TOKENS, batch=batch())
+    *feed_forward, head = probe.record.activations
+    assert head.module is probe.graph.twin.get_submodule("head.activation")
+    expected = token_agreements(feed_forward)
+    assert PROXIES["token_activation_distance_published"](probe) == expected
+    mean = PROXIES["token_activation_distance_published_mean"](probe)
+    assert mean == pytest.approx(expected / len(feed_forward))
 
 
 def test_other_networks_are_told_what_is_missing() -> None:

@@ -8,8 +8,10 @@ from torch import nn
 from torch.nn import functional
 
 from vitruvius.spaces.space import Signature
+from vitruvius.tools.jacobians import Of
 from vitruvius.tools.probe import Batch, DoesNotApply, Probe
 from vitruvius.tools.proxies import PROXIES
+from vitruvius.tools.proxies.spectra import correlation_score, cosine_score
 from vitruvius.tools.scoring import measure
 
 IMAGE = Signature(input_shape=(2, 6, 6), outputs=3)
@@ -138,6 +140,27 @@ def test_input_gradients_of_a_linear_layer_are_all_the_same() -> None:
     assert PROXIES["large_noise_jacobian_cosine"](probe) == pytest.approx(-1.0)
 
 
+@pytest.mark.parametrize("ending", ["", "_published"])
+def test_noise_that_changes_little_is_meant_well_of_covariances_and_ill_of_cosines(
+    ending: str,
+) -> None:
+    torch.manual_seed(0)
+    network, tokens = Recurrent(), torch.randint(VOCABULARY, (5, 6))
+    signature = Signature(
+        input_shape=(6,), outputs=VOCABULARY, vocabulary=VOCABULARY, per_token=True
+    )
+    probe = Probe(network=network, signature=signature, batch=Batch(inputs=tokens, labels=None))
+    of: Of = "targets" if ending else "outputs"
+    clean, noised = (probe.jacobian(of, a).entry.flatten(1) for a in (0.0, 10.0))
+    apart = abs(correlation_score(clean) - correlation_score(noised))
+    found = PROXIES[f"large_noise_jacobian_covariance{ending}"](probe)
+    assert found == pytest.approx(1 - apart)
+    apart = abs(cosine_score(clean) - cosine_score(noised))
+    assert apart > 0
+    found = PROXIES[f"large_noise_jacobian_cosine{ending}"](probe)
+    assert found == pytest.approx(apart - 1)
+
+
 def test_order_of_examples_does_not_matter() -> None:
     inputs, labels = torch.randn(9, 2, 6, 6), torch.arange(9) % 3
     order = torch.randperm(9)
@@ -196,3 +219,11 @@ def test_a_score_beyond_all_bounds_is_degenerate_and_ranks_below_all_others() ->
     value, note = measure(PROXIES["snip"], probe_of(network, torch.randn(3, 4) * 1e3))
     assert value is None
     assert note.startswith("degenerate: the value is")
+
+
+def test_a_tangent_kernel_that_is_not_finite_is_degenerate() -> None:
+    inputs = torch.randn(4, 4)
+    inputs[2] = math.inf
+    value, note = measure(PROXIES["ntk_condition"], probe_of(nn.Linear(4, 3), inputs))
+    assert value is None
+    assert note == "degenerate: the value is nan"

@@ -35,10 +35,10 @@ def space() -> SearchSpace:
     return load_space("nb201")
 
 
-@pytest.fixture
-def report(story: Story, space: SearchSpace) -> Report:
-    with Ledger.open(story.home) as ledger:
-        return build_report(ledger, story.run_id, space, load_task("mnist1d"))
+@pytest.fixture(scope="module")
+def report(same_story: Story, space: SearchSpace) -> Report:
+    with Ledger.open(same_story.home) as ledger:
+        return build_report(ledger, same_story.run_id, space, load_task("mnist1d"))
 
 
 def trial(number: int, architecture: Architecture, value: float | None, **more: Any) -> Trial:
@@ -95,16 +95,18 @@ def test_too_few_trials_decide_nothing(space: SearchSpace) -> None:
     assert feature_effects(space, ACCURACY, learn(planted(space, 3), ACCURACY)) == []
 
 
-def test_the_random_arm_is_the_baseline_where_there_is_one(story: Story, report: Report) -> None:
+def test_the_random_arm_is_the_baseline_where_there_is_one(
+    same_story: Story, report: Report
+) -> None:
     assert report.baseline is not None
     assert report.baseline.kind == "random arm"
-    best = max((15, 16), key=lambda n: story.values[n] or 0.0)
+    best = max((15, 16), key=lambda n: same_story.values[n] or 0.0)
     assert report.baseline.found.number == best
     assert report.baseline.among == (15, 16)
 
 
 def test_the_best_uniform_draw_stands_in_for_an_arm(
-    story: Story, report: Report, space: SearchSpace
+    same_story: Story, report: Report, space: SearchSpace
 ) -> None:
     assert report.best is not None
     trials = [t for t in report.trials if t.origin != Origin.CONTROL]
@@ -112,7 +114,8 @@ def test_the_best_uniform_draw_stands_in_for_an_arm(
     assert found is not None
     assert found.kind == "uniform draws"
     assert found.found.number == max(
-        (n for n in range(1, 9) if story.values[n] is not None), key=lambda n: story.values[n] or 0
+        (n for n in range(1, 9) if same_story.values[n] is not None),
+        key=lambda n: same_story.values[n] or 0,
     )
 
 

@@ -292,7 +292,8 @@ def test_the_file_is_written_whole(story: Story, tmp_path: Path, report: Report)
         )
     assert path.read_text() == to_markdown(report)
     assert (path.parent / "report.html").read_text() == to_html(report)
-    assert sorted(p.name for p in path.parent.iterdir()) == ["report.html", "report.md"]
+    names = sorted(p.name for p in path.parent.iterdir())
+    assert names == ["report.html", "report.md", "summary.json"]
 
 
 def test_a_bench_is_spared_the_page(story: Story, tmp_path: Path) -> None:

@@ -30,12 +30,18 @@ MOST_TEXT = 160  # characters of an architecture in the table
 _PLACE = "vitruvius.tools.report.page"
 
 
-def to_html(report: Report) -> str:
-    """Returns the whole report as one page that loads nothing, the same text for the same rows."""
+def to_html(report: Report, follows: str | None = None) -> str:
+    """Returns the whole report as one page that loads nothing, the same text for the same rows.
+
+    Args:
+        report: the facts.
+        follows: where the page is served, the address of the stream that says when it has changed.
+    """
     rows = rows_of(report)
     marks = Marks({trial.number for trial in rows})
     return _page().render(
         report=report,
+        follows=follows,
         run=report.run,
         metric=report.metric,
         marks=marks,
@@ -100,6 +106,24 @@ def _clipped(text: str) -> str:
     return clean(text.replace(",", ", "), MOST_TEXT)
 
 
+def style() -> Markup:
+    """Returns the style sheet of every page: both palettes, and what they colour."""
+    light, dark = LIGHT.variables(), DARK.variables()
+    return Markup(
+        f":root {{ {light} }}\n@media (prefers-color-scheme: dark) {{ :root {{ {dark} }} }}\n"
+        f"@media print {{ :root {{ {light} }} }}\n{_read('page.css')}"
+    )
+
+
+def script() -> str:
+    """Returns the script of every page."""
+    return _read("page.js")
+
+
+def _read(name: str) -> str:
+    return files(_PLACE).joinpath(f"templates/{name}").read_text("utf-8")
+
+
 @lru_cache(maxsize=1)
 def _page() -> Template:
     """Returns the template with everything that it may call."""
@@ -120,11 +144,11 @@ def _page() -> Template:
         "budget_text": budget_text,
         "figures": figures,
         "interval": interval,
-        "palettes": (Markup(LIGHT.variables()), Markup(DARK.variables())),
         "plural": plural,
         "rule_words": words,
         "seconds": seconds,
-        "style": Markup(files(_PLACE).joinpath("templates/page.css").read_text("utf-8")),
+        "script": Markup(script()),
+        "style": style(),
         "value_text": value_text,
         "verdict": verdict,
     }

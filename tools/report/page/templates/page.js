@@ -1,0 +1,2 @@
+// On paper everything is open.
+addEventListener("beforeprint", () => document.querySelectorAll("details").forEach(d => d.open = true));
