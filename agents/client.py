@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from langchain_core.runnables import Runnable
 
 SCHEMA = "schema: "
-Chair = Literal["architect", "theorist", "probe"]
+Chair = Literal["architect", "theorist", "probe", "chat"]
+Hear = Callable[[str], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +44,7 @@ class Question:
     tool_choice: Literal["required", "auto"] = "required"
     schema: Mapping[str, Any] | None = None  # for a grammar-constrained answer
     max_tokens: int | None = None  # of the answer, where less than the endpoint's will do
+    hear: Hear | None = None  # called with pieces of a streamed answer as they come
 
     @property
     def text(self) -> str:
@@ -163,6 +165,8 @@ class ModelClient:
             whole: Any = None
             async for chunk in runnable.astream(messages):
                 whole = chunk if whole is None else whole + chunk
+                if question.hear is not None and chunk.text:
+                    question.hear(str(chunk.text))
         if whole is None:
             raise ValueError("an empty stream")
         message: AIMessage = whole

@@ -45,7 +45,7 @@ def is_asked_about(session: Session, decision: Decision) -> bool:
     tool, limits = decision.call["tool"], session.policy.ask_above
     if "wish" in decision.call or (limits is None and tool not in COSTLY):
         return False
-    if limits is not None and not _is_above(price_of(session, decision), limits):
+    if limits is not None and not is_above(price_of(session, decision), limits):
         return False
     return not _is_noted(session, APPROVED, decision)
 
@@ -117,7 +117,7 @@ def _is_noted(session: Session, name: str, decision: Decision) -> bool:
     return bool(lines) and lines[-1].step == decision.step
 
 
-def _is_above(price: Price, limits: Budget) -> bool:
+def is_above(price: Price, limits: Budget) -> bool:
     """Returns whether a price passes a limit, or might: one that is not known does."""
     pairs = (
         (price["seconds"], limits.wall_s),

@@ -156,7 +156,7 @@ def _open(job: Job, ledger: Ledger, driver: str, engines: contextlib.ExitStack) 
             recorded.calls,
             analyst,
             prompt_tokens=settings.prompt_tokens,
-            already=len(ledger.calls(job.run.id)),
+            already=sum(call.chair != "chat" for call in ledger.calls(job.run.id)),
             chairs=settings.model_chairs,
         )
     evaluator = create_evaluator(

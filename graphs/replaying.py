@@ -42,7 +42,7 @@ def recorded_run(home: Path, run_id: str) -> Recorded | None:
     done = [d for d in decisions if d.status == DecisionStatus.CARRIED_OUT]
     is_timed = run.budget.wall_s is not None
     return Recorded(
-        calls=calls,
+        calls=[call for call in calls if call.chair != "chat"],
         search_steps=sum(d.author != CONFIRMATION for d in done) if is_timed else None,
         confirmations=sum(t.origin == Origin.CONFIRM for t in trials) if is_timed else None,
         cut_off=cut_off,

@@ -34,6 +34,12 @@ _LAST = Prepared(
     .order_by(_messages.id.desc())
     .limit(bindparam("last"))
 )
+_THREADS = Prepared(
+    select(_messages.thread, func.max(_messages.id).label("newest"))
+    .where(_messages.run_id == _RUN)
+    .group_by(_messages.thread)
+    .order_by(func.max(_messages.id).desc())
+)
 _ALL = -1  # SQLite's limit that is none
 
 
@@ -75,3 +81,8 @@ class MessageRows(LedgerPart):
         with self._database.quick_read() as connection:
             rows = _LAST.all(connection, run=run_id, of_thread=thread, last=last)
         return [Message(**row._asdict()) for row in reversed(rows)]
+
+    def threads(self, run_id: str) -> list[str]:
+        """Returns the names of the threads about a run, the one that spoke last first."""
+        with self._database.quick_read() as connection:
+            return [row.thread for row in _THREADS.all(connection, run=run_id)]

@@ -39,6 +39,8 @@ from vitruvius.memory.records import (
 _decisions, _calls, _marks = schema.decisions.c, schema.calls.c, schema.marks.c
 _trials, _results, _runs = schema.trials.c, schema.results.c, schema.runs.c
 _RUN: BindParameter[str] = bindparam("run")
+# What a person spends in conversation is theirs to spend: it ends no search.
+_OF_SEARCH = (_calls.run_id == _RUN, _calls.chair != "chat")
 _OF_RUN = {
     "wall_s": select(_runs.wall_s).where(_runs.id == _RUN),
     "budget": select(_runs.budget).where(_runs.id == _RUN),
@@ -53,8 +55,8 @@ _OF_RUN = {
         _results.status == literal_column(f"'{ResultStatus.INFEASIBLE}'"),
         _trials.run_id.concat("") == _RUN,
     ),
-    "tokens": select(func.sum(_calls.tokens_in + _calls.tokens_out)).where(_calls.run_id == _RUN),
-    "dollars": select(func.sum(_calls.dollars)).where(_calls.run_id == _RUN),
+    "tokens": select(func.sum(_calls.tokens_in + _calls.tokens_out)).where(*_OF_SEARCH),
+    "dollars": select(func.sum(_calls.dollars)).where(*_OF_SEARCH),
 }
 _ACCOUNT = Prepared(
     select(*(query.scalar_subquery().label(name) for name, query in _OF_RUN.items()))
@@ -235,6 +237,8 @@ class StepRows(LedgerPart):
 
     def spent(self, run_id: str) -> Spent:
         """Returns the run's account: trials opened, wall seconds, tokens, dollars.
+
+        Tokens and dollars are those of the search; a conversation about it is not in them.
 
         Seconds of training are summed where the run's budget limits them; reused results cost none.
 

@@ -324,7 +324,7 @@ class ModelCall:
     `answer` holds the parts of the reply that a replay needs; see `agents.replay`.
     """
 
-    chair: Literal["architect", "theorist", "probe"]
+    chair: Literal["architect", "theorist", "probe", "chat"]
     step: int
     model: str
     prompt: str

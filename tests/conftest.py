@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 from hypothesis import settings
 from shell import Shell
+from small_story import tell_small_story
 
+import vitruvius as vt
 from vitruvius.agents.testing import ScriptedServer
 from vitruvius.memory.edits import Add, Retire
 from vitruvius.memory.ledger import Ledger
@@ -209,3 +211,9 @@ def _learn(ledger: Ledger, run_id: str) -> None:
     for step, rule in ((2, rules[2]), (3, rules[0])):
         ledger.add_cut(run_id, step, rule, "P1.1", HOSTILE, False, 0.5, 0.04)
     ledger.undo_cut(run_id, 2, 4, "you", HOSTILE)
+
+
+@pytest.fixture
+def small_run(tmp_path: Path) -> vt.SearchRun:
+    """An interrupted run of nine trials on a tiny space, with two principles and a cut."""
+    return tell_small_story(tmp_path / "home")

@@ -49,7 +49,17 @@ def modules_after(*arguments: str, **environment: str) -> set[str]:
     return set(json.loads(done.stdout.split("MODULES ")[-1]))
 
 
-HEAVY = {"torch", "chromadb", "langgraph", "pandas", "sklearn", "scipy", "openai", "langchain_core"}
+HEAVY = {
+    "torch",
+    "chromadb",
+    "prompt_toolkit",
+    "langgraph",
+    "pandas",
+    "sklearn",
+    "scipy",
+    "openai",
+    "langchain_core",
+}
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["principles", "--help"]])

@@ -1,14 +1,14 @@
-"""The handle of a run: what it found, how to go on with it, how to steer it, how it is shown."""
+"""The handle of a run: what it found, how to go on with it, steer it, ask it; how it is shown."""
 
 from __future__ import annotations
 
 from vitruvius.notebook import NotebookRun
+from vitruvius.run_asking import RunAsking
 from vitruvius.run_detached import DetachedRun
 from vitruvius.run_driver import ignore
-from vitruvius.run_steering import RunSteering
 
 __all__ = ["SearchRun", "ignore"]
 
 
-class SearchRun(NotebookRun, RunSteering, DetachedRun):
+class SearchRun(NotebookRun, RunAsking, DetachedRun):
     """One run of the ledger: what it found, and the handle to go on with it or to steer it."""

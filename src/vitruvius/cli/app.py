@@ -6,6 +6,7 @@ import typer
 
 from vitruvius.cli import (
     audit,
+    chat,
     doctor,
     evaluate,
     learn,
@@ -26,6 +27,7 @@ HELP = """Designs neural networks, learns design principles from its own trials,
   vitruvius learn results.csv          principles from what you evaluated before; runs recall them
   vitruvius audit nb201                what decides in a space, what is dead, what may be cut
   vitruvius runs                       what there is
+  vitruvius chat                       ask about a run, steer it, teach it
   vitruvius report                     the latest run: what was found, learned, pruned, and cost
   vitruvius export RUN my_network      weights and a module that builds the network
 
@@ -51,6 +53,7 @@ SEARCH, KNOW, CARE = "Search", "Look at what was found", "Look after the install
 app.command(rich_help_panel=SEARCH)(run.run)
 app.command(rich_help_panel=SEARCH)(run.resume)
 app.command(rich_help_panel=SEARCH)(run.stop)
+app.command(rich_help_panel=SEARCH)(chat.chat)
 app.command(rich_help_panel=SEARCH)(steer.steer)
 app.command(rich_help_panel=SEARCH)(steer.fork)
 app.command(rich_help_panel=SEARCH)(learn.learn)

@@ -1,0 +1,135 @@
+"""What a conversation looks like: words as they come, tools as they are used, results drawn small.
+
+Everything that is shown was written by somebody else: no control character reaches the terminal.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from vitruvius.cli.console import WIDE, print_table
+from vitruvius.tools.safe_text import clean
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from vitruvius.conversation import Talk
+    from vitruvius.graphs.chat_session import Told
+    from vitruvius.memory.records import Message
+
+BARS = "▁▂▃▄▅▆▇█"
+CURVE_WIDTH = 40
+RECALLED = 4  # messages that are shown when a thread is taken up again
+LINE = 4000  # characters of one line
+
+
+class Screen:
+    """Prints to stdout. `tell` is called from the thread that answers while the main one waits."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+
+        self._console: Console = Console(
+            width=None if sys.stdout.isatty() else WIDE, highlight=False, markup=False
+        )
+        self._is_speaking = self._was_heard = False
+
+    def greet(self, talk: Talk) -> None:
+        """Says which run this is, who answers, and what was said last."""
+        record = talk.run.record
+        self.say(
+            f"run {record.id} is {record.status}: {record.task_name} on {record.space_name} "
+            f"({talk.thread}). {talk.words} /help lists commands."
+        )
+        for message in talk.last_messages(RECALLED):
+            who = {"user": "you", "agent": "vitruvius", "tool": "tool"}[message.role]
+            if message.text:
+                self._dim(f"{who}: {clean(message.text, 200)}")
+
+    def tell(self, told: Told) -> None:
+        """Takes in what happens during a turn."""
+        if told.kind == "piece":
+            self._is_speaking = True
+            print(safe(told.text), end="", flush=True)
+            return
+        self._end_line()
+        if told.kind == "call":
+            self._dim(f"· {clean(told.text)}")
+        elif told.kind == "event":
+            self._dim(f"  {clean(told.text)}")
+        elif told.message is not None:
+            self._show(told.message, was_heard=self._was_heard)
+        self._was_heard = False
+
+    def _end_line(self) -> None:
+        if self._is_speaking:
+            print(flush=True)
+        self._was_heard, self._is_speaking = self._is_speaking, False
+
+    def _show(self, message: Message, *, was_heard: bool) -> None:
+        if message.role == "agent" and was_heard and not message.data.get("failed"):
+            return  # it was printed as it came
+        text = message.text
+        if was_heard:  # broken off: what is new is the last line
+            text = text.rpartition("\n")[2]
+        if text:
+            self.say(text)
+        draw(message.data.get("drawing") or {}, self._console)
+
+    def say(self, text: str) -> None:
+        """Prints what the agent says."""
+        self._console.print(safe(text), soft_wrap=False)
+
+    def note(self, text: str) -> None:
+        """Prints a remark of the program."""
+        self._dim(f"({clean(text, LINE)})")
+
+    def ask(self, text: str, lines: Sequence[str]) -> None:
+        """Prints what is to be approved."""
+        self._console.print(clean(text, LINE), style="bold")
+        for line in lines:
+            self._console.print(f"  {clean(line, LINE)}")
+
+    def table(self, headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """Prints a table."""
+        print_table(headers, rows)
+
+    def _dim(self, text: str) -> None:
+        self._console.print(text, style="dim")
+
+
+def safe(text: str) -> str:
+    """Returns text with its line ends and blanks, and without any other control character."""
+    return "".join(c for c in text if c == "\n" or c.isprintable())
+
+
+def draw(drawing: Any, console: Console) -> None:
+    """Draws what a tool returned: a table, a curve in one line, an architecture."""
+    if drawing.get("rows"):
+        print_table(drawing.get("headers", ()), drawing["rows"])
+    if drawing.get("picture"):
+        for line in str(drawing["picture"]).splitlines():
+            console.print(f"  {safe(line)}", style="cyan")
+    if len(drawing.get("curve", ())) > 1:
+        values = [float(value) for value in drawing["curve"]]
+        console.print(
+            f"  best so far: {values[0]:.4g} {sparkline(values)} {values[-1]:.4g} "
+            f"({len(values)} trials)",
+            style="green",
+        )
+
+
+def sparkline(values: Sequence[float]) -> str:
+    """Returns a curve as one line of bars; long ones are thinned.
+
+    Example:
+        >>> sparkline([1.0, 2.0, 4.0])
+        '▁▃█'
+    """
+    step = max(1, -(-len(values) // CURVE_WIDTH))
+    shown = [*values[::step], values[-1]] if step > 1 else list(values)
+    low, high = min(shown), max(shown)
+    reach = (high - low) or 1.0
+    return "".join(BARS[int((value - low) / reach * (len(BARS) - 1))] for value in shown)
