@@ -11,6 +11,7 @@ from vitruvius.events import EventKind
 from vitruvius.graphs import pruning
 from vitruvius.graphs.audit_call import answer_audit
 from vitruvius.graphs.clock import seconds_left
+from vitruvius.graphs.kin import kin_of
 from vitruvius.graphs.proxy_call import answer_proxies
 from vitruvius.graphs.session import Session
 from vitruvius.memory.halving import demands
@@ -280,7 +281,8 @@ def _other(session: Session, decision: Decision) -> str:
 def _recalled(session: Session, call: Any) -> str:
     features = {feature.name for feature in session.space.features}
     found = session.index.search(call["query"], session.space.name, features, 5)
-    versions = {v.name: v for v in session.ledger.all_current()}
+    kin = kin_of(session.ledger, session.run.id)
+    versions = {v.name: v for v in session.ledger.all_current() if v.run_id not in kin}
     lines = [
         f"{name}: {versions[name].statement!r} (similarity {similarity:.2f})"
         for name, similarity in found

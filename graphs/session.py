@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +19,7 @@ from vitruvius.events import Event, EventKind, Listener
 from vitruvius.graphs import schedule
 from vitruvius.graphs.digest import Digest
 from vitruvius.graphs.foresight import Foresight
+from vitruvius.graphs.kin import hidden_scores
 from vitruvius.graphs.loans import trust_left
 from vitruvius.graphs.replaying import CUT_OFF, Recorded
 from vitruvius.memory.asked import Wish
@@ -36,6 +37,7 @@ from vitruvius.memory.records import (
     Origin,
     ResultStatus,
     Run,
+    Score,
     Spent,
     Trial,
 )
@@ -43,7 +45,7 @@ from vitruvius.memory.regions import region_of
 from vitruvius.memory.sources import MEMORY, Source
 from vitruvius.memory.verdicts import proxy_weights, with_weights
 from vitruvius.spaces.region import Region
-from vitruvius.spaces.space import SearchSpace
+from vitruvius.spaces.space import Architecture, SearchSpace
 from vitruvius.tasks.table import Tabular
 from vitruvius.tasks.task import Task, TrainableTask
 from vitruvius.tools.evaluation import Evaluator
@@ -99,6 +101,7 @@ class Session:
     _digest: Digest | None = None
     _is_digest_old: bool = True
     _board: Board | None = None
+    _hidden: Collection[Architecture] = ()  # of scores that came after a fork
     _is_board_old: bool = True
     _principles: list[PrincipleView] | None = None
     _notes: Sequence[str] | None = None
@@ -179,9 +182,14 @@ class Session:
         """Returns what proxies said of the space's architectures on this task, whoever asked."""
         if self._is_board_old:
             run = self.run
-            self._board = board_of(self.ledger.scores(run.space_id, run.task_id, None, None))
+            self._hidden = hidden_scores(self, self._forked_from)
+            self._board = board_of(self._seen(run.space_id, run.task_id, None, None))
             self._is_board_old = False
         return self._board
+
+    def _seen(self, *wanted: Any) -> list[Score]:
+        found = self.ledger.scores(*wanted)
+        return [s for s in found if s.architecture not in self._hidden] if self._hidden else found
 
     def has_new_scores(self) -> None:
         """Says that proxies were asked."""
@@ -346,7 +354,9 @@ class Session:
         adopted = {adoption.version: adoption for adoption in ledger.adopted(run_id)}
         closed = self.last_verified().get("closed", 0) if adopted else 0
         views = []
-        for version in ledger.current(run_id):
+        for found in ledger.current(run_id):
+            shared = found.run_id in self._forked_from  # what a fork shares is its own
+            version = replace(found, run_id=run_id) if shared else found
             evidence = latest.get((version.principle, version.version))
             source = adopted.get(version.name)
             views.append(
@@ -363,6 +373,10 @@ class Session:
         return self.ledger.decisions(self.run.id, last=RECENT_DECISIONS)
 
     @cached_property
+    def _forked_from(self) -> Sequence[str]:
+        return self.ledger.lineage(self.run.id)[1:]
+
+    @cached_property
     def _trains(self) -> bool:
         """Whether networks are really trained: asked once, for a table is slow to say no."""
         return isinstance(self.task, TrainableTask)
@@ -373,7 +387,7 @@ class Session:
 
     def _calibrations(self, trials: Sequence[Trial], board: Board | None) -> list[Calibration]:
         recent = list(trials[-ALL_PROXIES_SHOWN:])
-        scores = self.ledger.scores(
+        scores = self._seen(
             self.run.space_id,
             self.run.task_id,
             proxies_for(self.space, self.task),

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from vitruvius.errors import ConfigError
+from vitruvius.graphs.kin import kin_of, one_of_each_family
 from vitruvius.graphs.session import Session
 from vitruvius.memory.given import answers_of
 from vitruvius.memory.matching import match
@@ -66,6 +67,7 @@ def choose_sources(session: Session) -> Choice:
     if MEMORY in names:
         known = {run.id for run in named} | {session.run.id}
         others = [run for run in session.ledger.runs() if run.id not in known]
+        others = one_of_each_family(session.ledger, others)
     weights = _weights_elsewhere(session)
     speakers: dict[str, Run] = {}
     chosen: list[Chosen] = []
@@ -170,9 +172,10 @@ def _standings_elsewhere(session: Session, run: Run) -> list[Standing]:
     """Returns what later runs measured of the versions that they recalled from this one."""
     wrote = {(v.principle, v.version) for v in session.ledger.newest(run.id) if v.run_id == run.id}
     last: dict[tuple[str, int, int], Standing] = {}
+    no_witness = {run.id, session.run.id} | kin_of(session.ledger, run.id)
     for principle in sorted({principle for principle, _ in wrote}):
         for one in session.ledger.evidence_of(principle):
-            if one.run_id not in (run.id, session.run.id) and (one.principle, one.version) in wrote:
+            if one.run_id not in no_witness and (one.principle, one.version) in wrote:
                 last[one.run_id, one.principle, one.version] = one.standing
     return list(last.values())
 

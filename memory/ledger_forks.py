@@ -23,6 +23,7 @@ from vitruvius.errors import ConfigError
 from vitruvius.memory import schema
 from vitruvius.memory.asked import WishStatus
 from vitruvius.memory.ledger_runs import RunRows, insert_run
+from vitruvius.memory.lineage import lineage_of
 from vitruvius.memory.records import Budget, DecisionStatus, Origin, Run, RunKind, RunStatus
 
 CONFIRMATION = "confirmation"  # author of the decision that ends a run
@@ -86,28 +87,16 @@ class ForkRows(RunRows):
             ids = _share_decisions(connection, share)
             _share_trials(connection, share, ids)
             _share_marks(connection, share)
-            _share_versions(connection, share, lineage=_lineage(connection, run_id))
+            _share_versions(connection, share, lineage=lineage_of(connection, run_id))
             _share_measurements(connection, share)
             _share_cuts(connection, share)
             _share_words(connection, share, ids)
         return fork
 
-
-def roots(runs: Sequence[Run]) -> dict[str, str]:
-    """Returns for each run the one from which it was forked in the end, itself where from none.
-
-    Example:
-        >>> roots([])
-        {}
-    """
-    parents = {run.id: run.forked_from for run in runs}
-    found = {}
-    for run in runs:
-        root = run.id
-        while (parent := parents.get(root)) is not None:
-            root = parent
-        found[run.id] = root
-    return found
+    def lineage(self, run_id: str) -> list[str]:
+        """Returns the run, the one that it was forked from, and so on to the first."""
+        with self._database.read() as connection:
+            return lineage_of(connection, run_id)
 
 
 def _last_step(connection: Connection, run_id: str, at: int | None) -> int:
@@ -208,17 +197,6 @@ def _share_marks(connection: Connection, share: _Share) -> None:
     )
     rows = _rows(connection, schema.marks, shared, _marks.step)
     _write(connection, schema.marks, [{**row, "run_id": share.fork} for row in rows])
-
-
-def _lineage(connection: Connection, run_id: str) -> list[str]:
-    """Returns the run, the one that it was forked from, and so on."""
-    query = select(schema.runs.c.id, schema.runs.c.forked_from)
-    parents = {row.id: row.forked_from for row in connection.execute(query)}
-    found, name = [], run_id
-    while name is not None:
-        found.append(name)
-        name = parents[name]
-    return found
 
 
 def _share_versions(connection: Connection, share: _Share, lineage: Sequence[str]) -> None:

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Row, Select, bindparam, insert, select, updat
 
 from vitruvius.errors import ConfigError, RunHeld
 from vitruvius.memory import schema
-from vitruvius.memory.lease import is_live, this_host
+from vitruvius.memory.lease import STALE_S, is_live, this_host
 from vitruvius.memory.ledger_part import LedgerPart
 from vitruvius.memory.prepared import Prepared
 from vitruvius.memory.records import Budget, ResultStatus, Run, RunKind, RunStatus
@@ -107,7 +107,9 @@ class RunRows(LedgerPart):
             ):
                 raise RunHeld(
                     f"run {run_id} is driven by process {row.pid} on {row.host}: wait for it, "
-                    f"or stop it with `vitruvius stop {run_id}`"
+                    f"or stop it with `vitruvius stop {run_id}`; if it has died, `vitruvius "
+                    f"resume {run_id}` takes over, {STALE_S:g} s after its last sign of life at "
+                    "the latest"
                 )
             if row is not None:
                 connection.execute(

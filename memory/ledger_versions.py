@@ -13,6 +13,7 @@ from vitruvius.errors import ToolError
 from vitruvius.memory import schema
 from vitruvius.memory.embedding import ENCODER, embed, text_of
 from vitruvius.memory.ledger_part import LedgerPart
+from vitruvius.memory.lineage import lineage_of
 from vitruvius.memory.records import Adoption, PrincipleVersion
 from vitruvius.memory.version_rows import (
     SELECT,
@@ -111,13 +112,15 @@ class VersionRows(LedgerPart):
             )
 
     def adopted(self, run_id: str) -> list[Adoption]:
-        """Returns what the run recalled, in order of name."""
+        """Returns what the run recalled, in order of name; what a fork shares is its own."""
         query = (
-            select(schema.adoptions)
+            select(schema.adoptions, _versions.run_id.label("by"), _versions.edit)
+            .join_from(schema.adoptions, schema.versions)
             .where(_adoptions.run_id == run_id)
             .order_by(_adoptions.principle, _adoptions.version)
         )
         with self._database.read() as connection:
+            forked_from = lineage_of(connection, run_id)[1:]
             return [
                 Adoption(
                     run_id=row.run_id,
@@ -127,6 +130,7 @@ class VersionRows(LedgerPart):
                     similarity=row.similarity,
                 )
                 for row in connection.execute(query)
+                if row.by not in forked_from or row.edit == "carry"
             ]
 
     def count_versions(self) -> int:

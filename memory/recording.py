@@ -57,7 +57,9 @@ def rewind(recording: Path, run_id: str, target: Path, *, reuse: bool) -> None:
     """
     with _copied(recording, target) as connection:
         task = "(SELECT task_id FROM runs WHERE id = :run)"
+        asked = _asked(connection, run_id)
         _drop_runs(connection, run_id, "= :run")
+        _ask_again(connection, asked)
         _drop_versions(
             connection,
             run_id,
@@ -75,6 +77,25 @@ def rewind(recording: Path, run_id: str, target: Path, *, reuse: bool) -> None:
             {"run": run_id},
         )
         _drop_orphans(connection)
+
+
+def _asked(connection: sqlite3.Connection, run_id: str) -> list[tuple[object, ...]]:
+    """Returns what people had asked of the run and its driver had taken up."""
+    rows = connection.execute(
+        "SELECT id, run_id, created, author, call, step FROM wishes "
+        "WHERE run_id = ? AND step IS NOT NULL AND status != 'open'",
+        (run_id,),
+    )
+    return rows.fetchall()
+
+
+def _ask_again(connection: sqlite3.Connection, asked: list[tuple[object, ...]]) -> None:
+    """Leaves the wishes open, to be taken up where they were."""
+    connection.executemany(
+        "INSERT INTO wishes (id, run_id, created, author, call, step, status, words) "
+        "VALUES (?, ?, ?, ?, ?, ?, 'open', '')",
+        asked,
+    )
 
 
 def repoint(ledger: Path, run_id: str, *, task_ref: str, space_ref: str, sources: str) -> None:

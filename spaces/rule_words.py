@@ -45,7 +45,8 @@ _STRICT = re.compile(r"\s*[<>](?!=)")
 _TREND = re.compile(r"\s*(?:is\s+)?on the (upper|lower) side of its median", re.I)
 _SIZE = re.compile(r"(?P<up>large|high|more|many|big)\s+|(?:small|low|less|fewer|few)\s+", re.I)
 _LIKE_A_RULE = re.compile(
-    r"[<>=]|\bis one of\b|\bside of its median\b|\bat (?:least|most)\b|^\s*not\s*\(", re.I
+    r"=|[<>]\s*[-+.\d]|\bis one of\b|\bside of its median\b|\bat (?:least|most)\b|^\s*not\s*\(",
+    re.I,
 )
 _NEAR = 3
 

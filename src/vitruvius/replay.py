@@ -40,6 +40,11 @@ def create_replay(
         ConfigError: there is no such run or recording, or task or space are not the same.
     """
     source, run = _source(recorded, home)
+    if run.forked_from is not None:
+        raise ConfigError(
+            f"run {run.id} is a fork of {run.forked_from}: what it shares was done there, so a "
+            "replay of it alone cannot begin; replay that one"
+        )
     folder = _free(home / FOLDER, run.id)
     the_space = load_space(absolute_ref(space)) if isinstance(space, str) else space
     if the_space is None:

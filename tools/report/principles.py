@@ -20,6 +20,7 @@ _SHOWN_FIRST = (
 def principles_of(ledger: Ledger, run_id: str, trials: Sequence[Trial]) -> list[PrincipleReport]:
     """Returns the run's principles, those given up included; the best supported come first."""
     looks = ledger.evidence(run_id)
+    own = ledger.lineage(run_id)
     rewritten = _rewritten(ledger, run_id, trials)
     latest = ledger.latest_evidence(run_id)
     adopted = {adoption.version: adoption for adoption in ledger.adopted(run_id)}
@@ -40,9 +41,7 @@ def principles_of(ledger: Ledger, run_id: str, trials: Sequence[Trial]) -> list[
                 standing=_standing(version, evidence),
                 evidence=evidence,
                 lineage=lineage,
-                written=tuple(
-                    rewritten.get(v.step, 0) if v.run_id == run_id else 0 for v in lineage
-                ),
+                written=tuple(rewritten.get(v.step, 0) if v.run_id in own else 0 for v in lineage),
                 looks=[look for look in looks if look.principle == version.principle],
                 trust=source.trust if source else None,
                 source_effect=source.source_effect if source else None,
