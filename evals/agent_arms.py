@@ -10,7 +10,7 @@ from vitruvius.agents.chairs import Architect, Theorist
 from vitruvius.evals.ablations import CredulousArchitect, FrequencyTheorist, SilentTheorist
 from vitruvius.evals.arms import Arm, Given
 from vitruvius.evals.searches import run_search
-from vitruvius.graphs.session import Policy
+from vitruvius.graphs.policy import Policy
 from vitruvius.memory.ledger import Ledger
 
 Chairs = Callable[[], tuple[Architect, Theorist]]  # made anew for every search

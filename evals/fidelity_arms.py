@@ -8,7 +8,7 @@ import numpy as np
 
 from vitruvius.evals.arms import Arm, Given
 from vitruvius.evals.searches import run_search
-from vitruvius.graphs.session import Policy
+from vitruvius.graphs.policy import Policy
 from vitruvius.memory.ledger import Ledger
 from vitruvius.memory.sources import NONE
 from vitruvius.short_first import SHORT_TRAININGS, told_of

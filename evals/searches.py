@@ -23,8 +23,9 @@ from vitruvius.agents.chairs import Architect, Theorist
 from vitruvius.agents.theorist import ModelTheorist
 from vitruvius.errors import ConfigError
 from vitruvius.events import Event
+from vitruvius.graphs.policy import Policy
 from vitruvius.graphs.search import create_search_graph
-from vitruvius.graphs.session import Policy, Session
+from vitruvius.graphs.session import Session
 from vitruvius.memory.index import PrincipleIndex
 from vitruvius.memory.ledger import Ledger
 from vitruvius.memory.records import (

@@ -25,9 +25,10 @@ from vitruvius.errors import ConfigError, VitruviusError
 from vitruvius.events import Ask, Event, EventKind, Listener
 from vitruvius.graphs.ending import end
 from vitruvius.graphs.log import logged
+from vitruvius.graphs.policy import Policy
 from vitruvius.graphs.replaying import check_same, recorded_run
 from vitruvius.graphs.search import create_search_graph
-from vitruvius.graphs.session import Policy, Session
+from vitruvius.graphs.session import Session
 from vitruvius.graphs.tracing import send_traces, traced_as
 from vitruvius.memory.index import PrincipleIndex
 from vitruvius.memory.ledger import Ledger

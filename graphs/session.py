@@ -21,6 +21,7 @@ from vitruvius.graphs.digest import Digest
 from vitruvius.graphs.foresight import Foresight
 from vitruvius.graphs.kin import hidden_scores
 from vitruvius.graphs.loans import trust_left
+from vitruvius.graphs.policy import Policy
 from vitruvius.graphs.replaying import CUT_OFF, Recorded
 from vitruvius.memory.asked import Wish
 from vitruvius.memory.board import Board, board_of
@@ -30,7 +31,6 @@ from vitruvius.memory.ledger import Ledger
 from vitruvius.memory.noise import noise_floor
 from vitruvius.memory.ranking import learn
 from vitruvius.memory.records import (
-    Budget,
     Calibration,
     Decision,
     DecisionStatus,
@@ -42,7 +42,7 @@ from vitruvius.memory.records import (
     Trial,
 )
 from vitruvius.memory.regions import region_of
-from vitruvius.memory.sources import MEMORY, Source
+from vitruvius.memory.sources import Source
 from vitruvius.memory.verdicts import proxy_weights, with_weights
 from vitruvius.spaces.region import Region
 from vitruvius.spaces.space import Architecture, SearchSpace
@@ -55,20 +55,6 @@ ALL_PROXIES_SHOWN = 64  # the calibration shown to a chair looks at this many tr
 RECENT_DECISIONS = 8
 NOTES_SHOWN = 5
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Policy:
-    """The settings of a run that its graph reads."""
-
-    explore: float = 0.15
-    control: float = 0.0
-    reflect_every: int = 8
-    cut_loss: float = 0.05
-    trust_to_cut: float = 0.5
-    principles_from: Sequence[str] = (MEMORY,)
-    ask_above: Budget | None = None  # None: every training and cut
-    halving: bool = False
 
 
 @dataclass(kw_only=True)

@@ -1,6 +1,7 @@
 """The real dev server, driven by the SDK: start, stream, answer questions, go on, fork."""
 
 import asyncio
+import json
 import os
 import socket
 import subprocess
@@ -17,6 +18,7 @@ from langgraph_sdk import get_client
 from langgraph_sdk.client import LangGraphClient
 from small_table import SLOTS, write_tables
 
+from vitruvius import api
 from vitruvius.memory.ledger import Ledger
 
 ROOT = Path(__file__).parents[1]
@@ -53,7 +55,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     request = {
         "task": f"{table},metric=accuracy",
         "space": table,
-        "budget": "10 trials",
+        "budget": "6 trials",
         "model": "analyst",
     }
     home = folder / "home"
@@ -104,7 +106,8 @@ async def thread_of(client: LangGraphClient) -> str:
 def test_the_graphs_say_what_they_take_and_give(served: Served) -> None:
     async def scenario(client: LangGraphClient) -> None:
         found = {a["graph_id"]: a for a in await client.assistants.search()}
-        assert found["search"]["description"]
+        assert set(found) == {"search", "chat"}
+        assert all(assistant["description"] for assistant in found.values())
         schemas = await client.assistants.get_schemas(found["search"]["assistant_id"])
         taken = schemas["input_schema"]["properties"]
         assert all(field["description"] for field in taken.values())
@@ -127,11 +130,11 @@ def test_a_search_streams_what_happens_and_its_run_is_in_the_ledger(served: Serv
     kinds, values = served.talk(scenario)
     assert kinds[0] == "started"
     assert kinds[-1] == "done"
-    assert kinds.count("trial_done") == 10
+    assert kinds.count("trial_done") == 6
     assert values["status"] == "done"
     assert values["run_id"] in values["report"]
     with Ledger.open(served.home) as ledger:
-        assert len(ledger.trials(values["run_id"])) == 10
+        assert len(ledger.trials(values["run_id"])) == 6
 
 
 def test_questions_interrupt_the_thread_and_answers_are_heard(served: Served) -> None:
@@ -153,7 +156,7 @@ def test_questions_interrupt_the_thread_and_answers_are_heard(served: Served) ->
     with Ledger.open(served.home) as ledger:
         first = ledger.decisions(values["run_id"])[0]
         assert "try another" in str(first.outcome)
-        assert len(ledger.trials(values["run_id"])) == 10
+        assert len(ledger.trials(values["run_id"])) == 6
 
 
 def test_a_run_of_another_thread_is_forked(served: Served) -> None:
@@ -168,7 +171,7 @@ def test_a_run_of_another_thread_is_forked(served: Served) -> None:
     run, fork = served.talk(scenario)
     with Ledger.open(served.home) as ledger:
         assert ledger.run(fork).forked_from == run
-        assert len(ledger.trials(fork)) == 10
+        assert len(ledger.trials(fork)) == 6
         assert not ledger.trials(run)  # its thread still waits for an answer
 
 
@@ -179,3 +182,26 @@ def test_a_mistake_comes_back_as_its_sentence(served: Served) -> None:
 
     with pytest.raises(Exception, match="budget"):
         served.talk(scenario)
+
+
+def test_a_conversation_asks_before_it_trains_and_answers_from_the_ledger(served: Served) -> None:
+    request = {name: text for name, text in served.request.items() if name != "model"}
+    run = api.create(**request, model="analyst", home=served.home).id
+    cell = json.dumps(dict.fromkeys(SLOTS, "b"))
+
+    async def scenario(client: LangGraphClient) -> tuple[Any, Any, str]:
+        thread = await thread_of(client)
+        asked = await client.runs.wait(
+            thread, "chat", input={"run_id": run, "text": f"/train {cell}"}
+        )
+        done = await client.runs.wait(thread, "chat", command={"resume": {"approved": True}})
+        best = await client.runs.wait(thread, "chat", input={"run_id": run, "text": "/best"})
+        return asked["__interrupt__"][0]["value"], done, best["reply"]
+
+    question, done, best = served.talk(scenario)
+    assert question["call"]["tool"] == "train"
+    assert "T1" in done["reply"]
+    assert "T1" in best
+    with Ledger.open(served.home) as ledger:
+        (trial,) = ledger.trials(run)
+        assert trial.architecture.spec == dict.fromkeys(SLOTS, "b")

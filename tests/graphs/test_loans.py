@@ -16,9 +16,9 @@ from vitruvius.evals.searches import Searched, run_search
 from vitruvius.evals.synthetic import SLOTS, SyntheticTask, create_space
 from vitruvius.events import Event, EventKind
 from vitruvius.graphs import loans, schedule
+from vitruvius.graphs.policy import Policy
 from vitruvius.graphs.pruning import EVIDENCE, PROGRAM
 from vitruvius.graphs.schedule import LOAN
-from vitruvius.graphs.session import Policy
 from vitruvius.memory.ledger import Ledger
 from vitruvius.memory.records import CutRecord, Evidence, Standing
 from vitruvius.spaces.region import Cut, Region

@@ -11,9 +11,10 @@ import pytest
 
 from vitruvius.agents.view import PrincipleView
 from vitruvius.errors import ToolError
+from vitruvius.graphs.policy import Policy
 from vitruvius.graphs.pruning import PROGRAM, prune_by_decision, prune_by_evidence, widen_region
 from vitruvius.graphs.schedule import LOAN, STALL
-from vitruvius.graphs.session import Policy, Session
+from vitruvius.graphs.session import Session
 from vitruvius.memory.edits import Add, Revise
 from vitruvius.memory.ledger import Ledger
 from vitruvius.memory.records import PERSON, Budget, DecisionStatus, Evidence, Standing
