@@ -8,12 +8,12 @@ import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from conftest import HOSTILE, Story
 from playwright.sync_api import Page, expect, sync_playwright
+from serving import serve
 from small_table import SLOTS, write_tables
 
 from vitruvius import api
@@ -28,17 +28,6 @@ def board(tmp_path: Path) -> Iterator[str]:
     """The address of a board of the home `tmp_path / "home"`, served by the real command."""
     with serve(tmp_path / "home") as url:
         yield url
-
-
-@contextmanager
-def serve(home: Path) -> Iterator[str]:
-    """Serves a board with the real command for as long as the context lasts."""
-    command = [sys.executable, "-m", "vitruvius", "board", "--port", "0", "--home", str(home)]
-    environment = {**os.environ, "PYTHONPATH": str(SRC)}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
-        assert process.stdout is not None
-        yield process.stdout.readline().split()[0]
-        process.terminate()
 
 
 @pytest.fixture(scope="module")

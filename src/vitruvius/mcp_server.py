@@ -113,10 +113,10 @@ def _add_searching(server: MCPServer, home: Path) -> None:
     def steer(run: str, call: dict[str, Any]) -> dict[str, Any]:
         """Asks a run for something, carried out by whoever drives it.
 
-        call is one of {"tool": "train", "architectures": [{...}]}, {"tool": "prune", "action":
-        "cut", "principle": "P3"}, {"tool": "prune", "action": "undo", "cut": 1}, {"tool":
-        "principle", "statement": "...", "rule": {...}}, {"tool": "retire", "principle": "P3"},
-        {"tool": "note", "text": "..."}. Nothing is carried out while nobody drives the run.
+        call is one of {"tool": "train", "architectures": [{...}]}, {"tool": "prune", "principle":
+        "P3"}, {"tool": "undo", "cut": 1}, {"tool": "principle", "statement": "width >= 8"},
+        {"tool": "retire", "principle": "P3"}, {"tool": "note", "text": "..."}. Nothing is carried
+        out while nobody drives the run.
         """
         wish = api.open(run, home=home).steer(call, author="mcp")
         return {"wish": wish.id, "status": wish.status.value, "words": wish.words}
