@@ -23,8 +23,9 @@ from vitruvius.cli.payloads import cut_data, trial_data, version_data
 from vitruvius.errors import VitruviusError
 from vitruvius.memory.ledger import Ledger
 from vitruvius.memory.records import RunStatus
+from vitruvius.memory.run_data import run_data
 from vitruvius.settings import load_settings
-from vitruvius.tools.report.data import best_data, run_data
+from vitruvius.tools.report.data import best_data
 
 INSTRUCTIONS = """\
 Vitruvius searches for neural networks and learns design principles from its own trials.

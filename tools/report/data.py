@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from vitruvius.events import LOG
-from vitruvius.memory.records import Run, RunStatus, Standing
+from vitruvius.memory.records import RunStatus, Standing
+from vitruvius.memory.run_data import run_data
 from vitruvius.spaces.rules import words
 from vitruvius.tools.outcomes import write_whole
 from vitruvius.tools.report.facts import Best, CutReport, Estimate, PrincipleReport, Report
@@ -80,25 +81,6 @@ def _finite(data: Any) -> Any:
     if isinstance(data, list | tuple):
         return [_finite(value) for value in data]
     return None if isinstance(data, float) and not math.isfinite(data) else data
-
-
-def run_data(run: Run) -> dict[str, Any]:
-    """Returns a run without what its driver needs."""
-    return {
-        "id": run.id,
-        "status": run.status.value,
-        "created": run.created.isoformat(),
-        "finished": run.finished.isoformat() if run.finished else None,
-        "task": run.task_ref or run.task_name,
-        "space": run.space_ref or run.space_name,
-        "seed": run.seed,
-        "budget": asdict(run.budget),
-        "model": run.settings.get("model"),
-        "parent": run.parent,
-        "forked_from": run.forked_from,
-        "forked_at": run.forked_at,
-        "kind": run.kind.value,
-    }
 
 
 def best_data(report: Report) -> dict[str, Any] | None:

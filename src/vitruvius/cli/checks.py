@@ -13,7 +13,7 @@ from importlib.metadata import PackageNotFoundError, distribution, requires, ver
 from pathlib import Path
 
 from vitruvius.errors import VitruviusError
-from vitruvius.settings import Resolved, Settings
+from vitruvius.settings import OF_THE_PROCESS, Resolved, Settings
 
 LOW_DISK_GIB = 2.0
 GIB = 2**30
@@ -47,12 +47,10 @@ def all_checks(resolved: Resolved) -> list[Finding]:
 
 def settings_rows(resolved: Resolved) -> list[tuple[str, str, str]]:
     """Returns name, value and source of every setting; a key is shown as set or not."""
-    values = resolved.settings.public()
-    key = "set" if resolved.settings.api_key else "not set"
-    return [
-        (name, key if name == "api_key" else str(values[name]), resolved.sources[name])
-        for name in Settings.model_fields
-    ]
+    settings = resolved.settings
+    own = {name: getattr(settings, name) for name in OF_THE_PROCESS}
+    values = settings.public() | own | {"api_key": "set" if settings.api_key else "not set"}
+    return [(name, str(values[name]), resolved.sources[name]) for name in Settings.model_fields]
 
 
 def rebuild_index(home: Path) -> Finding:

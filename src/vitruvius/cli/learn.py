@@ -55,8 +55,9 @@ def learn(
     """
     from vitruvius import learning
     from vitruvius.cli.live import Progress
-    from vitruvius.cli.payloads import run_data, version_data
+    from vitruvius.cli.payloads import version_data
     from vitruvius.memory.ledger import Ledger
+    from vitruvius.memory.run_data import run_data
     from vitruvius.tools.report import build_report, summary
 
     with Progress(quiet=as_json) as progress:

@@ -7,9 +7,9 @@ from typing import Any
 
 from vitruvius.memory.records import CutRecord, Evidence, PrincipleVersion, Trial
 from vitruvius.spaces.rules import words
-from vitruvius.tools.report.data import best_data, run_data
+from vitruvius.tools.report.data import best_data
 
-__all__ = ["best_data", "cut_data", "evidence_data", "run_data", "trial_data", "version_data"]
+__all__ = ["best_data", "cut_data", "evidence_data", "trial_data", "version_data"]
 
 
 def trial_data(trial: Trial) -> dict[str, Any]:

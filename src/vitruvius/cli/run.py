@@ -310,9 +310,10 @@ def table_ref(task: str | None, metric: str | None, noise: bool) -> str | None:
 
 def _finish(found: SearchRun, as_json: bool) -> None:
     """Prints what was found and exits with the run's code."""
-    from vitruvius.cli.payloads import best_data, run_data
+    from vitruvius.cli.payloads import best_data
     from vitruvius.memory.ledger import Ledger
     from vitruvius.memory.records import RunStatus
+    from vitruvius.memory.run_data import run_data
     from vitruvius.tools.report import build_report, summary
 
     with Ledger.open(found.home) as ledger:

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 def runs(home: Home = None, as_json: Json = False) -> None:
     """List the runs of a home, the latest first."""
     from vitruvius.budget import budget_text
-    from vitruvius.cli.payloads import run_data
     from vitruvius.memory.records import RunKind
+    from vitruvius.memory.run_data import run_data
 
     if not (home_of(home) / "ledger.db").exists():
         print_json([]) if as_json else print(f"no runs in {home_of(home)}; try `vitruvius run`")
@@ -85,8 +85,9 @@ def show(
     if follow:
         _follow(run_id, home, as_json)
         return
-    from vitruvius.cli.payloads import best_data, cut_data, run_data, trial_data, version_data
+    from vitruvius.cli.payloads import best_data, cut_data, trial_data, version_data
     from vitruvius.memory.records import RunKind
+    from vitruvius.memory.run_data import run_data
     from vitruvius.tools.report import summary
 
     with opened(home) as ledger:

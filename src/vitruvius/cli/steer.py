@@ -110,7 +110,7 @@ def fork(
     Example: vitruvius fork 261122-4f1a --at 12
     """
     from vitruvius import api
-    from vitruvius.cli.payloads import run_data
+    from vitruvius.memory.run_data import run_data
 
     made = api.open(run_id, home=home).fork(at, budget=budget)
     record = made.record
