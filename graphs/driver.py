@@ -231,10 +231,9 @@ async def _search(job: Job, session: Session) -> None:
     async with AsyncSqliteSaver.from_conn_string(str(path)) as saver:
         await saver.setup()  # thinning may come before the first checkpoint
         graph = create_search_graph(saver)
-        trials = job.run.budget.trials or 1_000_000
         config: Any = traced_as(job.run) | {
             "configurable": {"thread_id": job.run.id},
-            "recursion_limit": 200 + STEPS_PER_TRIAL * trials,
+            "recursion_limit": recursion_limit(job.run),
         }
         thinning = asyncio.create_task(_thin_regularly(saver.conn, job.run.id))
         try:
@@ -247,6 +246,11 @@ async def _search(job: Job, session: Session) -> None:
             with contextlib.suppress(asyncio.CancelledError):
                 await thinning
             await thin_checkpoints(saver.conn, job.run.id)
+
+
+def recursion_limit(run: Run) -> int:
+    """Returns a bound on the graph's steps that no run comes near."""
+    return 200 + STEPS_PER_TRIAL * (run.budget.trials or 1_000_000)
 
 
 async def _answer(job: Job, state: Mapping[str, Any]) -> Any:

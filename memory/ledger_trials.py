@@ -80,8 +80,8 @@ class TrialRows(LedgerPart):
             rows = _AFTER.all(connection, run=run_id, after=after)
         return [_trial(row) for row in rows]
 
-    def tallies(self) -> dict[str, Tally]:
-        """Returns of every run with trials how many there are and how far their values reach."""
+    def tallies(self, run_id: str | None = None) -> dict[str, Tally]:
+        """Returns how many trials a run has and how far their values reach; None: every run's."""
         query = (
             select(
                 _trials.run_id,
@@ -93,6 +93,8 @@ class TrialRows(LedgerPart):
             .join_from(schema.trials, schema.results)
             .group_by(_trials.run_id)
         )
+        if run_id is not None:
+            query = query.where(_trials.run_id == run_id)
         with self._database.read() as connection:
             rows = [row._asdict() for row in connection.execute(query)]
         return {row.pop("run_id"): Tally(**row) for row in rows}

@@ -9,8 +9,7 @@ from __future__ import annotations
 import functools
 import json
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
@@ -21,9 +20,11 @@ from mcp.types import ToolAnnotations
 from vitruvius import api
 from vitruvius.cli.payloads import cut_data, trial_data, version_data
 from vitruvius.errors import VitruviusError
+from vitruvius.memory.lease import is_live
 from vitruvius.memory.ledger import Ledger
 from vitruvius.memory.records import RunStatus
 from vitruvius.memory.run_data import run_data
+from vitruvius.memory.schema import now
 from vitruvius.settings import load_settings
 from vitruvius.tools.report.data import best_data
 
@@ -136,7 +137,7 @@ def _add_looking(server: MCPServer, home: Path) -> None:
     @_told(ToolError)
     def runs() -> list[dict[str, Any]]:
         """Lists the runs, the latest first."""
-        with _opened(home) as ledger:
+        with Ledger.open(home) as ledger:
             return [run_data(run) for run in ledger.runs()]
 
     @server.tool(annotations=READS)
@@ -150,7 +151,7 @@ def _add_looking(server: MCPServer, home: Path) -> None:
     def trials(run: str, best: int = 20) -> list[dict[str, Any]]:
         """Lists the best trials of a run by validation, the best first."""
         found = api.open(run, home=home)
-        with _opened(home) as ledger:
+        with Ledger.open(home) as ledger:
             scored = [trial for trial in ledger.trials(run) if trial.value is not None]
         sign = found.task.metric.sign
         scored.sort(key=lambda trial: (-sign * (trial.value or 0.0), trial.number))
@@ -160,7 +161,7 @@ def _add_looking(server: MCPServer, home: Path) -> None:
     @_told(ToolError)
     def why(principle: str) -> list[dict[str, Any]]:
         """Returns every version of a principle (P7): who wrote it, when, and what was measured."""
-        with _opened(home) as ledger:
+        with Ledger.open(home) as ledger:
             measured = {(e.version, e.run_id): e for e in ledger.evidence_of(principle)}
             return [
                 version_data(version, measured.get((version.version, version.run_id or "")))
@@ -184,14 +185,14 @@ def _add_resources(server: MCPServer, home: Path) -> None:
     @_told(ResourceError)
     def all_runs() -> str:
         """Every run of the ledger, the latest first."""
-        with _opened(home) as ledger:
+        with Ledger.open(home) as ledger:
             return _json([run_data(run) for run in ledger.runs()])
 
     @server.resource("vitruvius://principles", mime_type="application/json")
     @_told(ResourceError)
     def all_principles() -> str:
         """Every principle as it stands now, with rule and history's end."""
-        with _opened(home) as ledger:
+        with Ledger.open(home) as ledger:
             return _json([version_data(version) for version in ledger.all_current()])
 
     @server.resource("vitruvius://runs/{run}/report", mime_type="text/markdown")
@@ -204,7 +205,7 @@ def _add_resources(server: MCPServer, home: Path) -> None:
     @_told(ResourceError)
     def trials(run: str) -> str:
         """Every trial of a run, in order."""
-        with _opened(home) as ledger:
+        with Ledger.open(home) as ledger:
             ledger.run(run)
             return _json([trial_data(trial) for trial in ledger.trials(run)])
 
@@ -217,7 +218,7 @@ def _add_resources(server: MCPServer, home: Path) -> None:
 
 def _status(home: Path, run_id: str) -> dict[str, Any]:
     found = api.open(run_id, home=home)
-    with _opened(home) as ledger:
+    with Ledger.open(home) as ledger:
         run, spent = ledger.run(run_id), ledger.spent(run_id)
     return {
         "run": run_data(run),
@@ -227,7 +228,7 @@ def _status(home: Path, run_id: str) -> dict[str, Any]:
 
 
 def _learned(home: Path, run_id: str) -> dict[str, Any]:
-    with _opened(home) as ledger:
+    with Ledger.open(home) as ledger:
         latest = ledger.latest_evidence(run_id)
         return {
             "principles": [
@@ -239,14 +240,9 @@ def _learned(home: Path, run_id: str) -> dict[str, Any]:
 
 
 def _is_driven(home: Path, run_id: str) -> bool:
-    with _opened(home) as ledger:
-        return ledger.run(run_id).status == RunStatus.RUNNING
-
-
-@contextmanager
-def _opened(home: Path) -> Iterator[Ledger]:
     with Ledger.open(home) as ledger:
-        yield ledger
+        run = ledger.run(run_id)
+    return run.status == RunStatus.RUNNING and is_live(run.host, run.pid, run.heartbeat, now())
 
 
 def _told(error: type[Exception]) -> Callable[[Callable[P, R]], Callable[P, R]]:

@@ -19,7 +19,7 @@ from typing_extensions import TypedDict  # pydantic wants this one before Python
 
 from vitruvius import api
 from vitruvius.events import Event
-from vitruvius.graphs.driver import STEPS_PER_TRIAL, Job
+from vitruvius.graphs.driver import Job, recursion_limit
 from vitruvius.graphs.search import create_search_graph
 from vitruvius.graphs.session import Session
 from vitruvius.handle import SearchRun
@@ -105,10 +105,8 @@ def _entered(state: RunState, thread: str) -> SearchRun:
 async def _through(config: RunnableConfig, asks: bool, job: Job, session: Session) -> None:
     """Runs the search as a graph inside the node, so that its questions are the thread's."""
     inner = create_search_graph(None if asks else False)  # without questions, nothing to keep
-    limit = 200 + STEPS_PER_TRIAL * (job.run.budget.trials or 1_000_000)
-    await inner.ainvoke(
-        {"run_id": job.run.id}, {**config, "recursion_limit": limit}, context=session
-    )
+    bounded: RunnableConfig = {**config, "recursion_limit": recursion_limit(job.run)}
+    await inner.ainvoke({"run_id": job.run.id}, bounded, context=session)
 
 
 graph = create_server_graph()

@@ -69,7 +69,7 @@ class Pages:
         api.open(run_id, home=self._home)
         with Ledger.open(self._home) as ledger:
             marks = [ledger.count_marks(run_id, name) for name in ("reflected", "verified")]
-            tally = ledger.tallies().get(run_id)
+            tally = ledger.tallies(run_id).get(run_id)
             steps = ledger.accepted_decisions(run_id)
             return _token([ledger.run(run_id).status, tally, steps, marks])
 
