@@ -1,0 +1,195 @@
+"""The house fits in a head: small folders, no crumbs of modules, no circles of imports."""
+
+import ast
+from collections import Counter
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+SOURCE = ROOT / "src/vitruvius"
+FACE = {"settings", "errors", "budget", "events"}  # may be imported by every floor
+MOST = 25  # modules in a folder, beside its `__init__`
+SHORT = 60  # lines under which a module with one importer belongs into it
+
+# Folders that hold more today, and how many.
+CROWDED: dict[str, int] = {
+    ".": 32,
+    "agents": 42,
+    "graphs": 39,
+    "tasks": 28,
+    "tools": 33,
+    "spaces": 34,
+    "evals": 61,
+    "memory": 64,
+}
+
+
+def _name(path: Path) -> str:
+    parts = path.relative_to(SOURCE).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts) or "."
+
+
+@cache
+def modules() -> dict[str, Path]:
+    """Returns the modules of the package by dotted name, without `vitruvius.`."""
+    folders = [SOURCE, *(link.resolve() for link in SOURCE.iterdir() if link.is_symlink())]
+    found = {}
+    for folder in folders:
+        for path in folder.rglob("*.py"):
+            inside = path if folder == SOURCE else SOURCE / path.relative_to(ROOT)
+            found[_name(inside)] = path
+    return found
+
+
+@cache
+def imports(name: str) -> tuple[tuple[str, bool], ...]:
+    """Returns the modules that a module imports, and whether only inside a function.
+
+    What is imported for types alone is left out.
+    """
+    tree = ast.parse(modules()[name].read_text(encoding="utf-8"))
+    found: dict[str, bool] = {}
+    for node, is_lazy in _import_nodes(tree, is_lazy=False):
+        for alias in node.names:
+            home = (node.module or "").removeprefix("vitruvius").lstrip(".")
+            deep = f"{home}.{alias.name}" if home else alias.name
+            target = deep if deep in modules() else home or "."
+            if target != name:
+                found[target] = is_lazy and found.get(target, True)
+    return tuple(found.items())
+
+
+def _import_nodes(node: ast.AST, *, is_lazy: bool) -> Iterator[tuple[ast.ImportFrom, bool]]:
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.If) and "TYPE_CHECKING" in ast.dump(child.test):
+            continue
+        if isinstance(child, ast.ImportFrom) and (child.module or "").split(".")[0] == "vitruvius":
+            yield child, is_lazy
+        inside = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+        yield from _import_nodes(child, is_lazy=is_lazy or inside)
+
+
+def lines(name: str) -> int:
+    return len(modules()[name].read_text(encoding="utf-8").splitlines())
+
+
+def importers(name: str) -> set[str]:
+    return {user for user in modules() if name in dict(imports(user))}
+
+
+def test_no_folder_is_crowded() -> None:
+    files = [path for path in modules().values() if path.name != "__init__.py"]
+    found = Counter(str(p.parent.relative_to(SOURCE if SOURCE in p.parents else ROOT))
+                    for p in files)  # fmt: skip
+    assert {folder: n for folder, n in found.items() if n > CROWDED.get(folder, MOST)} == {}
+
+
+# Short modules that one other imports, and why each stands alone.
+ALONE: dict[str, str] = {
+    "__main__": "stands so today",
+    "agents.acquisition": "stands so today",
+    "agents.source_lines": "stands so today",
+    "cli.asking": "stands so today",
+    "cli.doctor": "stands so today",
+    "evals.curves": "stands so today",
+    "evals.fidelity_arms": "stands so today",
+    "evals.hypervolume": "stands so today",
+    "evals.lapt_model": "stands so today",
+    "evals.synthetic": "stands so today",
+    "graphs.clock": "stands so today",
+    "graphs.crediting": "stands so today",
+    "graphs.foresight": "stands so today",
+    "graphs.limits": "stands so today",
+    "graphs.tracing": "stands so today",
+    "memory.audit.redraw": "stands so today",
+    "memory.narrowing": "stands so today",
+    "memory.noise": "stands so today",
+    "memory.rules_prior": "stands so today",
+    "memory.twins": "stands so today",
+    "memory.upgrading": "stands so today",
+    "notebook_plots": "stands so today",
+    "run_asking": "stands so today",
+    "run_detached": "stands so today",
+    "spaces.builders.macro": "stands so today",
+    "spaces.flexibert_moves": "stands so today",
+    "tasks.published_costs": "stands so today",
+    "tools.drawing.panel": "stands so today",
+    "tools.plots.looks": "stands so today",
+    "tools.proxies.flow": "stands so today",
+    "tools.proxies.sizes": "stands so today",
+    "tools.report.following": "stands so today",
+    "tools.report.front": "stands so today",
+    "tools.report.transfer": "stands so today",
+}
+
+
+def test_a_short_module_with_one_importer_is_part_of_it() -> None:
+    crumbs = {
+        name: importers(name)
+        for name, path in modules().items()
+        if path.name != "__init__.py" and lines(name) < SHORT and len(importers(name)) == 1
+    }
+    assert {name: users for name, users in crumbs.items() if name not in ALONE} == {}
+    assert set(ALONE) <= set(crumbs), "an exception that is none any more"
+
+
+def _reached(start: str) -> set[str]:
+    seen: set[str] = set()
+    waiting = [start]
+    while waiting:
+        name = waiting.pop()
+        if name not in seen and name in modules():
+            seen.add(name)
+            waiting += [target for target, _ in imports(name)]
+    return seen
+
+
+# Imports inside functions that close a circle today.
+CIRCLES: set[tuple[str, str]] = {
+    ("cli.audit", "learning"),
+    ("cli.steer", "api"),
+    ("evals.arms", "evals.latency_arms"),
+    ("cli.run", "api"),
+    ("cli.serve", "board.app"),
+    ("cli.show", "replay"),
+    ("detached", "api"),
+    ("evals.arms", "evals.optuna_arms"),
+    ("evals.arms", "evals.chair_arms"),
+    ("cli.show", "cli.background"),
+    ("evals.arms", "evals.blind_arms"),
+    ("api", "replay"),
+    ("evals.arms", "evals.fidelity_arms"),
+    ("cli.audit", "auditing"),
+    ("cli.show", "api"),
+    ("cli.learn", "learning"),
+    ("run_driver", "learning"),
+    ("cli.background", "detached"),
+    ("evals.arms", "evals.source_arms"),
+    ("run_detached", "detached"),
+    ("evals.arms", "evals.lapt_model"),
+    ("evals.arms", "evals.agent_arms"),
+    ("evals.arms", "evals.lapt"),
+    ("cli.chat", "api"),
+    ("cli.serve", "mcp_server"),
+}
+
+
+def test_no_import_inside_a_function_closes_a_circle() -> None:
+    closing = {
+        (name, target)
+        for name in modules()
+        for target, is_lazy in imports(name)
+        if is_lazy and target != "." and name in _reached(target)
+    }
+    assert closing <= CIRCLES
+
+
+ABOVE = {"settings": {"agents.endpoint"}, "budget": {"memory.records"}}  # today
+
+
+@pytest.mark.parametrize("name", sorted(FACE))
+def test_what_all_may_import_imports_nothing_above_it(name: str) -> None:
+    assert {target for target, _ in imports(name)} <= FACE | ABOVE.get(name, set())
