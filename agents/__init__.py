@@ -1,1 +1,1 @@
-"""Who decides: models, prompts, architect, theorist, analyst."""
+"""Who decides: the chairs, taken by a model or by the built-in analyst, and the chat."""

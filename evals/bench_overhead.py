@@ -20,12 +20,12 @@ from typing import Any
 import numpy as np
 
 import vitruvius as vt
-from vitruvius.agents.analyst import Analyst
-from vitruvius.agents.chairs import Proposal, Rewrite
-from vitruvius.agents.view import RunView
+from vitruvius.agents.analyst.analyst import Analyst
+from vitruvius.agents.chairs.protocols import Proposal, Rewrite
+from vitruvius.agents.chairs.view import RunView
 from vitruvius.evals.synthetic import SyntheticTask, create_space
 from vitruvius.events import Event, EventKind
-from vitruvius.tools.decisions import Train
+from vitruvius.tools.calls.decisions import Train
 
 WINDOW = 50  # trials around each point
 

@@ -31,13 +31,13 @@ from vitruvius.spaces.registry import load_space
 from vitruvius.spaces.space import Builder, Signature
 from vitruvius.tasks.registry import load_task
 from vitruvius.tasks.task import TrainableTask
-from vitruvius.tools.flops import unmoved_generator
-from vitruvius.tools.measures import TrainingStopped
-from vitruvius.tools.probe import Batch
+from vitruvius.tools.passes.flops import unmoved_generator
+from vitruvius.tools.passes.probe import Batch
+from vitruvius.tools.passes.scoring import LARGEST, measure, plan
 from vitruvius.tools.proxies import PROXIES
-from vitruvius.tools.scoring import LARGEST, measure, plan
-from vitruvius.tools.training import train
-from vitruvius.tools.training_data import Data
+from vitruvius.tools.training.examples import Data
+from vitruvius.tools.training.loop import train
+from vitruvius.tools.training.metrics import TrainingStopped
 
 CLOSE = 1e-3  # relative difference
 IMAGES = Signature(input_shape=(3, 32, 32), outputs=10)

@@ -23,9 +23,9 @@ import numpy as np
 
 from vitruvius.spaces.registry import load_space
 from vitruvius.tasks.registry import load_task
-from vitruvius.tools.evaluation import Failed, Question
-from vitruvius.tools.evaluator import create_evaluator
 from vitruvius.tools.proxies import proxies_for
+from vitruvius.tools.training.evaluation import Failed, Question
+from vitruvius.tools.training.evaluator import create_evaluator
 
 
 async def wall_s(space_ref: str, task_ref: str, workers: int, count: int) -> float:

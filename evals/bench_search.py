@@ -16,13 +16,13 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from vitruvius.errors import ConfigError
-from vitruvius.evals.arena import Arena
-from vitruvius.evals.oracle import Oracle, Truth
+from vitruvius.evals.arms.oracle import Oracle, Truth
+from vitruvius.evals.minimal_search import Arena
 from vitruvius.evals.searches import run_search
 from vitruvius.spaces.region import Region
 from vitruvius.spaces.registry import load_space
 from vitruvius.tasks.registry import load_task
-from vitruvius.tasks.table import TabularTask
+from vitruvius.tasks.tables.table import TabularTask
 
 WARM_UP = 16  # queries before the first measurement: caches of the space are filled once a process
 

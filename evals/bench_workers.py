@@ -23,8 +23,8 @@ from pathlib import Path
 from vitruvius.spaces.registry import load_space
 from vitruvius.tasks.registry import load_task
 from vitruvius.tasks.task import TrainableTask
-from vitruvius.tools.evaluation import Request, Trained
-from vitruvius.tools.evaluator import create_evaluator
+from vitruvius.tools.training.evaluation import Request, Trained
+from vitruvius.tools.training.evaluator import create_evaluator
 
 GOAL = 1.7
 CORES = os.cpu_count() or 1

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from vitruvius.agents.view import PrincipleView
+from vitruvius.agents.chairs.view import PrincipleView
 from vitruvius.errors import ToolError
 from vitruvius.memory.edits import Edit, Merge, Narrow, Retire, Revise
-from vitruvius.memory.effects import licenses_cut, measure
+from vitruvius.memory.evidence.effects import licenses_cut, measure
 from vitruvius.memory.records import Evidence, PrincipleVersion, Trial
 from vitruvius.spaces.region import Cut, Region
 from vitruvius.spaces.rules import Rule

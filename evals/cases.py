@@ -16,15 +16,15 @@ import numpy as np
 
 from vitruvius.errors import ConfigError
 from vitruvius.evals import sources
-from vitruvius.evals.disguise import Disguise, disguised_truth
-from vitruvius.evals.oracle import Truth
-from vitruvius.evals.wrong_cuts import wrong_rule
-from vitruvius.memory.sources import Source
+from vitruvius.evals.arms.disguise import Disguise, disguised_truth
+from vitruvius.evals.arms.oracle import Truth
+from vitruvius.evals.arms.wrong_cuts import wrong_rule
+from vitruvius.memory.transfer.sources import Source
 from vitruvius.spaces.registry import load_space
 from vitruvius.spaces.rules import Rule
 from vitruvius.spaces.space import SearchSpace
 from vitruvius.tasks.registry import load_task
-from vitruvius.tasks.table import TabularTask
+from vitruvius.tasks.tables.table import TabularTask
 
 SourceKind = Literal["random", "top", "whole"]
 Twist = Literal["inverted", "shuffled", "top_reversed"]

@@ -10,7 +10,7 @@ import numpy as np
 
 from vitruvius.evals.cases import Case
 from vitruvius.evals.protocols import Protocol
-from vitruvius.evals.readings import BySeed, Outcomes, capped
+from vitruvius.evals.tables import BySeed, Outcomes, capped
 from vitruvius.spaces.space import FloatArray
 
 WIDTH, HEIGHT = 9.0, 3.6  # inches

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from vitruvius.evals.arms import find_arm
+from vitruvius.evals.arms.registry import find_arm
 from vitruvius.evals.jobs import Job, jobs_of
 from vitruvius.evals.page import write_page
 from vitruvius.evals.protocols import Protocol, all_protocols

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from vitruvius.evals.oracle import Oracle, Truth
+from vitruvius.evals.arms.oracle import Oracle, Truth
 from vitruvius.spaces.space import Architecture
 from vitruvius.tasks.task import known_costs
 

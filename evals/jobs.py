@@ -10,12 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
-from vitruvius.evals.arms import Arm, Given, find_arm
+from vitruvius.evals.arms.oracle import Oracle, Spent
+from vitruvius.evals.arms.registry import Arm, Given, find_arm
 from vitruvius.evals.cases import Built, Case, SourceSpec, build
 from vitruvius.evals.hypervolume import found_share
-from vitruvius.evals.oracle import Oracle, Spent
 from vitruvius.evals.outcomes import Outcome, hit_of, steps_of, trace_of
-from vitruvius.memory.sources import Source
+from vitruvius.memory.transfer.sources import Source
 from vitruvius.spaces.space import Architecture
 
 GOOD_SHARE, FEWEST_GOOD, MOST_GOOD = 0.1, 5, 50

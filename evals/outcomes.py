@@ -7,7 +7,7 @@ import json
 import math
 from dataclasses import asdict, dataclass, field
 
-from vitruvius.evals.oracle import Answer, Oracle, Truth
+from vitruvius.evals.arms.oracle import Answer, Oracle, Truth
 
 
 @dataclass(frozen=True, kw_only=True)

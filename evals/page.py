@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from vitruvius.evals.arms import find_arm
+from vitruvius.evals.arms.registry import find_arm
 from vitruvius.evals.cases import Case
 from vitruvius.evals.curves import draw_curves
 from vitruvius.evals.outcomes import Outcome
 from vitruvius.evals.protocols import Protocol
-from vitruvius.evals.readings import Table, tables_of
 from vitruvius.evals.store import Store
+from vitruvius.evals.tables import Table, tables_of
 
 HEAD = """# Results
 

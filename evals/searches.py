@@ -18,18 +18,18 @@ from typing import Any, TypeVar, TypeVarTuple
 
 from langgraph.checkpoint.memory import InMemorySaver
 
-from vitruvius.agents.analyst import Analyst
-from vitruvius.agents.chairs import Architect, Theorist
-from vitruvius.agents.theorist import ModelTheorist
+from vitruvius.agents.analyst.analyst import Analyst
+from vitruvius.agents.chairs.protocols import Architect, Theorist
+from vitruvius.agents.chairs.theorist import ModelTheorist
+from vitruvius.budget import Budget
 from vitruvius.errors import ConfigError
 from vitruvius.events import Event
-from vitruvius.graphs.policy import Policy
-from vitruvius.graphs.search import create_search_graph
-from vitruvius.graphs.session import Session
-from vitruvius.memory.index import PrincipleIndex
-from vitruvius.memory.ledger import Ledger
+from vitruvius.graphs.search.graph import create_search_graph
+from vitruvius.graphs.search.policy import Policy
+from vitruvius.graphs.search.session import Session
+from vitruvius.memory.index.principle_index import PrincipleIndex
+from vitruvius.memory.ledger.ledger import Ledger
 from vitruvius.memory.records import (
-    Budget,
     CutRecord,
     Evidence,
     PrincipleVersion,
@@ -38,12 +38,12 @@ from vitruvius.memory.records import (
     Spent,
     Trial,
 )
-from vitruvius.memory.sources import Source
+from vitruvius.memory.transfer.sources import Source
 from vitruvius.spaces.region import Cut, Region
 from vitruvius.spaces.rules import Rule, words
 from vitruvius.spaces.space import SearchSpace
 from vitruvius.tasks.task import Task
-from vitruvius.tools.evaluator import create_evaluator
+from vitruvius.tools.training.evaluator import create_evaluator
 
 DRIVER = "evals"
 STEPS_PER_TRIAL = 100  # bound on graph steps, far above what one trial takes

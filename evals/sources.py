@@ -12,10 +12,10 @@ from dataclasses import replace
 import numpy as np
 
 from vitruvius.memory.records import Origin, Trial
-from vitruvius.memory.sources import Source
 from vitruvius.memory.testing import closed_trial
+from vitruvius.memory.transfer.sources import Source
 from vitruvius.spaces.space import Architecture, FloatArray, SearchSpace
-from vitruvius.tasks.table import Tabular
+from vitruvius.tasks.tables.table import Tabular
 
 RUN_ID = "source"
 TRUST = 0.6  # what a run grants another task of its own space

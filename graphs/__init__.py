@@ -1,1 +1,1 @@
-"""In what order: the search graph and its state."""
+"""In what order: the graphs of search and chat, and what drives them."""

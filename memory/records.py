@@ -9,6 +9,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Literal
 
+from vitruvius.budget import Budget
 from vitruvius.spaces.rules import Rule
 from vitruvius.spaces.space import Architecture
 
@@ -64,17 +65,6 @@ class Origin(StrEnum):
     CONTROL = "control"  # the random-search arm that `--control` buys
     CONFIRM = "confirm"  # the finalists again on fresh seeds
     GIVEN = "given"  # evaluated elsewhere, and learned from
-
-
-@dataclass(frozen=True, kw_only=True)
-class Budget:
-    """Limits of one run; None means no limit. One account for all of them."""
-
-    trials: int | None = None
-    wall_s: float | None = None
-    train_s: float | None = None  # of the trainings themselves: simulated seconds for a table
-    tokens: int | None = None
-    dollars: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -321,7 +311,7 @@ class CutRecord:
 class ModelCall:
     """One call of a language model, whole: what was sent, what came, what it cost.
 
-    `answer` holds the parts of the reply that a replay needs; see `agents.replay`.
+    `answer` holds the parts of the reply that a replay needs; see `agents.model.replayed_client`.
     """
 
     chair: Literal["architect", "theorist", "probe", "chat"]

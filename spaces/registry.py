@@ -15,13 +15,13 @@ from types import ModuleType
 from typing import Any, cast
 
 from vitruvius.errors import ConfigError
-from vitruvius.spaces.cell import Cell
-from vitruvius.spaces.flexibert import FlexiBert, FlexiBertFull, FlexiBertTrained
+from vitruvius.spaces.cells.cell import Cell
+from vitruvius.spaces.cells.transnas import TransNas
 from vitruvius.spaces.macro import Macro
-from vitruvius.spaces.recurrent import Recurrent
+from vitruvius.spaces.recurrent.space import Recurrent
 from vitruvius.spaces.sources import hash_sources
 from vitruvius.spaces.space import SearchSpace
-from vitruvius.spaces.transnas import TransNas
+from vitruvius.spaces.transformers.space import FlexiBert, FlexiBertFull, FlexiBertTrained
 
 BUILT_IN: dict[str, Callable[..., SearchSpace]] = {
     "nb201": Cell,
@@ -33,7 +33,7 @@ BUILT_IN: dict[str, Callable[..., SearchSpace]] = {
     "flexibert_trained": FlexiBertTrained,
 }
 # What makes a space of a reference of this name. Named by text: floors below know tables.
-DEFERRED = {"table": ("vitruvius.tasks.table_refs", "load_table_space")}
+DEFERRED = {"table": ("vitruvius.tasks.tables.references", "load_table_space")}
 
 _USER_OBJECT = re.compile(r"^(?!table:)(?P<path>.+\.py):(?P<name>[A-Za-z_]\w*)$")
 _OPTION = re.compile(r"^[a-z_]\w*=")

@@ -13,21 +13,21 @@ from typing import Any, cast, get_args
 from vitruvius.errors import ConfigError
 from vitruvius.spaces.registry import absolute_ref, is_user_object, load_object, parse_ref
 from vitruvius.spaces.space import SearchSpace
-from vitruvius.tasks.builtin import (
+from vitruvius.tasks.data.builtin import (
     MNIST1D_CLASSES,
     MNIST1D_HELD_OUT,
     MNIST1D_SEED,
     generate_mnist1d,
     read_digits,
 )
-from vitruvius.tasks.datasets import DatasetTask, create_dataset_task, from_examples
-from vitruvius.tasks.examples import Kind
-from vitruvius.tasks.files import read_path
-from vitruvius.tasks.table import Tabular, TabularTask
-from vitruvius.tasks.table_refs import load_table_task
+from vitruvius.tasks.data.datasets import DatasetTask, create_dataset_task, from_examples
+from vitruvius.tasks.data.examples import Kind
+from vitruvius.tasks.data.files import read_path
+from vitruvius.tasks.tables.references import load_table_task
+from vitruvius.tasks.tables.table import Tabular, TabularTask
 from vitruvius.tasks.task import Constraints, Recipe, Task, TrainableTask
-from vitruvius.tasks.text import TextTask
-from vitruvius.tasks.text_refs import TOPICS, load_text_task
+from vitruvius.tasks.texts.references import TOPICS, load_text_task
+from vitruvius.tasks.texts.text import TextTask
 
 KNOWN = (
     "mnist1d",

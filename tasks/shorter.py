@@ -6,10 +6,10 @@ import re
 from dataclasses import replace
 
 from vitruvius.errors import ConfigError
-from vitruvius.tasks.datasets import DatasetTask
-from vitruvius.tasks.table import TabularTask
+from vitruvius.tasks.data.datasets import DatasetTask
+from vitruvius.tasks.tables.table import TabularTask
 from vitruvius.tasks.task import Fidelity, Task
-from vitruvius.tasks.text import TextTask
+from vitruvius.tasks.texts.text import TextTask
 
 _TEXT = re.compile(r"([1-9][0-9]*)\s*(?:ep|epochs?)?")
 

@@ -15,7 +15,7 @@ import pytest
 from vitruvius.errors import ToolError
 from vitruvius.spaces.space import Architecture
 from vitruvius.tasks.registry import load_task
-from vitruvius.tasks.table import TabularTask
+from vitruvius.tasks.tables.table import TabularTask
 from vitruvius.tasks.task import IGNORED, Split, Task, TrainableTask
 
 _PRINT_DIGEST = """

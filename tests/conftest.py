@@ -12,11 +12,11 @@ from shell import Shell
 from small_story import tell_small_story
 
 import vitruvius as vt
-from vitruvius.agents.testing import ScriptedServer
+from vitruvius.agents.model.scripted_server import ScriptedServer
+from vitruvius.budget import Budget
 from vitruvius.memory.edits import Add, Retire
-from vitruvius.memory.ledger import Ledger
+from vitruvius.memory.ledger.ledger import Ledger
 from vitruvius.memory.records import (
-    Budget,
     DecisionStatus,
     Evidence,
     ModelCall,

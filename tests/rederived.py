@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from vitruvius.memory.board import board_of
-from vitruvius.memory.ledger import Ledger
-from vitruvius.memory.population import describe_population
-from vitruvius.memory.ranking import learn
-from vitruvius.memory.surrogate import Surrogate
-from vitruvius.memory.verdicts import proxy_weights
+from vitruvius.memory.evidence.population import describe_population
+from vitruvius.memory.evidence.proxy_verdicts import proxy_weights
+from vitruvius.memory.ledger.ledger import Ledger
+from vitruvius.memory.model.gaussian_process import Surrogate
+from vitruvius.memory.model.proxy_scores import board_of
+from vitruvius.memory.model.ranking import learn
 from vitruvius.spaces.reference import reference_features
 from vitruvius.spaces.rules import Rule, holds
 from vitruvius.spaces.space import Architecture, SearchSpace

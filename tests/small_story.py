@@ -5,10 +5,10 @@ from pathlib import Path
 from runs.helpers import LOOKUP, SPACE
 
 import vitruvius as vt
+from vitruvius.budget import Budget
 from vitruvius.memory.edits import Add
-from vitruvius.memory.ledger import Ledger
+from vitruvius.memory.ledger.ledger import Ledger
 from vitruvius.memory.records import (
-    Budget,
     DecisionStatus,
     Evidence,
     NewTrial,

@@ -4,9 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vitruvius.budget import budget_text, check_bounded, parse_budget
+from vitruvius.budget import Budget, budget_text, check_bounded, parse_budget
 from vitruvius.errors import ConfigError
-from vitruvius.memory.records import Budget
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,10 @@ from typing import Protocol
 import pytest
 from shell import Shell
 
-from vitruvius.agents.testing import ScriptedServer
+from vitruvius.agents.model.scripted_server import ScriptedServer
 from vitruvius.cli.run import table_ref
 from vitruvius.errors import ConfigError
-from vitruvius.memory.ledger import Ledger
+from vitruvius.memory.ledger.ledger import Ledger
 from vitruvius.memory.records import RunStatus
 from vitruvius.spaces.space import Architecture
 

@@ -13,9 +13,9 @@ from runs.scripted import able_model
 
 import vitruvius as vt
 from vitruvius.__main__ import main
-from vitruvius.agents.testing import Body, ScriptedServer, call
+from vitruvius.agents.model.scripted_server import Body, ScriptedServer, call
 from vitruvius.errors import ConfigError
-from vitruvius.memory.ledger import Ledger
+from vitruvius.memory.ledger.ledger import Ledger
 
 SPACE = f"{Path(__file__).parent}/runs/columns.py:space"
 SOURCE = f"{Path(__file__).parent}/runs/columns.py:source"

@@ -12,8 +12,8 @@ import pytest
 from small_story import tell_small_story
 
 import vitruvius as vt
-from vitruvius.agents.testing import ScriptedServer, call, say
-from vitruvius.memory.ledger import Ledger
+from vitruvius.agents.model.scripted_server import ScriptedServer, call, say
+from vitruvius.memory.ledger.ledger import Ledger
 
 SRC = Path(__file__).parents[1] / "src"
 PROMPT = "you>"  # what follows is a move of the cursor, not a blank

@@ -13,7 +13,7 @@ import pytest
 
 import vitruvius as vt
 from vitruvius.events import Event
-from vitruvius.memory.ledger import Ledger
+from vitruvius.memory.ledger.ledger import Ledger
 
 PAGE = Path(__file__).parents[1] / "docs/life-of-a-principle.md"
 BLOCK = re.compile(

@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from vitruvius.budget import Budget
 from vitruvius.cli import live
 from vitruvius.cli.live import STOPPING, Progress
 from vitruvius.errors import ConfigError
 from vitruvius.events import Event, EventKind
-from vitruvius.memory.records import Budget, Spent
+from vitruvius.memory.records import Spent
 from vitruvius.tasks.task import Metric
 
 

@@ -19,7 +19,7 @@ from langgraph_sdk.client import LangGraphClient
 from small_table import SLOTS, write_tables
 
 from vitruvius import api
-from vitruvius.memory.ledger import Ledger
+from vitruvius.memory.ledger.ledger import Ledger
 
 ROOT = Path(__file__).parents[1]
 STARTS_S = 120.0

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from vitruvius.spaces.space import Signature
-from vitruvius.tools.probe import Batch, DoesNotApply, Probe
+from vitruvius.tools.passes.probe import Batch, DoesNotApply, Probe
 from vitruvius.tools.proxies import Proxy
 
 SERIES = Signature(input_shape=(1, 8), outputs=3)

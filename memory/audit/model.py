@@ -9,8 +9,8 @@ import numpy as np
 from vitruvius.memory.audit.factors import Factor, Factors
 from vitruvius.memory.audit.redraw import redrawn
 from vitruvius.memory.audit.shares import main_share, redrawn_share, total_share
-from vitruvius.memory.population import Population
-from vitruvius.memory.surrogate import Surrogate
+from vitruvius.memory.evidence.population import Population
+from vitruvius.memory.model.gaussian_process import Surrogate
 from vitruvius.spaces.reference import distinct_reference, reference_features
 from vitruvius.spaces.space import FloatArray, SearchSpace
 

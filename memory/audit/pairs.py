@@ -11,7 +11,7 @@ import numpy as np
 from vitruvius.memory.audit.factors import Codes, Factor
 from vitruvius.memory.audit.intervals import LEVEL, Share, share_of
 from vitruvius.memory.audit.shares import main_share, pair_share
-from vitruvius.memory.population import Population
+from vitruvius.memory.evidence.population import Population
 from vitruvius.spaces.reference import reference_features
 from vitruvius.spaces.space import FloatArray, SearchSpace
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vitruvius.spaces.nominal import specifications
+from vitruvius.spaces.counting import specifications
 from vitruvius.spaces.reference import reference_features
 from vitruvius.spaces.rules import Rule, holds
 from vitruvius.spaces.space import Architecture, BoolArray, FloatArray, SearchSpace, distinct

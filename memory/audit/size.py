@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vitruvius.memory.population import Population
-from vitruvius.memory.surrogate import Surrogate
-from vitruvius.spaces.nominal import nominal_size
+from vitruvius.memory.evidence.population import Population
+from vitruvius.memory.model.gaussian_process import Surrogate
+from vitruvius.spaces.counting import nominal_size
 from vitruvius.spaces.reference import distinct_reference, reference_features, reference_sample
 from vitruvius.spaces.space import SearchSpace
 

@@ -13,8 +13,8 @@ from vitruvius.memory.audit.intervals import LEVEL, Share, share_of
 from vitruvius.memory.audit.model import Fits, dealt, resampled
 from vitruvius.memory.audit.pairs import Interaction, missed_pairs, modelled_pairs
 from vitruvius.memory.audit.shares import main_share
-from vitruvius.memory.population import Population
-from vitruvius.memory.ranking import Lesson
+from vitruvius.memory.evidence.population import Population
+from vitruvius.memory.model.ranking import Lesson
 from vitruvius.spaces.reference import reference_features
 from vitruvius.spaces.space import SearchSpace
 

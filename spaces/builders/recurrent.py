@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from vitruvius.errors import ConfigError
 from vitruvius.spaces.builders.recurrent_layer import RecurrentLayer, undrawn
 from vitruvius.spaces.builders.taps import EmbeddingTap, RepresentationTap
-from vitruvius.spaces.recurrent_graph import from_recipe
+from vitruvius.spaces.recurrent.graph import from_recipe
 
 EMBEDDING_RANGE = 0.1  # tokens' vectors are drawn uniformly between minus this and this
 

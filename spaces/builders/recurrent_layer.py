@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from vitruvius.spaces.builders.taps import HiddenTap, announce
-from vitruvius.spaces.recurrent_graph import (
+from vitruvius.spaces.recurrent.graph import (
     BLEND,
     LEAKY,
     LINEAR,

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from vitruvius.spaces.builders.taps import AttentionTap
-from vitruvius.spaces.flexibert_form import OPERATIONS, BuiltLayer
+from vitruvius.spaces.transformers.form import OPERATIONS, BuiltLayer
 
 
 def create_operation(layer: BuiltLayer, *, causal: bool, dropout: float) -> nn.Module:

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from vitruvius.errors import ConfigError
 from vitruvius.spaces.builders.taps import EmbeddingTap, HeadTap, RepresentationTap, announce
 from vitruvius.spaces.builders.token_mixing import create_operation, joined
-from vitruvius.spaces.flexibert_form import OPERATIONS, BuiltLayer
 from vitruvius.spaces.space import Signature
+from vitruvius.spaces.transformers.form import OPERATIONS, BuiltLayer
 
 DEVIATION = 0.02  # of all weights at initialisation, at published widths
 

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from vitruvius.api import asearch, create, estimate, open, search
-    from vitruvius.auditing import audit
     from vitruvius.errors import (
         ConfigError,
         RunHeld,
         ToolError,
         VitruviusError,
     )
-    from vitruvius.handle import SearchRun
-    from vitruvius.learning import learn
+    from vitruvius.run.auditing import audit
+    from vitruvius.run.handle import SearchRun
+    from vitruvius.run.learning import learn
 
 __version__ = "0.1.0"
 __all__ = [
@@ -36,12 +36,12 @@ __all__ = [
     "search",
 ]
 _HOMES = {
-    "SearchRun": "vitruvius.handle",
+    "SearchRun": "vitruvius.run.handle",
     "asearch": "vitruvius.api",
-    "audit": "vitruvius.auditing",
+    "audit": "vitruvius.run.auditing",
     "create": "vitruvius.api",
     "estimate": "vitruvius.api",
-    "learn": "vitruvius.learning",
+    "learn": "vitruvius.run.learning",
     "open": "vitruvius.api",
     "search": "vitruvius.api",
 }

@@ -8,26 +8,25 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from vitruvius.budget import check_bounded, has_end, parse_budget
+from vitruvius.budget import Budget, check_bounded, has_end, parse_budget
 from vitruvius.errors import ConfigError
 from vitruvius.events import Ask, Event, EventKind, Listener
-from vitruvius.graphs.estimate_words import estimate_event
-from vitruvius.graphs.estimating import ESTIMATED, Estimate, estimate_before, shortfalls
-from vitruvius.handle import SearchRun, ignore
-from vitruvius.learning import resolve_sources
-from vitruvius.memory.halving import check_has_rungs
-from vitruvius.memory.ledger import Ledger
-from vitruvius.memory.records import Budget
+from vitruvius.graphs.drive.estimate_words import estimate_event
+from vitruvius.graphs.drive.estimating import ESTIMATED, Estimate, estimate_before, shortfalls
+from vitruvius.memory.ledger.ledger import Ledger
+from vitruvius.memory.model.halving import check_has_rungs
+from vitruvius.run.handle import SearchRun, ignore
+from vitruvius.run.learning import resolve_sources
+from vitruvius.run.short_first import create_short_run, shortened, told_of
 from vitruvius.settings import OF_THE_PROCESS, Settings, load_settings
-from vitruvius.short_first import create_short_run, shortened, told_of
 from vitruvius.spaces.registry import absolute_ref, load_space, source_hash
 from vitruvius.spaces.space import SearchSpace
 from vitruvius.tasks.registry import load_task
-from vitruvius.tasks.table import TabularTask
-from vitruvius.tasks.table_refs import recorded_part
+from vitruvius.tasks.tables.references import recorded_part
+from vitruvius.tasks.tables.table import TabularTask
 from vitruvius.tasks.task import Task
-from vitruvius.tools.evaluator import check_can_evaluate
 from vitruvius.tools.tensorboard import check_tracker
+from vitruvius.tools.training.evaluator import check_can_evaluate
 
 DEFAULT_TASK = "mnist1d"
 DEFAULT_SPACE = "nb201"
@@ -209,7 +208,7 @@ def _replay(
     space: str | SearchSpace | None,
     settings: Mapping[str, Any],
 ) -> SearchRun:
-    from vitruvius.replay import create_replay
+    from vitruvius.run.replay import create_replay
 
     given = [name for name, value in settings.items() if value is not None and name != "home"]
     if given:
@@ -222,8 +221,8 @@ def _replay(
 
 def _check_budget(settings: Settings, budget: Budget) -> None:
     """Checks that the model can be had, the budget can run out, and dollars can be counted."""
-    from vitruvius.agents.models import resolve_model
-    from vitruvius.agents.prices import price_of
+    from vitruvius.agents.model.prices import price_of
+    from vitruvius.agents.model.resolving import resolve_model
 
     if settings.model == "auto" and has_end(budget) and budget.dollars is None:
         check_bounded(budget, spends_tokens=True)

@@ -1,13 +1,12 @@
-"""Budgets as text: `60 trials, 8h, 2M tokens, $5`."""
+"""Budgets: limits of a run, and how people write them (`60 trials, 8h, 2M tokens, $5`)."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from decimal import Decimal
 
 from vitruvius.errors import ConfigError
-from vitruvius.memory.records import Budget
 
 _SECONDS = {
     "s": 1, "sec": 1, "second": 1, "seconds": 1,
@@ -25,6 +24,17 @@ _MONEY = re.compile(
 )
 _MOST = 10**15
 _EXAMPLE = "write it like '60 trials, 8h, 2M tokens, $5'"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Budget:
+    """Limits of one run; None means no limit. One account for all of them."""
+
+    trials: int | None = None
+    wall_s: float | None = None
+    train_s: float | None = None  # of the trainings themselves: simulated seconds for a table
+    tokens: int | None = None
+    dollars: float | None = None
 
 
 def parse_budget(text: str) -> Budget:

@@ -8,7 +8,7 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import platformdirs
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
@@ -20,8 +20,9 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from vitruvius.agents.endpoint import ModelChairs
 from vitruvius.errors import ConfigError
+
+ModelChairs = Literal["both", "architect", "theorist"]  # the analyst takes the other
 
 PREFIX = "VITRUVIUS_"
 PROJECT_FILE = "vitruvius.toml"

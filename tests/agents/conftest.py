@@ -10,25 +10,18 @@ import numpy as np
 import pytest
 from pydantic import SecretStr
 
-from vitruvius.agents.chairs import Proposal, Rewrite
-from vitruvius.agents.endpoint import ModelChairs
-from vitruvius.agents.testing import ScriptedServer
-from vitruvius.agents.view import PrincipleView, RunView
-from vitruvius.memory.records import (
-    Budget,
-    Origin,
-    PrincipleVersion,
-    ResultStatus,
-    Spent,
-    Standing,
-    Trial,
-)
-from vitruvius.spaces.cell import Cell
+from vitruvius.agents.chairs.protocols import Proposal, Rewrite
+from vitruvius.agents.chairs.view import PrincipleView, RunView
+from vitruvius.agents.model.scripted_server import ScriptedServer
+from vitruvius.budget import Budget
+from vitruvius.memory.records import Origin, PrincipleVersion, ResultStatus, Spent, Standing, Trial
+from vitruvius.settings import ModelChairs
+from vitruvius.spaces.cells.cell import Cell
 from vitruvius.spaces.region import Region
 from vitruvius.spaces.rules import Rule
 from vitruvius.spaces.space import Architecture
 from vitruvius.tasks.task import Constraints, Fidelity, Metric
-from vitruvius.tools.decisions import Train
+from vitruvius.tools.calls.decisions import Train
 
 KEY = "no-look-alike-1234567890"
 

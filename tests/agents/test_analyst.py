@@ -8,12 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vitruvius.agents.analyst import Analyst
-from vitruvius.agents.view import PrincipleView, RunView
+from vitruvius.agents.analyst.analyst import Analyst
+from vitruvius.agents.chairs.view import PrincipleView, RunView
+from vitruvius.budget import Budget
 from vitruvius.errors import ToolError
-from vitruvius.memory.records import Budget, Origin, ResultStatus, Spent, Standing, Trial
+from vitruvius.memory.records import Origin, ResultStatus, Spent, Standing, Trial
 from vitruvius.memory.testing import closed_trial, first_version
-from vitruvius.spaces.cell import Cell
+from vitruvius.spaces.cells.cell import Cell
 from vitruvius.spaces.macro import Macro
 from vitruvius.spaces.pool import Pool
 from vitruvius.spaces.region import Cut, Region

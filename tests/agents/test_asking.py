@@ -5,18 +5,19 @@ from dataclasses import replace
 
 import numpy as np
 
-from vitruvius.agents.analyst import Analyst
-from vitruvius.agents.asking import FEWEST, MOST, SEEN, SHARE, allowance
-from vitruvius.agents.view import RunView
+from vitruvius.agents.analyst.analyst import Analyst
+from vitruvius.agents.analyst.proxy_questions import FEWEST, MOST, SEEN, SHARE, allowance
+from vitruvius.agents.chairs.view import RunView
+from vitruvius.budget import Budget
 from vitruvius.evals.synthetic import SyntheticTask, create_space
-from vitruvius.memory.board import board_of
-from vitruvius.memory.records import Budget, Calibration, Score, Spent
+from vitruvius.memory.model.proxy_scores import board_of
+from vitruvius.memory.records import Calibration, Score, Spent
 from vitruvius.memory.testing import closed_trial
 from vitruvius.spaces.region import Region
 from vitruvius.spaces.space import distinct
 from vitruvius.tasks.registry import load_task
 from vitruvius.tasks.task import Task, TrainableTask
-from vitruvius.tools.decisions import AnyDecision, Proxy
+from vitruvius.tools.calls.decisions import AnyDecision, Proxy
 
 SPACE = create_space()
 DIGITS = load_task("digits")

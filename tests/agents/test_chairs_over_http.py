@@ -8,18 +8,19 @@ from typing import Any
 
 import pytest
 
-from vitruvius.agents.architect import ModelArchitect
-from vitruvius.agents.chairs import Proposal, Rewrite
-from vitruvius.agents.llm import create_chairs
-from vitruvius.agents.testing import Answer, ScriptedServer, call, fail, say
-from vitruvius.agents.theorist import ModelTheorist
-from vitruvius.agents.view import RunView
+from vitruvius.agents.chairs.architect import ModelArchitect
+from vitruvius.agents.chairs.create import create_chairs
+from vitruvius.agents.chairs.protocols import Proposal, Rewrite
+from vitruvius.agents.chairs.theorist import ModelTheorist
+from vitruvius.agents.chairs.view import RunView
+from vitruvius.agents.model.scripted_server import Answer, ScriptedServer, call, fail, say
+from vitruvius.budget import Budget
 from vitruvius.errors import ConfigError
 from vitruvius.memory.edits import Add
-from vitruvius.memory.records import Budget, DecisionStatus, Spent
+from vitruvius.memory.records import DecisionStatus, Spent
 from vitruvius.spaces.rules import Rule
 from vitruvius.spaces.space import Architecture
-from vitruvius.tools.decisions import Prune, Recall, Train
+from vitruvius.tools.calls.decisions import Prune, Recall, Train
 
 KEY = "no-look-alike-1234567890"
 RECALL = {"reason": "to know", "query": "deep cells"}
@@ -45,7 +46,7 @@ def hurry(architect: ModelArchitect, monkeypatch: pytest.MonkeyPatch) -> None:
         waits.append(seconds)
 
     waits: list[float] = []
-    monkeypatch.setattr("vitruvius.agents.client.sleep", at_once)
+    monkeypatch.setattr("vitruvius.agents.model.client.sleep", at_once)
     architect.waits = waits  # type: ignore[attr-defined]
 
 

@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from vitruvius.agents.chat_commands import COMMANDS, completed, help_rows, read_command
-from vitruvius.agents.chat_intents import intent_of
-from vitruvius.agents.chat_tools import check_call, tool_schemas
+from vitruvius.agents.chat.commands import COMMANDS, completed, help_rows, read_command
+from vitruvius.agents.chat.intents import intent_of
+from vitruvius.agents.chat.tools import check_call, tool_schemas
 from vitruvius.errors import ToolError
-from vitruvius.spaces.cell import Cell
+from vitruvius.spaces.cells.cell import Cell
 from vitruvius.tools.questions.asking import QUESTIONS, is_question
 
 WHY_T17 = {"tool": "why", "name": "T17"}

@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from vitruvius.agents.cutting import LEAST_ROWS, propose_cuts
-from vitruvius.memory.given import as_trials
+from vitruvius.agents.analyst.audit_cuts import LEAST_ROWS, propose_cuts
+from vitruvius.memory.model.row_selection import as_trials
 from vitruvius.memory.records import GivenRow, ResultStatus, Trial
-from vitruvius.spaces.inside import Inside
+from vitruvius.spaces.restricted import Inside
 from vitruvius.spaces.rules import RangeCondition, Rule, holds, words
 from vitruvius.spaces.slots import SlotSpace
 from vitruvius.spaces.space import Architecture, Choice, FloatArray, Slot

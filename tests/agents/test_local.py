@@ -14,12 +14,12 @@ import psutil
 import pytest
 
 import vitruvius as vt
-from vitruvius.agents.local import served
-from vitruvius.agents.models import resolve_model
+from vitruvius.agents.model.local import served
+from vitruvius.agents.model.resolving import resolve_model
 from vitruvius.cli.checks import all_checks
 from vitruvius.errors import ConfigError
-from vitruvius.evals.small_model import Unavailable, fetch
-from vitruvius.memory.ledger import Ledger
+from vitruvius.evals.studies.small_model import Unavailable, fetch
+from vitruvius.memory.ledger.ledger import Ledger
 from vitruvius.settings import load_settings, resolve
 
 Wishes = Callable[..., Any]
@@ -48,7 +48,7 @@ def test_a_missing_extra_is_named_with_its_command(
 ) -> None:
     path = tmp_path / "good.gguf"
     path.write_bytes(b"GGUF....")
-    monkeypatch.setattr("vitruvius.agents.local.ENGINE", "no_such_engine")
+    monkeypatch.setattr("vitruvius.agents.model.local.ENGINE", "no_such_engine")
     with pytest.raises(ConfigError, match=r"pip install 'vitruvius\[local\]'"):
         resolve_model(wishes(model=str(path)))
 
@@ -82,7 +82,7 @@ def model_file() -> Path:
 def servers() -> list[psutil.Process]:
     """The servers that this process started: other tests may serve the same file."""
     started = psutil.Process().children(recursive=True)
-    return [one for one in started if "vitruvius.agents.local" in one.cmdline()]
+    return [one for one in started if "vitruvius.agents.model.local" in one.cmdline()]
 
 
 @pytest.mark.llm
@@ -104,7 +104,8 @@ def test_a_run_with_a_model_file_ends_with_its_server_gone(
 @pytest.mark.timeout(600)
 def test_the_server_ends_when_its_starter_is_killed(model_file: Path) -> None:
     program = (
-        "import sys, time; from pathlib import Path; from vitruvius.agents.local import served\n"
+        "import sys, time; from pathlib import Path\n"
+        "from vitruvius.agents.model.local import served\n"
         "with served(Path(sys.argv[1])) as url: print(url, flush=True); time.sleep(600)"
     )
     env = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}

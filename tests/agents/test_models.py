@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from vitruvius.agents.client import ModelClient, Question
-from vitruvius.agents.endpoint import DUMMY_KEY, Endpoint, create_model
-from vitruvius.agents.llm import create_chairs
-from vitruvius.agents.models import probe, resolve_model
-from vitruvius.agents.prices import Price, price_of
-from vitruvius.agents.testing import ScriptedServer, fail
-from vitruvius.agents.tokens import TokenCounter
-from vitruvius.agents.transport import TransportFailed
+from vitruvius.agents.chairs.create import create_chairs
+from vitruvius.agents.model.client import ModelClient, Question
+from vitruvius.agents.model.endpoint import DUMMY_KEY, Endpoint, create_model
+from vitruvius.agents.model.prices import Price, price_of
+from vitruvius.agents.model.resolving import probe, resolve_model
+from vitruvius.agents.model.scripted_server import ScriptedServer, fail
+from vitruvius.agents.model.tokens import TokenCounter
+from vitruvius.agents.model.transport import TransportFailed
 from vitruvius.errors import ConfigError
 
 KEY = "no-look-alike-1234567890"
@@ -54,7 +54,7 @@ def test_auto_takes_the_model_that_is_served_and_says_so(
 
 
 def test_auto_spends_no_money_on_a_model_nobody_named(wishes: Callable[..., Any]) -> None:
-    from vitruvius.agents.models import _choice
+    from vitruvius.agents.model.resolving import _choice
 
     far = Endpoint(model="auto", base_url="https://many.example/v1", api_key=KEY)
     assert _choice(far, ["a", "b"])[0] is None
@@ -218,7 +218,7 @@ def test_estimates_follow_what_the_endpoint_reports() -> None:
 
 def test_importing_the_chairs_imports_no_langchain() -> None:
     code = (
-        "import sys, vitruvius.agents.llm, vitruvius.agents.models; "
+        "import sys, vitruvius.agents.chairs.create, vitruvius.agents.model.resolving; "
         "heavy = {'langchain_core', 'langchain_openai', 'openai', 'tiktoken', 'torch'}; "
         "print(heavy & set(sys.modules))"
     )

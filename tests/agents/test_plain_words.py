@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vitruvius.agents.plain_words import understood
+from vitruvius.agents.chat.plain_words import understood
 from vitruvius.errors import ToolError
-from vitruvius.spaces.cell import Cell
+from vitruvius.spaces.cells.cell import Cell
 from vitruvius.spaces.registry import load_space
 from vitruvius.spaces.rules import Rule, SlotCondition, words
 from vitruvius.spaces.space import SearchSpace

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vitruvius.agents.reader import UnreadableReply, json_values, read_calls
+from vitruvius.agents.model.reader import UnreadableReply, json_values, read_calls
 
 NAMES = ("train", "recall")
 CALL = {"tool": "recall", "query": "deep cells"}

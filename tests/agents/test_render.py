@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from vitruvius.agents.page_lines import by_interest
-from vitruvius.agents.quoting import quoted
-from vitruvius.agents.render import render
-from vitruvius.agents.view import RunView
+from vitruvius.agents.chairs.page import render
+from vitruvius.agents.chairs.page_lines import by_interest
+from vitruvius.agents.chairs.view import RunView
+from vitruvius.agents.model.quoting import quoted
 from vitruvius.memory.records import (
     Calibration,
     Decision,

@@ -7,20 +7,21 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from vitruvius.agents.adding import MAX_ADDS, MAX_LIVE
-from vitruvius.agents.hypotheses import hypotheses
-from vitruvius.agents.mining import Miner, overlaps
-from vitruvius.agents.phrases import statement
-from vitruvius.agents.rewriting import propose_edits
-from vitruvius.agents.view import PrincipleView, RunView
+from vitruvius.agents.analyst.edits import propose_edits
+from vitruvius.agents.analyst.hypotheses import hypotheses
+from vitruvius.agents.analyst.mining import Miner, overlaps
+from vitruvius.agents.analyst.new_principles import MAX_ADDS, MAX_LIVE
+from vitruvius.agents.analyst.phrases import statement
+from vitruvius.agents.chairs.view import PrincipleView, RunView
+from vitruvius.budget import Budget
 from vitruvius.evals.book import Book
 from vitruvius.memory.edits import Edit
-from vitruvius.memory.effects import licenses_cut, measure
-from vitruvius.memory.population import describe_population
-from vitruvius.memory.ranking import learn
-from vitruvius.memory.records import Budget, Evidence, Origin, Spent, Standing, Trial
+from vitruvius.memory.evidence.effects import licenses_cut, measure
+from vitruvius.memory.evidence.population import describe_population
+from vitruvius.memory.model.ranking import learn
+from vitruvius.memory.records import Evidence, Origin, Spent, Standing, Trial
 from vitruvius.memory.testing import closed_trial, first_version
-from vitruvius.spaces.cell import Cell
+from vitruvius.spaces.cells.cell import Cell
 from vitruvius.spaces.macro import Macro
 from vitruvius.spaces.reference import reference_features
 from vitruvius.spaces.region import Region

@@ -6,21 +6,21 @@ import jsonschema
 import numpy as np
 import pytest
 
-from vitruvius.agents.ground import ground_of
-from vitruvius.agents.schemas import (
+from vitruvius.agents.chairs.constraints import ground_of
+from vitruvius.agents.chairs.view import RunView
+from vitruvius.agents.model.schemas import (
     decision_schemas,
     decision_union,
     edits_union,
     in_words,
     native_tools,
 )
-from vitruvius.agents.view import RunView
 from vitruvius.memory.records import Decision, DecisionStatus
 from vitruvius.spaces.region import Cut
 from vitruvius.spaces.registry import load_space
 from vitruvius.spaces.rules import Rule, SlotCondition
-from vitruvius.tools.untrusted import read_decision, read_edit
-from vitruvius.tools.validate import check, check_edit
+from vitruvius.tools.calls.untrusted import read_decision, read_edit
+from vitruvius.tools.calls.validate import check, check_edit
 
 MakeView = Callable[..., RunView]
 RULE = Rule(stance="avoid", all=(SlotCondition(slot="edge_0_3", choices=("none",)),))
@@ -118,7 +118,8 @@ def test_schemas_are_flat_closed_objects_at_the_root(full: RunView) -> None:
 
 
 def test_the_end_of_the_budget_narrows_train(make_view: MakeView) -> None:
-    from vitruvius.memory.records import Budget, Spent
+    from vitruvius.budget import Budget
+    from vitruvius.memory.records import Spent
 
     spent = Spent(trials=39, wall_s=0, tokens=0, dollars=0)
     schemas = decision_schemas(ground_of(make_view(budget=Budget(trials=40), spent=spent)))

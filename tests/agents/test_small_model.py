@@ -6,15 +6,15 @@ from typing import Any
 
 import pytest
 
-from vitruvius.agents.architect import ModelArchitect
-from vitruvius.agents.ground import ground_of
-from vitruvius.agents.llm import create_chairs
-from vitruvius.agents.models import resolve_model
-from vitruvius.agents.theorist import ModelTheorist
-from vitruvius.agents.view import RunView
-from vitruvius.evals.small_model import Unavailable, served_by_name
-from vitruvius.tools.decisions import Train
-from vitruvius.tools.validate import check, check_edit
+from vitruvius.agents.chairs.architect import ModelArchitect
+from vitruvius.agents.chairs.constraints import ground_of
+from vitruvius.agents.chairs.create import create_chairs
+from vitruvius.agents.chairs.theorist import ModelTheorist
+from vitruvius.agents.chairs.view import RunView
+from vitruvius.agents.model.resolving import resolve_model
+from vitruvius.evals.studies.small_model import Unavailable, served_by_name
+from vitruvius.tools.calls.decisions import Train
+from vitruvius.tools.calls.validate import check, check_edit
 
 pytestmark = pytest.mark.llm
 

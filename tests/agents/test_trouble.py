@@ -5,12 +5,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from vitruvius.agents.render import render, template
-from vitruvius.agents.theorist import _ask
-from vitruvius.agents.trouble import good_outside, needs_repair, progress_of
-from vitruvius.agents.view import RunView
+from vitruvius.agents.chairs.page import render, template
+from vitruvius.agents.chairs.repair_triggers import good_outside, needs_repair, progress_of
+from vitruvius.agents.chairs.theorist import _ask
+from vitruvius.agents.chairs.view import RunView
 from vitruvius.memory.records import Calibration, Evidence, Origin, Standing
-from vitruvius.memory.sources import Source
+from vitruvius.memory.transfer.sources import Source
 from vitruvius.spaces.region import Cut
 from vitruvius.spaces.rules import Rule, SlotCondition, holds
 from vitruvius.tasks.task import Metric

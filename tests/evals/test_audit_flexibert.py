@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vitruvius.agents.cutting import propose_cuts
-from vitruvius.evals.audit_flexibert import Judge, figures, perform
+from vitruvius.agents.analyst.audit_cuts import propose_cuts
+from vitruvius.evals.studies.audit_flexibert import Judge, figures, perform
 
 
 @pytest.fixture(scope="module")

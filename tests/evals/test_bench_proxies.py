@@ -6,8 +6,8 @@ from vitruvius.evals.bench_proxies import CLOSE, compare, hidden, together
 from vitruvius.evals.plain_proxies import FIRST_ORDER, SECOND_ORDER
 from vitruvius.spaces.registry import load_space
 from vitruvius.spaces.space import Builder, Signature
-from vitruvius.tools.flops import unmoved_generator
-from vitruvius.tools.probe import Batch
+from vitruvius.tools.passes.flops import unmoved_generator
+from vitruvius.tools.passes.probe import Batch
 
 TEXT = Signature(input_shape=(5,), outputs=20, vocabulary=20, per_token=True, causal=True)
 IMAGES = Signature(input_shape=(3, 8, 8), outputs=4)

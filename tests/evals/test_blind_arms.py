@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vitruvius.evals.blind_arms import BASELINES
-from vitruvius.evals.oracle import Oracle, Spent, Truth
-from vitruvius.spaces.cell import Cell
+from vitruvius.evals.arms.blind import BASELINES
+from vitruvius.evals.arms.oracle import Oracle, Spent, Truth
+from vitruvius.spaces.cells.cell import Cell
 from vitruvius.tasks.registry import load_task
-from vitruvius.tasks.table import TabularTask
+from vitruvius.tasks.tables.table import TabularTask
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ import pytest
 from runs.scripted import able_model
 from small_table import told, write_tables
 
-from vitruvius.agents.testing import ScriptedServer
+from vitruvius.agents.model.scripted_server import ScriptedServer
 from vitruvius.evals.evaluation import Wanted, perform
 from vitruvius.evals.jobs import Job, run_job
 from vitruvius.evals.protocols import CHAIRS, Protocol, all_protocols

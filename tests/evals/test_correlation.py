@@ -7,7 +7,14 @@ import math
 import numpy as np
 import pytest
 
-from vitruvius.evals.correlation import difference, partial_tau, spearman, tau, with_interval, words
+from vitruvius.evals.studies.correlation import (
+    difference,
+    partial_tau,
+    spearman,
+    tau,
+    with_interval,
+    words,
+)
 
 LOSS = np.array([4.0, 3.0, 2.0, 1.0])
 

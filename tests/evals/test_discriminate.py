@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 import torch
 
-from vitruvius.evals.discriminate import discriminate, draw, summarise
-from vitruvius.spaces.cell import Cell
-from vitruvius.tasks.datasets import create_dataset_task
+from vitruvius.evals.studies.discriminate import discriminate, draw, summarise
+from vitruvius.spaces.cells.cell import Cell
+from vitruvius.tasks.data.datasets import create_dataset_task
 from vitruvius.tasks.task import Recipe
 
 

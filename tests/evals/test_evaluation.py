@@ -14,16 +14,16 @@ from small_table import table, told, write_tables
 
 from vitruvius.__main__ import main
 from vitruvius.errors import ConfigError
-from vitruvius.evals.arms import find_arm
+from vitruvius.evals.arms.registry import find_arm
 from vitruvius.evals.cases import Case
 from vitruvius.evals.curves import reached, regrets
 from vitruvius.evals.evaluation import Wanted, all_jobs, perform
 from vitruvius.evals.jobs import Job, run_job
 from vitruvius.evals.page import write_page
 from vitruvius.evals.protocols import Protocol, all_protocols, find_protocols
-from vitruvius.evals.readings import capped
 from vitruvius.evals.running import missing
 from vitruvius.evals.store import Store
+from vitruvius.evals.tables import capped
 
 SMALL = Protocol(
     name="small",

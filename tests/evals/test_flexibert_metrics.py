@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 from scipy.stats import kendalltau, rankdata
 
-from vitruvius.evals import flexibert_metric_tables as tables
-from vitruvius.evals import flexibert_metrics as program
-from vitruvius.evals.flexibert_metric_tables import Column, partial, taus, within
-from vitruvius.evals.flexibert_metrics import PUBLISHED, Settings
-from vitruvius.spaces.flexibert import FlexiBert, FlexiBertTrained
-from vitruvius.spaces.flexibert_form import layers_of
+from vitruvius.evals.studies import flexibert_metric_tables as tables
+from vitruvius.evals.studies import flexibert_metrics as program
+from vitruvius.evals.studies.flexibert_metric_tables import Column, partial, taus, within
+from vitruvius.evals.studies.flexibert_metrics import PUBLISHED, Settings
 from vitruvius.spaces.space import Architecture
-from vitruvius.tasks.flexibert import MEAN, Published
+from vitruvius.spaces.transformers.form import layers_of
+from vitruvius.spaces.transformers.space import FlexiBert, FlexiBertTrained
+from vitruvius.tasks.tables.flexibert import MEAN, Published
 
 TINY = Settings(scale=8, batch=3, length=8, unit="char")
 

@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from vitruvius.evals.stoppers import Never, Spared, halving, optuna_stopper
-from vitruvius.memory.halving import FACTOR, demands, falls_short, rungs
+from vitruvius.evals.studies.stoppers import Never, Spared, halving, optuna_stopper
+from vitruvius.memory.model.halving import FACTOR, demands, falls_short, rungs
 from vitruvius.memory.records import ResultStatus, Trial
 from vitruvius.memory.testing import closed_trial
 from vitruvius.spaces.space import Architecture

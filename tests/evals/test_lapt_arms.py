@@ -7,16 +7,16 @@ from typing import Any
 
 import pytest
 
-from vitruvius.agents.testing import ScriptedServer, say
+from vitruvius.agents.model.scripted_server import ScriptedServer, say
 from vitruvius.errors import ConfigError
-from vitruvius.evals.arms import Given, find_arm
+from vitruvius.evals.arms.lapt import NB201, Counting
+from vitruvius.evals.arms.oracle import Oracle, Spent, Truth
+from vitruvius.evals.arms.registry import Given, find_arm
 from vitruvius.evals.evaluation import Wanted, _narrowed
-from vitruvius.evals.lapt import NB201, Counting
-from vitruvius.evals.oracle import Oracle, Spent, Truth
 from vitruvius.evals.protocols import all_protocols
-from vitruvius.spaces.cell import Cell
+from vitruvius.spaces.cells.cell import Cell
 from vitruvius.tasks.registry import load_task
-from vitruvius.tasks.table import TabularTask
+from vitruvius.tasks.tables.table import TabularTask
 
 
 @pytest.fixture(scope="module")

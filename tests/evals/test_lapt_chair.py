@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from vitruvius.agents.client import ModelClient
-from vitruvius.agents.endpoint import Endpoint
-from vitruvius.agents.testing import ScriptedServer, fail, say
-from vitruvius.evals.lapt_chair import LaptChair, lapt_operations, operations_schema
-from vitruvius.spaces.cell import Cell
+from vitruvius.agents.model.client import ModelClient
+from vitruvius.agents.model.endpoint import Endpoint
+from vitruvius.agents.model.scripted_server import ScriptedServer, fail, say
+from vitruvius.evals.arms.lapt_chair import LaptChair, lapt_operations, operations_schema
+from vitruvius.spaces.cells.cell import Cell
 from vitruvius.spaces.space import Architecture
 
 SPACE = Cell()

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 from small_table import SLOTS, told, write_tables
 
-from vitruvius.evals.arms import all_arms
+from vitruvius.evals.arms.registry import all_arms
 from vitruvius.evals.cases import Case, build
 from vitruvius.evals.jobs import Job, run_job, search
 from vitruvius.spaces.space import Architecture
-from vitruvius.tasks.table import TabularTask
+from vitruvius.tasks.tables.table import TabularTask
 
 SAME_CODE = {  # as another arm that is tested
     "optuna-gp", "cold, no costs", "wrong start", "whole", "no principles", "frozen principles",

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from runs.scripted import FAULTS, able_model
 
-from vitruvius.agents.testing import ScriptedServer
-from vitruvius.evals.model_arm import Arm, judged, run_arm, source_home, summary
+from vitruvius.agents.model.scripted_server import ScriptedServer
+from vitruvius.evals.studies.model_arm import Arm, judged, run_arm, source_home, summary
 
 
 def test_a_model_as_theorist_decides_nothing_and_what_was_caught_is_counted(

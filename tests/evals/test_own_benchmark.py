@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vitruvius.evals import own_benchmark as own
-from vitruvius.evals.own_claims import report, verdict
 from vitruvius.evals.statistics import Interval
+from vitruvius.evals.studies import own_benchmark as own
+from vitruvius.evals.studies.own_claims import report, verdict
 from vitruvius.spaces.space import Builder
 from vitruvius.tasks.registry import load_task
-from vitruvius.tasks.table import TabularTask
+from vitruvius.tasks.tables.table import TabularTask
 from vitruvius.tools.proxies import computable
 
 

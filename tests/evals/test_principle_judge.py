@@ -9,11 +9,11 @@ from runs.scripted import able_model
 from scipy.stats import multivariate_t
 
 import vitruvius as vt
-from vitruvius.agents.testing import ScriptedServer
-from vitruvius.evals.additive import OFFSET_VARIANCE, RATE, SHAPE, SPREADS, log_predictive
-from vitruvius.evals.principle_judge import MINED, Look, Verdict, judge, judge_run, to_table
+from vitruvius.agents.model.scripted_server import ScriptedServer
+from vitruvius.evals.studies.additive import OFFSET_VARIANCE, RATE, SHAPE, SPREADS, log_predictive
+from vitruvius.evals.studies.principle_judge import MINED, Look, Verdict, judge, judge_run, to_table
 from vitruvius.evals.synthetic import create_space
-from vitruvius.memory.ledger import Ledger
+from vitruvius.memory.ledger.ledger import Ledger
 from vitruvius.memory.records import Origin, Trial
 from vitruvius.memory.testing import closed_trial
 from vitruvius.spaces.rules import Rule, SlotCondition

@@ -3,7 +3,7 @@
 from vitruvius.evals.cases import Case
 from vitruvius.evals.outcomes import Outcome, Step
 from vitruvius.evals.protocols import Protocol, nb201
-from vitruvius.evals.readings import lapt_stop, tables_of
+from vitruvius.evals.tables import lapt_stop, tables_of
 
 CASE = Case(target=nb201("c10"), queries=20)
 

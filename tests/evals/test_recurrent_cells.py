@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vitruvius.evals import rnn_pool
-from vitruvius.evals.proxy_combination import Bench
-from vitruvius.evals.recurrent_cells import LOG, Cells, read_cells
-from vitruvius.evals.rows import fill_in
+from vitruvius.evals.studies import rnn_pool
+from vitruvius.evals.studies.proxy_combination import Bench
+from vitruvius.evals.studies.recurrent_cells import LOG, Cells, read_cells
+from vitruvius.evals.studies.rows import fill_in
 from vitruvius.tasks.registry import load_task
 
 

@@ -11,13 +11,13 @@ import pandas as pd
 import pytest
 import torch
 
-from vitruvius.evals import rnn_metrics_all as check
-from vitruvius.evals.recurrent_cells import STORED
-from vitruvius.evals.rows import Row
-from vitruvius.spaces.recurrent import Recurrent
-from vitruvius.spaces.recurrent_classics import GRU, LSTM, RNN
+from vitruvius.evals.studies import rnn_metrics_all as check
+from vitruvius.evals.studies.recurrent_cells import STORED
+from vitruvius.evals.studies.rows import Row
+from vitruvius.spaces.recurrent.classics import GRU, LSTM, RNN
+from vitruvius.spaces.recurrent.space import Recurrent
 from vitruvius.spaces.space import Architecture
-from vitruvius.tasks.nas_bench_nlp import LoggedRun
+from vitruvius.tasks.tables.nas_bench_nlp import LoggedRun
 from vitruvius.tools.proxies.spectra import correlation_score
 
 

@@ -13,11 +13,11 @@ import pandas as pd
 import pytest
 import torch
 
-from vitruvius.evals import rnn_metrics_check as check
-from vitruvius.spaces.recurrent import Recurrent
-from vitruvius.spaces.recurrent_classics import GRU, LSTM, RNN
+from vitruvius.evals.studies import rnn_metrics_check as check
+from vitruvius.spaces.recurrent.classics import GRU, LSTM, RNN
+from vitruvius.spaces.recurrent.space import Recurrent
 from vitruvius.spaces.space import Architecture
-from vitruvius.tasks.nas_bench_nlp import LoggedRun
+from vitruvius.tasks.tables.nas_bench_nlp import LoggedRun
 
 CELLS = {1: RNN, 2: LSTM, 3: GRU}
 

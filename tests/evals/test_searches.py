@@ -10,16 +10,16 @@ import pytest
 from runs.helpers import LOOKUP, SPACE, row_of, trials_of
 
 import vitruvius as vt
-from vitruvius.agents.analyst import Analyst
-from vitruvius.agents.chairs import Proposal
-from vitruvius.agents.view import RunView
+from vitruvius.agents.analyst.analyst import Analyst
+from vitruvius.agents.chairs.protocols import Proposal
+from vitruvius.agents.chairs.view import RunView
 from vitruvius.errors import ConfigError, ToolError
 from vitruvius.evals.searches import Searched, run_search
 from vitruvius.evals.synthetic import SyntheticTask, create_space
-from vitruvius.graphs.schedule import LOAN
-from vitruvius.memory.ledger import Ledger
+from vitruvius.graphs.search.schedule import LOAN
+from vitruvius.memory.ledger.ledger import Ledger
 from vitruvius.memory.records import Origin
-from vitruvius.memory.sources import Source
+from vitruvius.memory.transfer.sources import Source
 from vitruvius.spaces.registry import load_space
 from vitruvius.spaces.rules import Rule, SlotCondition
 from vitruvius.tasks.registry import load_task

@@ -13,10 +13,10 @@ from vitruvius.evals.sources import (
     top_reversed,
     whole_source,
 )
-from vitruvius.memory.sources import Source
+from vitruvius.memory.transfer.sources import Source
 from vitruvius.spaces.registry import load_space
 from vitruvius.tasks.registry import load_task
-from vitruvius.tasks.table import TabularTask
+from vitruvius.tasks.tables.table import TabularTask
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vitruvius.evals.verification import (
+from vitruvius.evals.studies.verification import (
     NULLS,
     PLANTER,
     Claim,
@@ -17,9 +17,9 @@ from vitruvius.evals.verification import (
     summarise,
     verify,
 )
-from vitruvius.graphs.pruning import EVIDENCE
+from vitruvius.graphs.search.prune import EVIDENCE
 from vitruvius.memory.records import PERSON, CutRecord
-from vitruvius.spaces.cell import Cell
+from vitruvius.spaces.cells.cell import Cell
 from vitruvius.spaces.rules import RangeCondition, Rule, SlotCondition
 
 

@@ -5,14 +5,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vitruvius.evals.oracle import Truth
+from vitruvius.evals.arms.oracle import Truth
+from vitruvius.evals.arms.wrong_cuts import KINDS, kind_of, wrong_rule
 from vitruvius.evals.searches import run_search
-from vitruvius.evals.wrong_cuts import KINDS, kind_of, wrong_rule
-from vitruvius.spaces.cell import Cell
+from vitruvius.spaces.cells.cell import Cell
 from vitruvius.spaces.region import Cut, Region
 from vitruvius.spaces.rules import holds
 from vitruvius.tasks.registry import load_task
-from vitruvius.tasks.table import TabularTask
+from vitruvius.tasks.tables.table import TabularTask
 
 
 def truth_of(shared_data: Path, metric: str) -> Truth:

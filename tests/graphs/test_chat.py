@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 import vitruvius as vt
-from vitruvius.agents.testing import Answer, Body, ScriptedServer, call, fail, say
-from vitruvius.conversation import Talk, left_open
+from vitruvius.agents.model.scripted_server import Answer, Body, ScriptedServer, call, fail, say
 from vitruvius.errors import ConfigError
-from vitruvius.graphs.chat_session import Told
-from vitruvius.memory.asked import Message, WishStatus
-from vitruvius.memory.ledger import Ledger
+from vitruvius.graphs.chat.session import Told
+from vitruvius.memory.ledger.ledger import Ledger
+from vitruvius.memory.ledger.requests import Message, WishStatus
+from vitruvius.run.conversation import Talk, left_open
 
 WIDE = {"width": "12", "activation": "relu", "norm": "no"}
 Open = Callable[..., Talk]

@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 
 import vitruvius as vt
-from vitruvius.agents.chat_page import ASK, render_page
-from vitruvius.agents.testing import Body, ScriptedServer, call, say
-from vitruvius.agents.tokens import TokenCounter
-from vitruvius.conversation import Talk
-from vitruvius.graphs.driver import KEPT_CHECKPOINTS
-from vitruvius.memory.ledger import Ledger
+from vitruvius.agents.chat.page import ASK, render_page
+from vitruvius.agents.model.scripted_server import Body, ScriptedServer, call, say
+from vitruvius.agents.model.tokens import TokenCounter
+from vitruvius.graphs.drive.driver import KEPT_CHECKPOINTS
+from vitruvius.memory.ledger.ledger import Ledger
+from vitruvius.run.conversation import Talk
 from vitruvius.tools.questions.book import Book
 
 BUDGET = 3000

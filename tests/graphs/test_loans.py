@@ -8,18 +8,19 @@ import pytest
 from runs.helpers import outcome_of
 
 import vitruvius as vt
-from vitruvius.agents.analyst import Analyst
-from vitruvius.agents.chairs import Proposal
-from vitruvius.agents.view import RunView
+from vitruvius.agents.analyst.analyst import Analyst
+from vitruvius.agents.chairs.protocols import Proposal
+from vitruvius.agents.chairs.view import RunView
 from vitruvius.api import create
 from vitruvius.evals.searches import Searched, run_search
 from vitruvius.evals.synthetic import SLOTS, SyntheticTask, create_space
 from vitruvius.events import Event, EventKind
-from vitruvius.graphs import loans, schedule
-from vitruvius.graphs.policy import Policy
-from vitruvius.graphs.pruning import EVIDENCE, PROGRAM
-from vitruvius.graphs.schedule import LOAN
-from vitruvius.memory.ledger import Ledger
+from vitruvius.graphs.search import provisional_trust as loans
+from vitruvius.graphs.search import schedule
+from vitruvius.graphs.search.policy import Policy
+from vitruvius.graphs.search.prune import EVIDENCE, PROGRAM
+from vitruvius.graphs.search.schedule import LOAN
+from vitruvius.memory.ledger.ledger import Ledger
 from vitruvius.memory.records import CutRecord, Evidence, Standing
 from vitruvius.spaces.region import Cut, Region
 from vitruvius.spaces.rules import Rule, SlotCondition

@@ -5,11 +5,11 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from vitruvius.graphs.proxy_call import answer_proxies
-from vitruvius.memory.ledger import Ledger
+from vitruvius.graphs.search.proxy_call import answer_proxies
+from vitruvius.memory.ledger.ledger import Ledger
 from vitruvius.memory.records import Score
 from vitruvius.spaces.registry import load_space
-from vitruvius.tools.evaluation import Failed, FailureKind, Question, Scored
+from vitruvius.tools.training.evaluation import Failed, FailureKind, Question, Scored
 
 SPACE = load_space("nb201")
 

@@ -9,17 +9,23 @@ from typing import Any
 
 import pytest
 
-from vitruvius.agents.view import PrincipleView
+from vitruvius.agents.chairs.view import PrincipleView
+from vitruvius.budget import Budget
 from vitruvius.errors import ToolError
-from vitruvius.graphs.policy import Policy
-from vitruvius.graphs.pruning import PROGRAM, prune_by_decision, prune_by_evidence, widen_region
-from vitruvius.graphs.schedule import LOAN, STALL
-from vitruvius.graphs.session import Session
+from vitruvius.graphs.search.policy import Policy
+from vitruvius.graphs.search.prune import (
+    PROGRAM,
+    prune_by_decision,
+    prune_by_evidence,
+    widen_region,
+)
+from vitruvius.graphs.search.schedule import LOAN, STALL
+from vitruvius.graphs.search.session import Session
 from vitruvius.memory.edits import Add, Revise
-from vitruvius.memory.ledger import Ledger
-from vitruvius.memory.records import PERSON, Budget, DecisionStatus, Evidence, Standing
-from vitruvius.memory.regions import region_of
-from vitruvius.spaces.cell import Cell
+from vitruvius.memory.evidence.region_of_run import region_of
+from vitruvius.memory.ledger.ledger import Ledger
+from vitruvius.memory.records import PERSON, DecisionStatus, Evidence, Standing
+from vitruvius.spaces.cells.cell import Cell
 from vitruvius.spaces.rules import Rule, SlotCondition
 
 AVOIDED = Rule(stance="avoid", all=(SlotCondition(slot="edge_0_3", choices=("none",)),))

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vitruvius.graphs import schedule
-from vitruvius.graphs.schedule import Progress
-from vitruvius.memory.records import Budget, Origin, Spent
+from vitruvius.budget import Budget
+from vitruvius.graphs.search import schedule
+from vitruvius.graphs.search.schedule import Progress
+from vitruvius.memory.records import Origin, Spent
 
 FRESH = Progress(
     closed=0,

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from vitruvius.memory.ledger import Ledger
-from vitruvius.memory.records import Budget, Evidence, NewTrial, Origin, Run, Standing
+from vitruvius.budget import Budget
+from vitruvius.memory.ledger.ledger import Ledger
+from vitruvius.memory.records import Evidence, NewTrial, Origin, Run, Standing
 from vitruvius.spaces.rules import Rule, SlotCondition
 from vitruvius.spaces.space import Architecture
 

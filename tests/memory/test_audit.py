@@ -11,15 +11,15 @@ from vitruvius.memory.audit.shares import main_share, pair_share, redrawn_share,
 from vitruvius.memory.audit.size import effective_number, indistinct_share, size_of
 from vitruvius.memory.audit.spread import spreads
 from vitruvius.memory.audit.variance import FactorShare, explain
-from vitruvius.memory.given import as_trials
-from vitruvius.memory.population import describe_population
-from vitruvius.memory.ranking import learn
+from vitruvius.memory.evidence.population import describe_population
+from vitruvius.memory.model.ranking import learn
+from vitruvius.memory.model.row_selection import as_trials
 from vitruvius.memory.records import GivenRow, ResultStatus
-from vitruvius.spaces.cell import Cell
-from vitruvius.spaces.flexibert import FlexiBertTrained
+from vitruvius.spaces.cells.cell import Cell
 from vitruvius.spaces.rules import RangeCondition, Rule
 from vitruvius.spaces.slots import SlotSpace
 from vitruvius.spaces.space import Architecture, Choice, FloatArray, Slot
+from vitruvius.spaces.transformers.space import FlexiBertTrained
 from vitruvius.tasks.task import Metric
 
 METRIC = Metric(name="score", direction="max", unit="")

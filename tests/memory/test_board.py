@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from vitruvius.memory.board import board_of
+from vitruvius.memory.model.proxy_scores import board_of
 from vitruvius.memory.records import Score
 from vitruvius.spaces.space import Architecture
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
-from vitruvius.memory.calibration import calibrate
+from vitruvius.memory.evidence.calibration import calibrate
 from vitruvius.memory.records import Score, Trial
 from vitruvius.memory.testing import closed_trial
 from vitruvius.spaces.space import Architecture

@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from plain_space import NARROW, WIDE, plain
 
-from vitruvius.memory.carrying import carry_rule
-from vitruvius.spaces.cell import Cell
+from vitruvius.memory.transfer.rule_translation import carry_rule
+from vitruvius.spaces.cells.cell import Cell
+from vitruvius.spaces.cells.transnas import TransNas
 from vitruvius.spaces.macro import Macro
 from vitruvius.spaces.reference import reference_features
 from vitruvius.spaces.rules import (
@@ -22,7 +23,6 @@ from vitruvius.spaces.rules import (
     holds,
 )
 from vitruvius.spaces.slots import SlotSpace
-from vitruvius.spaces.transnas import TransNas
 
 NB201, TRANSNAS, MACRO = Cell(), TransNas(), Macro()
 

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vitruvius.memory.chroma_store import ChromaStore, blank_unused
+from vitruvius.memory.index.chroma_store import ChromaStore, blank_unused
 
 
 def vectors(n: int) -> dict[str, np.ndarray]:

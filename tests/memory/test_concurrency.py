@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from vitruvius.memory.edits import Add
-from vitruvius.memory.ledger import Ledger
+from vitruvius.memory.ledger.ledger import Ledger
 from vitruvius.memory.records import NewTrial, ResultStatus, Run
 from vitruvius.spaces.rules import Rule
 
@@ -17,7 +17,7 @@ SOURCE = str(Path(__file__).parents[2] / "src")
 WORKER = """
 import sys
 from pathlib import Path
-from vitruvius.memory.ledger import Ledger
+from vitruvius.memory.ledger.ledger import Ledger
 from vitruvius.memory.records import Budget, NewTrial, Origin, ResultStatus
 from vitruvius.spaces.space import Architecture
 

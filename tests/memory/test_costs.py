@@ -6,16 +6,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vitruvius.evals.arena import Arena
-from vitruvius.evals.oracle import Oracle, Truth
+from vitruvius.evals.arms.oracle import Oracle, Truth
+from vitruvius.evals.minimal_search import Arena
 from vitruvius.evals.synthetic import SyntheticTask, create_space
-from vitruvius.memory.costs import cost_hints, keeps_limits
+from vitruvius.memory.model.cost_hints import cost_hints, keeps_limits
 from vitruvius.memory.records import Origin
 from vitruvius.spaces.reference import reference_features
 from vitruvius.spaces.region import Region
 from vitruvius.spaces.registry import load_space
 from vitruvius.tasks.registry import load_task
-from vitruvius.tasks.table import TabularTask
+from vitruvius.tasks.tables.table import TabularTask
 from vitruvius.tasks.task import known_costs
 
 CELL = load_space("nb201")

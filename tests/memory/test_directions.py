@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from vitruvius.memory.directions import direction_of_best
-from vitruvius.spaces.cell import Cell
+from vitruvius.memory.transfer.discriminant import direction_of_best
+from vitruvius.spaces.cells.cell import Cell
 from vitruvius.spaces.space import FloatArray
 
 SPACE = Cell()

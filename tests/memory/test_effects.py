@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from scipy.special import ndtri
 
-from vitruvius.memory.contrasts import best_of_draws, contrast
-from vitruvius.memory.effects import (
+from vitruvius.memory.evidence.contrasts import best_of_draws, contrast
+from vitruvius.memory.evidence.effects import (
     ALPHA,
     discoveries,
     licenses_cut,
@@ -16,13 +16,13 @@ from vitruvius.memory.effects import (
     measure,
     spent_alpha,
 )
-from vitruvius.memory.noise import noise_floor
-from vitruvius.memory.population import (
+from vitruvius.memory.evidence.population import (
     TOP_STRETCH,
     Population,
     describe_population,
 )
-from vitruvius.memory.ranking import learn
+from vitruvius.memory.model.noise import noise_floor
+from vitruvius.memory.model.ranking import learn
 from vitruvius.memory.records import Evidence, Origin, ResultStatus, Standing, Trial
 from vitruvius.memory.testing import closed_trial, first_version
 from vitruvius.spaces.reference import reference_features, reference_sample
@@ -182,7 +182,7 @@ def test_chosen_trials_do_not_bias_the_effect() -> None:
 
 
 def test_an_idle_slot_is_never_supported() -> None:
-    """Four runs, looked at seven times each; evals/verification.py does so on a grand scale."""
+    """Four runs, looked at seven times each; evals/studies/verification.py does so at large."""
     for seed in range(4):
         trials = run(44, seed=seed)
         previous: dict[tuple[int, int], Evidence] = {}

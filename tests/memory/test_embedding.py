@@ -10,14 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vitruvius.memory import embedding
-from vitruvius.memory.embedding import DIMENSIONS, embed
+from vitruvius.memory.index import embedding
+from vitruvius.memory.index.embedding import DIMENSIONS, embed
 
 
 def test_another_process_makes_the_same_vector() -> None:
     text = "a 3x3 convolution from input to output: edge_0_3=nor_conv_3x3"
     code = (
-        "import sys; from vitruvius.memory.embedding import embed; "
+        "import sys; from vitruvius.memory.index.embedding import embed; "
         f"sys.stdout.buffer.write(embed([{text!r}]).tobytes())"
     )
     source = str(Path(__file__).parents[2] / "src")

@@ -8,7 +8,7 @@ import pytest
 
 from vitruvius.errors import ToolError
 from vitruvius.memory.edits import Add, Retire
-from vitruvius.memory.ledger import Ledger
+from vitruvius.memory.ledger.ledger import Ledger
 from vitruvius.memory.records import Run
 from vitruvius.spaces.rules import Rule
 

@@ -18,8 +18,8 @@ import pytest
 from sqlalchemy import event
 
 from vitruvius.errors import ConfigError, VitruviusError
-from vitruvius.memory import database
-from vitruvius.memory.ledger import Ledger
+from vitruvius.memory.ledger import database
+from vitruvius.memory.ledger.ledger import Ledger
 from vitruvius.memory.records import NewTrial, Run
 
 NewRun = Callable[..., Run]
@@ -29,7 +29,7 @@ SOURCE = str(Path(__file__).parents[2] / "src")
 WRITER = """
 import sys
 from pathlib import Path
-from vitruvius.memory.ledger import Ledger
+from vitruvius.memory.ledger.ledger import Ledger
 from vitruvius.memory.records import NewTrial, Origin, ResultStatus
 from vitruvius.spaces.space import Architecture
 

@@ -6,15 +6,21 @@ import numpy as np
 import pytest
 
 from vitruvius.errors import ConfigError, ToolError
-from vitruvius.memory.given import N_RANDOM, answers_of, rows_of_table, rows_of_trials, taught
-from vitruvius.memory.ledger import Ledger
-from vitruvius.memory.ranking import MAX_TRIALS, N_BEST
+from vitruvius.memory.ledger.ledger import Ledger
+from vitruvius.memory.model.ranking import MAX_TRIALS, N_BEST
+from vitruvius.memory.model.row_selection import (
+    N_RANDOM,
+    answers_of,
+    rows_of_table,
+    rows_of_trials,
+    taught,
+)
 from vitruvius.memory.records import GivenRow, Origin, ResultStatus, Run
 from vitruvius.memory.testing import closed_trial
 from vitruvius.spaces.pool import Pool
 from vitruvius.spaces.slots import SlotSpace
 from vitruvius.spaces.space import Architecture, Choice, Slot
-from vitruvius.tasks.table import TableRow
+from vitruvius.tasks.tables.table import TableRow
 from vitruvius.tasks.task import Constraints, Fidelity, Metric
 
 CHOICES = tuple(Choice(name=f"op{number}") for number in range(5))

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from vitruvius.errors import ConfigError
-from vitruvius.memory.halving import check_has_rungs, demands, falls_short, rungs
-from vitruvius.memory.ranking import learn
+from vitruvius.memory.model.halving import check_has_rungs, demands, falls_short, rungs
+from vitruvius.memory.model.ranking import learn
 from vitruvius.memory.records import ResultStatus, Trial
 from vitruvius.memory.testing import closed_trial
 from vitruvius.spaces.space import Architecture

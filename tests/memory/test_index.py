@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 
 from vitruvius.errors import VitruviusError
-from vitruvius.memory import index as index_module
-from vitruvius.memory import ledger_versions
-from vitruvius.memory.chroma_store import ChromaStore
 from vitruvius.memory.edits import Add, Retire
-from vitruvius.memory.embedding import embed, text_of
-from vitruvius.memory.index import OTHER_SPACE, PrincipleIndex, overlap
-from vitruvius.memory.ledger import Ledger
+from vitruvius.memory.index import principle_index as index_module
+from vitruvius.memory.index.chroma_store import ChromaStore
+from vitruvius.memory.index.embedding import embed, text_of
+from vitruvius.memory.index.principle_index import OTHER_SPACE, PrincipleIndex, overlap
+from vitruvius.memory.ledger import versions as ledger_versions
+from vitruvius.memory.ledger.ledger import Ledger
 from vitruvius.memory.records import PrincipleVersion, Run
 from vitruvius.spaces.rules import RangeCondition, Rule, SlotCondition
 
@@ -27,8 +27,8 @@ WRITER = """
 import sys
 from pathlib import Path
 from vitruvius.memory.edits import Add
-from vitruvius.memory.index import PrincipleIndex
-from vitruvius.memory.ledger import Ledger
+from vitruvius.memory.index.principle_index import PrincipleIndex
+from vitruvius.memory.ledger.ledger import Ledger
 from vitruvius.spaces.rules import Rule, SlotCondition
 
 home, run_id = Path(sys.argv[1]), sys.argv[2]

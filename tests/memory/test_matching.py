@@ -11,15 +11,15 @@ from hypothesis import strategies as st
 from plain_space import NARROW, WIDE, plain
 from scipy.stats import rankdata, spearmanr
 
-from vitruvius.memory.matching import match, quantiles
-from vitruvius.spaces.cell import Cell
+from vitruvius.memory.transfer.space_overlap import match, quantiles
+from vitruvius.spaces.cells.cell import Cell
+from vitruvius.spaces.cells.transnas import TransNas
 from vitruvius.spaces.macro import Macro
 from vitruvius.spaces.reference import reference_features
 from vitruvius.spaces.slots import SlotSpace
 from vitruvius.spaces.space import Choice, Slot
-from vitruvius.spaces.transnas import TransNas
 from vitruvius.tasks.registry import load_task
-from vitruvius.tasks.table import TabularTask
+from vitruvius.tasks.tables.table import TabularTask
 
 NB201, TRANSNAS, MACRO = Cell(), TransNas(), Macro()
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from vitruvius.errors import ConfigError
-from vitruvius.memory import opening, upgrading
-from vitruvius.memory.ledger import Ledger
-from vitruvius.memory.opening import REVISIONS
+from vitruvius.memory.ledger import opening, upgrading
+from vitruvius.memory.ledger.ledger import Ledger
+from vitruvius.memory.ledger.opening import REVISIONS
 
 STEP = """
 import sqlalchemy as sa
@@ -127,7 +127,7 @@ def test_a_home_that_is_a_file_is_refused(tmp_path: Path) -> None:
 
 def test_opening_imports_nothing_heavy(tmp_path: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from vitruvius.memory.ledger import Ledger; "
+        "import sys; from pathlib import Path; from vitruvius.memory.ledger.ledger import Ledger; "
         f"Ledger.open(Path({str(tmp_path)!r})).runs(); "
         "heavy = {'torch', 'chromadb', 'langgraph', 'pandas', 'alembic', 'scipy', 'psutil'}; "
         "sys.exit(sorted(heavy & set(sys.modules)) or 0)"

@@ -7,10 +7,10 @@ import pytest
 from sqlalchemy import bindparam, func, insert, select, update
 
 from vitruvius.errors import VitruviusError
-from vitruvius.memory import schema
-from vitruvius.memory.database import Database
-from vitruvius.memory.opening import create_tables
-from vitruvius.memory.prepared import Prepared
+from vitruvius.memory.ledger import schema
+from vitruvius.memory.ledger.database import Database
+from vitruvius.memory.ledger.opening import create_tables
+from vitruvius.memory.ledger.statements import Prepared
 
 _results = schema.results.c
 COLUMNS = ["space_id", "architecture", "task_id", "fidelity", "seed", "status", "opened",

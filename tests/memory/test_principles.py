@@ -7,8 +7,8 @@ import pytest
 
 from vitruvius.errors import ToolError
 from vitruvius.memory.edits import Add, Edit, Merge, Narrow, Retire, Revise
-from vitruvius.memory.ledger import Ledger
-from vitruvius.memory.narrowing import is_narrower
+from vitruvius.memory.ledger.ledger import Ledger
+from vitruvius.memory.ledger.narrowing import is_narrower
 from vitruvius.memory.records import Adoption, Evidence, PrincipleVersion, Run
 from vitruvius.spaces.rules import RangeCondition, Rule, SlotCondition, TrendCondition
 

@@ -6,11 +6,11 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from vitruvius.budget import Budget
 from vitruvius.errors import ToolError
 from vitruvius.memory.edits import Add, Edit, Merge, Narrow, Retire, Revise
-from vitruvius.memory.ledger import Ledger
+from vitruvius.memory.ledger.ledger import Ledger
 from vitruvius.memory.records import (
-    Budget,
     NewTrial,
     Origin,
     PrincipleVersion,

@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from vitruvius.memory.ranking import MAX_TRIALS, N_BEST, N_RECENT, learn, normal_scores, quality
+from vitruvius.memory.model.ranking import (
+    MAX_TRIALS,
+    N_BEST,
+    N_RECENT,
+    learn,
+    normal_scores,
+    quality,
+)
 from vitruvius.memory.records import Origin, ResultStatus, Trial
 from vitruvius.memory.testing import closed_trial
 from vitruvius.spaces.space import Architecture

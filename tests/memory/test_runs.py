@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import update
 
+from vitruvius.budget import Budget
 from vitruvius.errors import ConfigError, RunHeld
-from vitruvius.memory import lease, schema
-from vitruvius.memory.ledger import Ledger
-from vitruvius.memory.records import Budget, NewTrial, Run, RunStatus
+from vitruvius.memory.ledger import lease, schema
+from vitruvius.memory.ledger.ledger import Ledger
+from vitruvius.memory.records import NewTrial, Run, RunStatus
 
 NewRun = Callable[..., Run]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from vitruvius.errors import ToolError, VitruviusError
-from vitruvius.memory.ledger import Ledger
+from vitruvius.memory.ledger.ledger import Ledger
 from vitruvius.memory.records import CutRecord, DecisionStatus, ModelCall, ResultStatus, Run
 from vitruvius.spaces.rules import Rule
 

@@ -7,26 +7,26 @@ import pytest
 
 from vitruvius.evals.sources import best_of, inverted, shuffled, table_source, top_reversed
 from vitruvius.evals.synthetic import SyntheticTask, create_space
-from vitruvius.memory.hints import Hint, Prior, combine
-from vitruvius.memory.matching import match
-from vitruvius.memory.ranking import learn, normal_scores
+from vitruvius.memory.model.gaussian_process import Surrogate
+from vitruvius.memory.model.prior import Hint, Prior, combine
+from vitruvius.memory.model.ranking import learn, normal_scores
 from vitruvius.memory.records import Origin
-from vitruvius.memory.source_hints import source_hints
-from vitruvius.memory.sources import Source
-from vitruvius.memory.surrogate import Surrogate
 from vitruvius.memory.testing import closed_trial
-from vitruvius.memory.transfer import (
+from vitruvius.memory.transfer.source_hints import source_hints
+from vitruvius.memory.transfer.sources import Source
+from vitruvius.memory.transfer.space_overlap import match
+from vitruvius.memory.transfer.weighing import (
     fit_hinted,
     learned_weights,
     refusal,
     source_prior,
 )
-from vitruvius.spaces.cell import Cell
+from vitruvius.spaces.cells.cell import Cell
+from vitruvius.spaces.cells.transnas import TransNas
 from vitruvius.spaces.macro import Macro
 from vitruvius.spaces.reference import reference_features
 from vitruvius.spaces.slots import SlotSpace
 from vitruvius.spaces.space import Architecture, Choice, FloatArray, Slot
-from vitruvius.spaces.transnas import TransNas
 
 SPACE, TASK = create_space(), SyntheticTask()
 

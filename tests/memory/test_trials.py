@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from vitruvius.errors import VitruviusError
-from vitruvius.memory.ledger import Ledger
+from vitruvius.memory.ledger.ledger import Ledger
 from vitruvius.memory.records import (
     DecisionStatus,
     NewTrial,

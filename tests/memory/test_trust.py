@@ -5,10 +5,11 @@ from dataclasses import replace
 
 import pytest
 
-from vitruvius.memory import effects, exchange_format
-from vitruvius.memory.ledger import Ledger
+from vitruvius.memory.evidence import effects
+from vitruvius.memory.ledger import exchange_format
+from vitruvius.memory.ledger.ledger import Ledger
 from vitruvius.memory.records import Evidence, Run, RunKind, Standing
-from vitruvius.memory.trust import (
+from vitruvius.memory.transfer.trust import (
     IMPORTED,
     OTHER_TASK,
     source_trust,

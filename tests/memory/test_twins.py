@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from vitruvius.memory.twins import look_up, scores_here
-from vitruvius.spaces.cell import Cell
+from vitruvius.memory.transfer.shared_architectures import look_up, scores_here
+from vitruvius.spaces.cells.cell import Cell
+from vitruvius.spaces.cells.transnas import TransNas
 from vitruvius.spaces.macro import Macro
 from vitruvius.spaces.slots import SlotSpace
 from vitruvius.spaces.space import Architecture, Choice, SearchSpace, Slot
-from vitruvius.spaces.transnas import TransNas
 
 NB201, TRANSNAS = Cell(), TransNas()
 EDGES = sorted(slot.name for slot in NB201.slots)

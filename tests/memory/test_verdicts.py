@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from vitruvius.memory.calibration import calibrate
+from vitruvius.memory.evidence.calibration import calibrate
+from vitruvius.memory.evidence.proxy_verdicts import MIN_JUDGED, Verdict, demoted, verdict
 from vitruvius.memory.records import Calibration, Score
 from vitruvius.memory.testing import closed_trial
-from vitruvius.memory.verdicts import MIN_JUDGED, Verdict, demoted, verdict
 from vitruvius.spaces.space import Architecture
 from vitruvius.tasks.task import Metric
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from vitruvius.errors import ConfigError, VitruviusError
-from vitruvius.memory import upgrading
-from vitruvius.memory.asked import WishStatus
-from vitruvius.memory.ledger import Ledger
+from vitruvius.memory.ledger import upgrading
+from vitruvius.memory.ledger.ledger import Ledger
+from vitruvius.memory.ledger.requests import WishStatus
 from vitruvius.memory.records import DecisionStatus, Run
 
 NewRun = Callable[..., Run]
@@ -21,7 +21,7 @@ SOURCE = str(Path(__file__).parents[2] / "src")
 WRITER = """
 import sys
 from pathlib import Path
-from vitruvius.memory.ledger import Ledger
+from vitruvius.memory.ledger.ledger import Ledger
 
 home, run, name = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
 with Ledger.open(home) as ledger:

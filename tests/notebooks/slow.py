@@ -4,7 +4,7 @@ import time
 
 from vitruvius.spaces.slots import SlotSpace
 from vitruvius.spaces.space import Architecture, Choice, Slot
-from vitruvius.tasks.table import TableRow
+from vitruvius.tasks.tables.table import TableRow
 from vitruvius.tasks.task import Constraints, Fidelity, Metric
 
 space = SlotSpace(

@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 
 import vitruvius as vt
+from vitruvius.budget import Budget
 from vitruvius.errors import ConfigError
 from vitruvius.events import Event, EventKind
-from vitruvius.memory.ledger import Ledger
-from vitruvius.memory.records import Budget, RunStatus, Spent
-from vitruvius.notebook_live import Panel
-from vitruvius.tally import Tally
+from vitruvius.memory.ledger.ledger import Ledger
+from vitruvius.memory.records import RunStatus, Spent
+from vitruvius.notebook.live import Panel
+from vitruvius.notebook.tally import Tally
 from vitruvius.tasks.task import Metric
 
 TASKS = Path(__file__).parent / "slow.py"

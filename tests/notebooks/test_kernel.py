@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from notebooks.kernels import Front, Told, kernel
 
-from vitruvius.memory.ledger import Ledger
+from vitruvius.memory.ledger.ledger import Ledger
 from vitruvius.memory.records import RunStatus
 
 TASKS = Path(__file__).parent / "slow.py"

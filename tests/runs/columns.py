@@ -7,7 +7,7 @@ import numpy as np
 
 from vitruvius.spaces.slots import SlotSpace
 from vitruvius.spaces.space import Architecture, Choice, Slot
-from vitruvius.tasks.table import TableRow
+from vitruvius.tasks.tables.table import TableRow
 from vitruvius.tasks.task import Constraints, Fidelity, Metric
 
 SLOTS, CHOICES = 4, 3

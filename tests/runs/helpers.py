@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import vitruvius as vt
-from vitruvius.memory.ledger import Ledger
+from vitruvius.memory.ledger.ledger import Ledger
 from vitruvius.memory.records import Trial
 
 TINY = Path(__file__).parent / "tiny.py"

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from vitruvius.agents.testing import Answer, Body, call, fail, say
+from vitruvius.agents.model.scripted_server import Answer, Body, call, fail, say
 
 # Every third answer is one of these.
 FAULTS = (

@@ -13,7 +13,7 @@ from runs.helpers import LOOKUP, SPACE, trials_of
 
 import vitruvius as vt
 from vitruvius.errors import ConfigError
-from vitruvius.memory.ledger import Ledger
+from vitruvius.memory.ledger.ledger import Ledger
 from vitruvius.memory.records import Decision, DecisionStatus, Origin, RunStatus
 
 Search = Callable[..., vt.SearchRun]

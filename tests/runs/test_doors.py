@@ -12,9 +12,9 @@ from serving import serve
 
 import vitruvius as vt
 from vitruvius import api
-from vitruvius.agents.testing import ScriptedServer
+from vitruvius.agents.model.scripted_server import ScriptedServer
 from vitruvius.events import EventKind
-from vitruvius.memory.ledger import Ledger
+from vitruvius.memory.ledger.ledger import Ledger
 from vitruvius.memory.records import RunStatus
 
 BUDGET = 40

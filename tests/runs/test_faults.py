@@ -11,7 +11,7 @@ import pytest
 from runs.helpers import LOOKUP, SPACE, command, outcome_of
 
 import vitruvius as vt
-from vitruvius.memory.ledger import Ledger
+from vitruvius.memory.ledger.ledger import Ledger
 
 NOBODY = 65534
 root_only = pytest.mark.skipif(

@@ -10,7 +10,7 @@ from runs.helpers import SPACE, outcome_of, trials_of
 import vitruvius as vt
 from vitruvius.errors import ConfigError
 from vitruvius.events import Event, EventKind
-from vitruvius.memory.ledger import Ledger
+from vitruvius.memory.ledger.ledger import Ledger
 from vitruvius.memory.records import Origin, ResultStatus, RunStatus
 
 EPOCHS = 9

@@ -14,8 +14,8 @@ import pytest
 from runs.helpers import SPACE, TRAINED, command, outcome_of
 
 import vitruvius as vt
-from vitruvius.memory.index import PrincipleIndex
-from vitruvius.memory.ledger import Ledger
+from vitruvius.memory.index.principle_index import PrincipleIndex
+from vitruvius.memory.ledger.ledger import Ledger
 from vitruvius.memory.records import RunStatus
 
 BUDGET = "16 trials"

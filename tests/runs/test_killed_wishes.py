@@ -11,14 +11,14 @@ from runs.helpers import LOOKUP, SPACE
 
 import vitruvius as vt
 from vitruvius.api import create
-from vitruvius.memory.asked import WishStatus
-from vitruvius.memory.ledger import Ledger
+from vitruvius.memory.ledger.ledger import Ledger
+from vitruvius.memory.ledger.requests import WishStatus
 
 WIDE = {"width": "16", "activation": "relu", "norm": "yes"}
 KILLED = """
 import os, signal, sys
 import vitruvius as vt
-from vitruvius.memory.database import Database
+from vitruvius.memory.ledger.database import Database
 
 home, run, left = sys.argv[1], sys.argv[2], int(sys.argv[3])
 

@@ -8,11 +8,12 @@ from runs.helpers import trials_of
 from runs.tiny import Lookup
 
 import vitruvius as vt
-from vitruvius.memory.ledger import Ledger
-from vitruvius.memory.records import BREAKS_A_TRIAL, Budget, ResultStatus
+from vitruvius.budget import Budget
+from vitruvius.memory.ledger.ledger import Ledger
+from vitruvius.memory.records import BREAKS_A_TRIAL, ResultStatus
 from vitruvius.spaces.slots import SlotSpace
 from vitruvius.spaces.space import Architecture, Choice, Slot
-from vitruvius.tasks.table import TableRow
+from vitruvius.tasks.tables.table import TableRow
 from vitruvius.tasks.task import Constraints, Fidelity
 
 WIDE = SlotSpace(

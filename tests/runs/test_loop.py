@@ -12,8 +12,8 @@ from runs.helpers import LOOKUP, SPACE, TRAINED, outcome_of, trials_of
 
 import vitruvius as vt
 from vitruvius.events import Event, EventKind
-from vitruvius.graphs.driver import KEPT_CHECKPOINTS
-from vitruvius.memory.ledger import Ledger
+from vitruvius.graphs.drive.driver import KEPT_CHECKPOINTS
+from vitruvius.memory.ledger.ledger import Ledger
 from vitruvius.memory.records import Origin, RunStatus
 
 Search = Callable[..., vt.SearchRun]

@@ -10,9 +10,9 @@ from runs.helpers import trials_of
 from runs.scripted import FAULTS, able_model
 
 import vitruvius as vt
-from vitruvius.agents.testing import ScriptedServer, call, fail, say
+from vitruvius.agents.model.scripted_server import ScriptedServer, call, fail, say
 from vitruvius.errors import ConfigError
-from vitruvius.memory.ledger import Ledger
+from vitruvius.memory.ledger.ledger import Ledger
 from vitruvius.memory.records import Origin, RunStatus
 
 KEY = "no-look-alike-1234567890"

@@ -15,10 +15,10 @@ import vitruvius as vt
 from vitruvius.__main__ import main
 from vitruvius.api import create
 from vitruvius.events import Event, EventKind
-from vitruvius.graphs import driver
-from vitruvius.memory.ledger import Ledger
+from vitruvius.graphs.drive import driver
+from vitruvius.memory.ledger.ledger import Ledger
 from vitruvius.memory.records import Origin, ResultStatus, RunStatus
-from vitruvius.tools.evaluation import Evaluator, Outcome, Request, Trained
+from vitruvius.tools.training.evaluation import Evaluator, Outcome, Request, Trained
 
 Search = Callable[..., vt.SearchRun]
 

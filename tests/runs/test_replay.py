@@ -13,14 +13,14 @@ from runs.scripted import FAULTS, able_model
 
 import vitruvius as vt
 from vitruvius.__main__ import main
-from vitruvius.agents.replay import ReplayDiverged
-from vitruvius.agents.testing import ScriptedServer, fail
+from vitruvius.agents.model.replayed_client import ReplayDiverged
+from vitruvius.agents.model.scripted_server import ScriptedServer, fail
 from vitruvius.api import create
 from vitruvius.errors import ConfigError
 from vitruvius.events import Event, EventKind
-from vitruvius.memory.ledger import Ledger
+from vitruvius.memory.ledger.ledger import Ledger
 from vitruvius.memory.records import RunStatus
-from vitruvius.replay import export_recording
+from vitruvius.run.replay import export_recording
 
 Search = Callable[..., vt.SearchRun]
 

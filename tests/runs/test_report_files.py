@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 import vitruvius as vt
-from vitruvius.graphs import driver, nodes
+from vitruvius.graphs.drive import driver
+from vitruvius.graphs.search import nodes
 
 
 def test_the_files_are_those_that_the_rows_give_however_long_writing_takes(

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from runs.helpers import SPACE, TRAINED, command
 
-from vitruvius.memory.ledger import Ledger
+from vitruvius.memory.ledger.ledger import Ledger
 
 
 @pytest.fixture

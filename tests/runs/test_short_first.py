@@ -11,9 +11,9 @@ from runs.helpers import outcome_of
 import vitruvius as vt
 from vitruvius.api import create
 from vitruvius.events import Event, EventKind
-from vitruvius.memory.ledger import Ledger
+from vitruvius.memory.ledger.ledger import Ledger
 from vitruvius.memory.records import RunStatus, Spent
-from vitruvius.short_first import SHORT_TRAININGS
+from vitruvius.run.short_first import SHORT_TRAININGS
 
 Search = Callable[..., vt.SearchRun]
 CHOICES = "abcd"

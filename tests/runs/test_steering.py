@@ -11,8 +11,8 @@ import vitruvius as vt
 from vitruvius.api import create
 from vitruvius.errors import ConfigError, ToolError
 from vitruvius.events import Event, EventKind
-from vitruvius.memory.asked import Wish, WishStatus
-from vitruvius.memory.ledger import Ledger
+from vitruvius.memory.ledger.ledger import Ledger
+from vitruvius.memory.ledger.requests import Wish, WishStatus
 from vitruvius.memory.records import RunStatus, Standing
 
 Search = Callable[..., vt.SearchRun]

@@ -12,12 +12,12 @@ import pytest
 from runs.helpers import outcome_of, trials_of
 
 import vitruvius as vt
-from vitruvius.agents.analyst import Analyst
-from vitruvius.agents.chairs import Proposal, Rewrite
-from vitruvius.agents.view import RunView
+from vitruvius.agents.analyst.analyst import Analyst
+from vitruvius.agents.chairs.protocols import Proposal, Rewrite
+from vitruvius.agents.chairs.view import RunView
 from vitruvius.events import Event, EventKind
-from vitruvius.graphs import driver
-from vitruvius.memory.ledger import Ledger
+from vitruvius.graphs.drive import driver
+from vitruvius.memory.ledger.ledger import Ledger
 from vitruvius.memory.records import Origin, RunKind, RunStatus
 
 COLUMNS = Path(__file__).parent / "columns.py"
@@ -262,7 +262,7 @@ def ledger_run(home: Path) -> str:
 KILLED = """
 import os, signal, sys
 import vitruvius as vt
-from vitruvius.memory.ledger import Ledger
+from vitruvius.memory.ledger.ledger import Ledger
 
 write, calls = Ledger.add_evidence, []
 def add_evidence(self, evidence):

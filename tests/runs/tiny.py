@@ -11,7 +11,7 @@ import numpy as np
 from vitruvius.spaces.slots import SlotSpace
 from vitruvius.spaces.space import Architecture, Choice, Signature, Slot
 from vitruvius.tasks.registry import load_task
-from vitruvius.tasks.table import TableRow
+from vitruvius.tasks.tables.table import TableRow
 from vitruvius.tasks.task import Constraints, Fidelity, Metric
 
 if TYPE_CHECKING:

@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 
 from vitruvius.errors import ToolError
-from vitruvius.spaces.cell import Cell
+from vitruvius.spaces.cells.cell import Cell
+from vitruvius.spaces.cells.transnas import TransNas
 from vitruvius.spaces.macro import Macro
 from vitruvius.spaces.pool import Pool
 from vitruvius.spaces.registry import load_space
 from vitruvius.spaces.space import Architecture, Feature, FloatArray, SearchSpace, distinct
 from vitruvius.spaces.testing import SearchSpaceContract
-from vitruvius.spaces.transnas import TransNas
 
 EXAMPLE = Path(__file__).parents[2] / "docs/examples/my_space.py"
 

@@ -15,8 +15,10 @@ import torch
 
 from vitruvius.errors import ConfigError, ToolError
 from vitruvius.spaces.builders.transformer import Transformer
-from vitruvius.spaces.flexibert import FlexiBert, FlexiBertFull, FlexiBertTrained
-from vitruvius.spaces.flexibert_form import (
+from vitruvius.spaces.registry import load_space
+from vitruvius.spaces.space import Architecture, SearchSpace, Signature
+from vitruvius.spaces.testing import SearchSpaceContract
+from vitruvius.spaces.transformers.form import (
     FULL,
     SUBSPACE,
     Layer,
@@ -24,11 +26,9 @@ from vitruvius.spaces.flexibert_form import (
     without_idle_choices,
     written,
 )
-from vitruvius.spaces.flexibert_size import measured_params, published_params
-from vitruvius.spaces.registry import load_space
-from vitruvius.spaces.space import Architecture, SearchSpace, Signature
-from vitruvius.spaces.testing import SearchSpaceContract
-from vitruvius.tools.flops import count_params
+from vitruvius.spaces.transformers.size import measured_params, published_params
+from vitruvius.spaces.transformers.space import FlexiBert, FlexiBertFull, FlexiBertTrained
+from vitruvius.tools.passes.flops import count_params
 
 SIGNATURES = (
     Signature(input_shape=(1, 16), outputs=5),

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from vitruvius.errors import ConfigError, ToolError
-from vitruvius.spaces.cell import Cell, from_string
+from vitruvius.spaces.cells.cell import Cell, from_string
 from vitruvius.spaces.pool import NEAREST, Pool
 from vitruvius.spaces.region import Cut, Region
 from vitruvius.spaces.rules import RangeCondition, Rule

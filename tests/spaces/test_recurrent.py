@@ -17,11 +17,10 @@ from hypothesis import strategies as st
 from vitruvius.errors import ConfigError, ToolError
 from vitruvius.spaces import region
 from vitruvius.spaces.pool import Pool
-from vitruvius.spaces.recurrent import Recurrent
-from vitruvius.spaces.recurrent_canonical import canonical_graph, unfolded
-from vitruvius.spaces.recurrent_classics import CLASSICS, GRU, LSTM, RNN
-from vitruvius.spaces.recurrent_features import FEATURES
-from vitruvius.spaces.recurrent_graph import (
+from vitruvius.spaces.recurrent.canonical import canonical_graph, unfolded
+from vitruvius.spaces.recurrent.classics import CLASSICS, GRU, LSTM, RNN
+from vitruvius.spaces.recurrent.features import FEATURES
+from vitruvius.spaces.recurrent.graph import (
     COMMUTATIVE,
     MAX_STATES,
     Graph,
@@ -36,7 +35,8 @@ from vitruvius.spaces.recurrent_graph import (
     read_recipe,
     states,
 )
-from vitruvius.spaces.recurrent_sampler import sample_graph
+from vitruvius.spaces.recurrent.sampler import sample_graph
+from vitruvius.spaces.recurrent.space import Recurrent
 from vitruvius.spaces.registry import load_space
 from vitruvius.spaces.space import SearchSpace, Signature
 from vitruvius.spaces.testing import SearchSpaceContract

@@ -20,9 +20,8 @@ from vitruvius.errors import ConfigError
 from vitruvius.spaces.builders.recurrent import RecurrentNetwork
 from vitruvius.spaces.builders.recurrent_layer import RecurrentLayer
 from vitruvius.spaces.builders.taps import EmbeddingTap, HiddenTap, RepresentationTap
-from vitruvius.spaces.recurrent import Recurrent
-from vitruvius.spaces.recurrent_classics import GRU, LSTM, RNN
-from vitruvius.spaces.recurrent_graph import (
+from vitruvius.spaces.recurrent.classics import GRU, LSTM, RNN
+from vitruvius.spaces.recurrent.graph import (
     COMMUTATIVE,
     Graph,
     from_recipe,
@@ -30,11 +29,12 @@ from vitruvius.spaces.recurrent_graph import (
     states,
     to_recipe,
 )
-from vitruvius.spaces.recurrent_sampler import sample_graph
+from vitruvius.spaces.recurrent.sampler import sample_graph
+from vitruvius.spaces.recurrent.space import Recurrent
 from vitruvius.spaces.space import Architecture, Signature
-from vitruvius.tasks.nas_bench_nlp import published_params
-from vitruvius.tools.export_source import definitions
-from vitruvius.tools.flops import count_flops, count_params
+from vitruvius.tasks.tables.nas_bench_nlp import published_params
+from vitruvius.tools.export.class_source import definitions
+from vitruvius.tools.passes.flops import count_flops, count_params
 
 TEXT = Signature(input_shape=(7,), outputs=13, vocabulary=13, per_token=True, causal=True)
 STEPS, BATCH, WIDTH, UNITS = 6, 3, 4, 5

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vitruvius.errors import ConfigError, ToolError
-from vitruvius.spaces.cell import Cell
+from vitruvius.spaces.cells.cell import Cell
 from vitruvius.spaces.macro import Macro
 from vitruvius.spaces.reference import REFERENCE_DRAWS, reference_features, reference_sample
 from vitruvius.spaces.region import CLOSE_DRAWS, MIN_FRACTION, MIN_MEMBERS, Cut, Region

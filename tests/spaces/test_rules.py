@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from vitruvius.errors import ToolError
-from vitruvius.spaces.cell import Cell
+from vitruvius.spaces.cells.cell import Cell
 from vitruvius.spaces.macro import Macro
 from vitruvius.spaces.reference import reference_features, reference_sample
 from vitruvius.spaces.rules import (

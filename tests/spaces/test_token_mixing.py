@@ -19,7 +19,7 @@ from vitruvius.spaces.builders.token_mixing import (
     joined,
     split,
 )
-from vitruvius.spaces.flexibert_form import OPERATIONS, BuiltLayer
+from vitruvius.spaces.transformers.form import OPERATIONS, BuiltLayer
 
 HIDDEN, LENGTH = 8, 7
 

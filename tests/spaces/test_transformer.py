@@ -16,9 +16,9 @@ from vitruvius.errors import ConfigError
 from vitruvius.spaces.builders.taps import AttentionTap, EmbeddingTap, HeadTap, RepresentationTap
 from vitruvius.spaces.builders.token_mixing import joined
 from vitruvius.spaces.builders.transformer import Block, TokenHead, Transformer
-from vitruvius.spaces.flexibert import FlexiBert, FlexiBertFull
-from vitruvius.spaces.flexibert_form import OPERATIONS, BuiltLayer
 from vitruvius.spaces.space import Signature
+from vitruvius.spaces.transformers.form import OPERATIONS, BuiltLayer
+from vitruvius.spaces.transformers.space import FlexiBert, FlexiBertFull
 
 WORDS = Signature(input_shape=(12,), outputs=9, vocabulary=9, per_token=True)
 NEXT_WORD = Signature(input_shape=(12,), outputs=9, vocabulary=9, per_token=True, causal=True)

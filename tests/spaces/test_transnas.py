@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from vitruvius.errors import ConfigError, ToolError
-from vitruvius.spaces.cell import Cell
-from vitruvius.spaces.cell_classes import (
+from vitruvius.spaces.cells.cell import Cell
+from vitruvius.spaces.cells.cell_classes import (
     CONV1,
     CONV3,
     NONE,
@@ -22,13 +22,13 @@ from vitruvius.spaces.cell_classes import (
     all_cells,
     representatives,
 )
-from vitruvius.spaces.cell_features import structure, structure_columns
-from vitruvius.spaces.four_nodes import cell_of
+from vitruvius.spaces.cells.cell_features import structure, structure_columns
+from vitruvius.spaces.cells.four_nodes import cell_of
+from vitruvius.spaces.cells.transnas import TransNas, from_code, to_code
+from vitruvius.spaces.cells.transnas_size import backbone_sizes
 from vitruvius.spaces.registry import load_space
 from vitruvius.spaces.space import Architecture, Signature
-from vitruvius.spaces.transnas import TransNas, from_code, to_code
-from vitruvius.spaces.transnas_size import backbone_sizes
-from vitruvius.tools.flops import count_flops, count_params
+from vitruvius.tools.passes.flops import count_flops, count_params
 
 CLASSES = 1376
 PUBLISHED = "transnas:channels=64,modules=41414,cells=2,stem=strided"

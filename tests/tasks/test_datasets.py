@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from vitruvius.errors import ConfigError
-from vitruvius.tasks.builtin import generate_mnist1d
-from vitruvius.tasks.datasets import DatasetTask, create_dataset_task
-from vitruvius.tasks.examples import check_examples
+from vitruvius.tasks.data.builtin import generate_mnist1d
+from vitruvius.tasks.data.datasets import DatasetTask, create_dataset_task
+from vitruvius.tasks.data.examples import check_examples
+from vitruvius.tasks.data.split import Examples, split
 from vitruvius.tasks.registry import load_task
-from vitruvius.tasks.split import Examples, split
 from vitruvius.tasks.task import Constraints, Fidelity, Recipe, TrainableTask
 from vitruvius.tasks.testing import TrainableTaskContract
 
@@ -214,7 +214,7 @@ def test_idx_files_of_their_own_are_the_test_part(tmp_path: Path) -> None:
 
 
 def test_idx_values_are_those_of_the_file(tmp_path: Path) -> None:
-    from vitruvius.tasks.files import read_idx
+    from vitruvius.tasks.data.files import read_idx
 
     array = RNG.integers(0, 256, size=(3, 2, 2))
     write_idx(tmp_path / "x-idx3-ubyte", array)

@@ -13,13 +13,13 @@ import pytest
 from scipy.stats import kendalltau
 
 from vitruvius.errors import ConfigError, ToolError
-from vitruvius.spaces.flexibert import FlexiBertTrained
 from vitruvius.spaces.pool import Pool
 from vitruvius.spaces.registry import load_space
-from vitruvius.tasks.flexibert import GLUE, METRICS, published_networks
+from vitruvius.spaces.transformers.space import FlexiBertTrained
 from vitruvius.tasks.registry import load_task
-from vitruvius.tasks.table import TabularTask
-from vitruvius.tasks.table_refs import recorded_part
+from vitruvius.tasks.tables.flexibert import GLUE, METRICS, published_networks
+from vitruvius.tasks.tables.references import recorded_part
+from vitruvius.tasks.tables.table import TabularTask
 from vitruvius.tasks.task import Fidelity
 from vitruvius.tasks.testing import TabularTaskContract
 

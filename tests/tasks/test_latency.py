@@ -7,12 +7,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from vitruvius.errors import ConfigError
-from vitruvius.spaces.cell import Cell, from_string
+from vitruvius.spaces.cells.cell import Cell, from_string
 from vitruvius.tasks.registry import load_task
-from vitruvius.tasks.table import TabularTask
+from vitruvius.tasks.tables.table import TabularTask
 from vitruvius.tasks.task import known_costs
-from vitruvius.tools.evaluation import Failed, FailureKind, Request, Trained
-from vitruvius.tools.evaluator import TableEvaluator
+from vitruvius.tools.training.evaluation import Failed, FailureKind, Request, Trained
+from vitruvius.tools.training.evaluator import TableEvaluator
 
 DEVICES = [
     "1080ti_1", "1080ti_32", "2080ti_1", "essential_ph_1", "fpga", "gold_6226", "pixel2", "raspi4",

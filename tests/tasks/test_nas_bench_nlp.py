@@ -13,18 +13,18 @@ import pytest
 
 from vitruvius.errors import ConfigError
 from vitruvius.spaces.pool import Pool
-from vitruvius.spaces.recurrent import Recurrent
-from vitruvius.spaces.recurrent_classics import CLASSICS, GRU, LSTM, RNN
+from vitruvius.spaces.recurrent.classics import CLASSICS, GRU, LSTM, RNN
+from vitruvius.spaces.recurrent.space import Recurrent
 from vitruvius.spaces.registry import load_space
 from vitruvius.spaces.space import Architecture, Signature
-from vitruvius.tasks.nas_bench_nlp import read_log
 from vitruvius.tasks.registry import load_task
-from vitruvius.tasks.table import TabularTask
-from vitruvius.tasks.table_refs import recorded_part
+from vitruvius.tasks.tables.nas_bench_nlp import read_log
+from vitruvius.tasks.tables.references import recorded_part
+from vitruvius.tasks.tables.table import TabularTask
 from vitruvius.tasks.task import Fidelity
 from vitruvius.tasks.testing import TabularTaskContract
-from vitruvius.tools.evaluation import Failed, FailureKind, Trained
-from vitruvius.tools.evaluator import Request, TableEvaluator
+from vitruvius.tools.training.evaluation import Failed, FailureKind, Trained
+from vitruvius.tools.training.evaluator import Request, TableEvaluator
 
 SPACE = Recurrent()
 RENAMED = {

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vitruvius.errors import ConfigError, ToolError
-from vitruvius.spaces.cell import Cell, from_string
+from vitruvius.spaces.cells.cell import Cell, from_string
 from vitruvius.spaces.macro import Macro
 from vitruvius.spaces.pool import Pool
 from vitruvius.spaces.registry import load_space
@@ -18,8 +18,8 @@ from vitruvius.spaces.slots import SlotSpace
 from vitruvius.spaces.space import Architecture
 from vitruvius.spaces.testing import SearchSpaceContract
 from vitruvius.tasks.registry import load_task
-from vitruvius.tasks.table import TabularTask
-from vitruvius.tasks.table_refs import recorded_part
+from vitruvius.tasks.tables.references import recorded_part
+from vitruvius.tasks.tables.table import TabularTask
 from vitruvius.tasks.task import Constraints, Fidelity
 from vitruvius.tasks.testing import TabularTaskContract
 

@@ -4,7 +4,7 @@ import pytest
 
 from vitruvius.errors import ConfigError
 from vitruvius.spaces.registry import load_space
-from vitruvius.tasks.datasets import DatasetTask
+from vitruvius.tasks.data.datasets import DatasetTask
 from vitruvius.tasks.registry import load_task
 from vitruvius.tasks.task import Recipe, TrainableTask
 
@@ -55,7 +55,7 @@ def test_a_task_of_ones_own_with_a_recipe(tmp_path: Path) -> None:
     ref = user_file(
         tmp_path,
         "import numpy as np\n"
-        "from vitruvius.tasks.datasets import create_dataset_task\n"
+        "from vitruvius.tasks.data.datasets import create_dataset_task\n"
         "from vitruvius.tasks.task import Recipe\n"
         "def it():\n"
         "    x = np.random.default_rng(0).normal(size=(40, 12))\n"

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from vitruvius.errors import ConfigError
-from vitruvius.tasks import safe_pickle
-from vitruvius.tasks.safe_pickle import read_packed_pickle
+from vitruvius.tasks.tables import safe_pickle
+from vitruvius.tasks.tables.safe_pickle import read_packed_pickle
 
 
 def packed(path: Path, data: bytes) -> Path:

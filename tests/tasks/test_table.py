@@ -7,11 +7,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from vitruvius.errors import ConfigError, ToolError
-from vitruvius.spaces.cell import Cell, from_string, to_string
+from vitruvius.spaces.cells.cell import Cell, from_string, to_string
 from vitruvius.spaces.macro import Macro
-from vitruvius.tasks.nas_bench_201 import read_nas_bench_201
 from vitruvius.tasks.registry import load_task
-from vitruvius.tasks.table import TabularTask
+from vitruvius.tasks.tables.nas_bench_201 import read_nas_bench_201
+from vitruvius.tasks.tables.table import TabularTask
 from vitruvius.tasks.task import Constraints, Fidelity
 from vitruvius.tasks.testing import TabularTaskContract
 

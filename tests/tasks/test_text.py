@@ -10,12 +10,12 @@ import pytest
 
 from vitruvius.errors import ConfigError
 from vitruvius.spaces.space import Signature
-from vitruvius.tasks.corpora import read_topics
 from vitruvius.tasks.registry import load_task
 from vitruvius.tasks.task import IGNORED, TrainableTask
 from vitruvius.tasks.testing import TokenTaskContract
-from vitruvius.tasks.text import TextTask, create_text_task
-from vitruvius.tasks.tokens import MASK, UNKNOWN, Vocabulary, tokenise
+from vitruvius.tasks.texts.corpora import read_topics
+from vitruvius.tasks.texts.text import TextTask, create_text_task
+from vitruvius.tasks.texts.tokens import MASK, UNKNOWN, Vocabulary, tokenise
 
 WORDS = [f"word{i % 37}" if i % 5 else f"rare{i}" for i in range(3000)]
 
@@ -117,7 +117,7 @@ def test_a_task_without_a_reference_can_be_sent_to_a_worker() -> None:
 
 def test_a_users_function_may_return_one(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(
-        "from vitruvius.tasks.text import create_text_task\n\n"
+        "from vitruvius.tasks.texts.text import create_text_task\n\n"
         "def songs():\n    return create_text_task('la le lu ' * 900, context=8)\n"
     )
     ref = f"{tmp_path / 'mine.py'}:songs"

@@ -11,10 +11,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from vitruvius.errors import ConfigError, ToolError
+from vitruvius.spaces.cells.transnas import TransNas, from_code
 from vitruvius.spaces.registry import load_space
-from vitruvius.spaces.transnas import TransNas, from_code
 from vitruvius.tasks.registry import load_task
-from vitruvius.tasks.table import TabularTask
+from vitruvius.tasks.tables.table import TabularTask
 from vitruvius.tasks.task import Constraints, Fidelity, Metric
 from vitruvius.tasks.testing import TabularTaskContract
 

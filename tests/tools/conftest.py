@@ -9,7 +9,7 @@ from vitruvius.spaces.registry import load_space
 from vitruvius.spaces.space import Architecture, SearchSpace
 from vitruvius.tasks.registry import load_task
 from vitruvius.tasks.task import Fidelity, Task
-from vitruvius.tools.evaluation import Request
+from vitruvius.tools.training.evaluation import Request
 
 TOYS = Path(__file__).with_name("toys.py")
 

@@ -13,15 +13,22 @@ from vitruvius.errors import ConfigError
 from vitruvius.spaces.pool import Pool
 from vitruvius.spaces.registry import load_space
 from vitruvius.spaces.space import SearchSpace
-from vitruvius.tasks.datasets import create_dataset_task
+from vitruvius.tasks.data.datasets import create_dataset_task
 from vitruvius.tasks.registry import load_task
-from vitruvius.tasks.table import TableRow
+from vitruvius.tasks.tables.table import TableRow
 from vitruvius.tasks.task import Constraints, Fidelity, Recipe, Task
-from vitruvius.tools.evaluation import Evaluator, Failed, FailureKind, Outcome, Request, Trained
-from vitruvius.tools.evaluator import TableEvaluator, create_evaluator
-from vitruvius.tools.setup import Carried
-from vitruvius.tools.testing_evaluator import EvaluatorContract, Make
-from vitruvius.tools.workers import WorkerPool
+from vitruvius.tools.training.evaluation import (
+    Evaluator,
+    Failed,
+    FailureKind,
+    Outcome,
+    Request,
+    Trained,
+)
+from vitruvius.tools.training.evaluator import TableEvaluator, create_evaluator
+from vitruvius.tools.training.pool import WorkerPool
+from vitruvius.tools.training.testing_evaluator import EvaluatorContract, Make
+from vitruvius.tools.training.worker_setup import Carried
 
 TOYS = Path(__file__).with_name("toys.py")
 LOOKUP = Path(__file__).parents[1] / "runs" / "tiny.py"

@@ -11,10 +11,10 @@ from torch.nn import functional
 from vitruvius.errors import ConfigError
 from vitruvius.spaces.registry import load_space
 from vitruvius.spaces.space import Architecture, SearchSpace
-from vitruvius.tasks.datasets import DatasetTask, create_dataset_task
-from vitruvius.tools.export import Exported, export, load_weights
-from vitruvius.tools.export_flat import flat_source
-from vitruvius.tools.export_source import Unexportable, definitions
+from vitruvius.tasks.data.datasets import DatasetTask, create_dataset_task
+from vitruvius.tools.export.class_source import Unexportable, definitions
+from vitruvius.tools.export.files import Exported, export, load_weights
+from vitruvius.tools.export.flat_class import flat_source
 
 PREDICT = """
 import sys, torch

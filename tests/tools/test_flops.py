@@ -2,9 +2,9 @@ import pytest
 import torch
 from torch import nn
 
-from vitruvius.spaces.cell import Cell, from_string
+from vitruvius.spaces.cells.cell import Cell, from_string
 from vitruvius.spaces.space import Signature
-from vitruvius.tools.flops import count_flops, count_params, unmoved_generator
+from vitruvius.tools.passes.flops import count_flops, count_params, unmoved_generator
 
 
 def signature(input_shape: tuple[int, ...]) -> Signature:
@@ -104,7 +104,7 @@ def test_the_generator_is_put_back_and_the_seed_decides() -> None:
 def test_full_size_cells_cost_what_the_benchmark_recorded(
     shared_data, metric: str, shape: tuple[int, ...], outputs: int
 ) -> None:
-    from vitruvius.tasks.nas_bench_201 import read_nas_bench_201
+    from vitruvius.tasks.tables.nas_bench_201 import read_nas_bench_201
 
     table = read_nas_bench_201(shared_data / "nas_bench_201.parquet", metric)
     space = Cell(channels=16, cells=5, reduction="residual")

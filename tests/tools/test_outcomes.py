@@ -5,8 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from vitruvius.tools.evaluation import Failed, FailureKind, Outcome, Request, Trained
-from vitruvius.tools.outcomes import adopt, outcome_path, sweep, weights_path, write_outcome
+from vitruvius.tools.training.evaluation import Failed, FailureKind, Outcome, Request, Trained
+from vitruvius.tools.training.outcomes import (
+    adopt,
+    outcome_path,
+    sweep,
+    weights_path,
+    write_outcome,
+)
 
 OUTCOMES = [
     Trained(value=0.1 + 0.2, test=None, train_s=1.5),

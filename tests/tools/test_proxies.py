@@ -11,16 +11,16 @@ from torch import nn
 from torch.nn import functional
 
 from vitruvius.errors import ToolError
-from vitruvius.spaces.cell import Cell
+from vitruvius.spaces.cells.cell import Cell
 from vitruvius.spaces.registry import load_space
 from vitruvius.spaces.space import Architecture, Signature
-from vitruvius.tasks.datasets import create_dataset_task
-from vitruvius.tasks.nas_bench_201 import read_nas_bench_201
+from vitruvius.tasks.data.datasets import create_dataset_task
 from vitruvius.tasks.registry import load_task
-from vitruvius.tasks.table import TabularTask
-from vitruvius.tools.probe import Batch, DoesNotApply, Probe
+from vitruvius.tasks.tables.nas_bench_201 import read_nas_bench_201
+from vitruvius.tasks.tables.table import TabularTask
+from vitruvius.tools.passes.probe import Batch, DoesNotApply, Probe
+from vitruvius.tools.passes.scoring import measure, score
 from vitruvius.tools.proxies import PROXIES, Formula, Proxy, computable, proxies_for
-from vitruvius.tools.scoring import measure, score
 from vitruvius.tools.testing import ProxyContract
 
 BEYOND = tuple(f"hidden_covariance_{layer}" for layer in (3, 4, 5, 6))  # layers of deeper networks

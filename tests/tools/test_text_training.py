@@ -18,14 +18,14 @@ from vitruvius.errors import ConfigError
 from vitruvius.spaces.registry import load_space
 from vitruvius.spaces.space import Builder, Signature
 from vitruvius.tasks.task import IGNORED, Fidelity, Metric, Recipe
-from vitruvius.tasks.text import TextTask, create_text_task
-from vitruvius.tools.evaluation import Failed, FailureKind, Request, Trained
-from vitruvius.tools.evaluator import check_can_evaluate
-from vitruvius.tools.export import export
-from vitruvius.tools.measures import TrainingStopped, loss_of, score
-from vitruvius.tools.trainer import Trainer
-from vitruvius.tools.training import train
-from vitruvius.tools.training_data import Data, Examples
+from vitruvius.tasks.texts.text import TextTask, create_text_task
+from vitruvius.tools.export.files import export
+from vitruvius.tools.training.evaluation import Failed, FailureKind, Request, Trained
+from vitruvius.tools.training.evaluator import check_can_evaluate
+from vitruvius.tools.training.examples import Data, Examples
+from vitruvius.tools.training.loop import train
+from vitruvius.tools.training.metrics import TrainingStopped, loss_of, score
+from vitruvius.tools.training.trainer import Trainer
 
 ROOT = Path(__file__).parents[2]
 SPACE = f"{ROOT / 'docs/examples/my_language_model.py'}:space"
@@ -99,7 +99,7 @@ def test_windows_of_any_batch_give_the_same_score(
 ) -> None:
     network, valid = build(task), Data.of(task.load(), CPU).valid
     whole = score(network, valid, NATS)
-    monkeypatch.setattr("vitruvius.tools.measures.EVALUATION_TOKENS", 5)
+    monkeypatch.setattr("vitruvius.tools.training.metrics.EVALUATION_TOKENS", 5)
     assert score(network, valid, NATS) == pytest.approx(whole, rel=1e-5)
 
 

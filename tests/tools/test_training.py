@@ -7,11 +7,11 @@ from torch import nn
 
 from vitruvius.errors import ConfigError
 from vitruvius.tasks.task import Metric, Recipe, Split, Splits
-from vitruvius.tools.evaluation import FailureKind
-from vitruvius.tools.measures import TrainingStopped, score
-from vitruvius.tools.training import Course
-from vitruvius.tools.training import train as train_network
-from vitruvius.tools.training_data import Data, Examples, pick_device
+from vitruvius.tools.training.evaluation import FailureKind
+from vitruvius.tools.training.examples import Data, Examples, pick_device
+from vitruvius.tools.training.loop import Course
+from vitruvius.tools.training.loop import train as train_network
+from vitruvius.tools.training.metrics import TrainingStopped, score
 
 CPU = torch.device("cpu")
 ACCURACY = Metric(name="accuracy", unit="%")

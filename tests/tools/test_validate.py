@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 
 from vitruvius.memory.edits import Add, Retire
 from vitruvius.memory.records import DecisionStatus
-from vitruvius.spaces.cell import Cell
+from vitruvius.spaces.cells.cell import Cell
 from vitruvius.spaces.region import Cut, Region
 from vitruvius.spaces.rules import Rule, SlotCondition
 from vitruvius.spaces.space import Architecture
-from vitruvius.tools.decisions import Train
-from vitruvius.tools.untrusted import Problem, read_decision, read_edit
-from vitruvius.tools.validate import Ground, check, check_edit, question_key
+from vitruvius.tools.calls.decisions import Train
+from vitruvius.tools.calls.untrusted import Problem, read_decision, read_edit
+from vitruvius.tools.calls.validate import Ground, check, check_edit, question_key
 
 SPACE = Cell()
 RNG = np.random.default_rng(3)

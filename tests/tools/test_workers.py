@@ -22,7 +22,8 @@ from vitruvius.errors import ConfigError
 from vitruvius.spaces.registry import load_space
 from vitruvius.spaces.space import Architecture
 from vitruvius.tasks.registry import load_task
-from vitruvius.tools.evaluation import (
+from vitruvius.tools.passes.scoring import score
+from vitruvius.tools.training.evaluation import (
     Failed,
     FailureKind,
     Outcome,
@@ -31,12 +32,11 @@ from vitruvius.tools.evaluation import (
     Scored,
     Trained,
 )
-from vitruvius.tools.evaluator import adopt, create_evaluator
-from vitruvius.tools.outcomes import outcome_path, write_outcome
-from vitruvius.tools.scoring import score
-from vitruvius.tools.setup import Setup
-from vitruvius.tools.worker_process import WorkerProcess
-from vitruvius.tools.workers import WorkerPool
+from vitruvius.tools.training.evaluator import adopt, create_evaluator
+from vitruvius.tools.training.outcomes import outcome_path, write_outcome
+from vitruvius.tools.training.pool import WorkerPool
+from vitruvius.tools.training.worker_process import WorkerProcess
+from vitruvius.tools.training.worker_setup import Setup
 
 TOYS = Path(__file__).with_name("toys.py")
 MakeRequest = Callable[..., Request]
@@ -365,8 +365,8 @@ DRIVER = """
     from vitruvius.spaces.space import Architecture
     from vitruvius.tasks.registry import load_task
     from vitruvius.tasks.task import Fidelity
-    from vitruvius.tools.evaluation import Request
-    from vitruvius.tools.evaluator import create_evaluator
+    from vitruvius.tools.training.evaluation import Request
+    from vitruvius.tools.training.evaluator import create_evaluator
 
     toys, run_dir, kind = sys.argv[1:]
     pool = create_evaluator(

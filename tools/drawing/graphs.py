@@ -6,15 +6,15 @@ import itertools
 from collections.abc import Callable
 from typing import Any
 
-from vitruvius.spaces import recurrent_graph as recurrent
-from vitruvius.spaces.cell_classes import EDGES
-from vitruvius.spaces.flexibert import FlexiBert
-from vitruvius.spaces.flexibert_form import BuiltLayer, built_layers, layers_of
-from vitruvius.spaces.four_nodes import FourNodeSpace
+from vitruvius.spaces.cells.cell_classes import EDGES
+from vitruvius.spaces.cells.four_nodes import FourNodeSpace
 from vitruvius.spaces.macro import HALVINGS, Macro
 from vitruvius.spaces.pool import Pool
-from vitruvius.spaces.recurrent import Recurrent
+from vitruvius.spaces.recurrent import graph as recurrent
+from vitruvius.spaces.recurrent.space import Recurrent
 from vitruvius.spaces.space import Architecture, SearchSpace
+from vitruvius.spaces.transformers.form import BuiltLayer, built_layers, layers_of
+from vitruvius.spaces.transformers.space import FlexiBert
 from vitruvius.tools.drawing.graph import Edge, Graph, Hue, Node, short
 
 _KINDS = {"conv": Hue.WEIGHTS, "skip": Hue.PASSING, "pool": Hue.POOLING}

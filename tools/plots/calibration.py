@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from vitruvius.memory.calibration import COUNTED
+from vitruvius.memory.evidence.calibration import COUNTED
+from vitruvius.memory.evidence.proxy_verdicts import Verdict, verdict
 from vitruvius.memory.records import Calibration
-from vitruvius.memory.verdicts import Verdict, verdict
 from vitruvius.tools.plots.intervals import Row, draw_intervals, height_of
 from vitruvius.tools.plots.style import dress, explain, open_axes, say
 

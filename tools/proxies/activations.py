@@ -9,8 +9,8 @@ from vitruvius.tools.proxies.formula import Formula
 
 if TYPE_CHECKING:
     from vitruvius.spaces.space import FloatArray
-    from vitruvius.tools.probe import Probe
-    from vitruvius.tools.recording import Call
+    from vitruvius.tools.passes.hooks import Call
+    from vitruvius.tools.passes.probe import Probe
 
 
 def naswot(probe: Probe) -> float:
@@ -19,7 +19,7 @@ def naswot(probe: Probe) -> float:
     Mellor et al. 2021, arXiv:2006.04647, eq. 2: over rectifiers only. Published direction: higher.
     Two examples with equal codes make it singular, and the score minus infinity.
     """
-    from vitruvius.tools.twins import RECTIFIERS
+    from vitruvius.tools.passes.copies import RECTIFIERS
 
     calls = [c for c in probe.record.activations if isinstance(c.module, RECTIFIERS)]
     return _log_determinant(_kernel(probe, calls, "rectifying activations (ReLU and its kin)"))
@@ -51,7 +51,7 @@ def token_activation_distance_published(probe: Probe) -> float:
     determinant, so that it is a similarity. A head for words takes no part: theirs have none.
     Published direction: higher.
     """
-    from vitruvius.tools.codes import token_agreements
+    from vitruvius.tools.passes.activation_codes import token_agreements
 
     return token_agreements(_token_calls(probe))
 
@@ -62,7 +62,7 @@ def token_activation_distance_published_mean(probe: Probe) -> float:
 
 
 def _token_calls(probe: Probe) -> list[Call]:
-    from vitruvius.tools.twins import DoesNotApply
+    from vitruvius.tools.passes.copies import DoesNotApply
 
     calls = [c for c in probe.record.activations if getattr(c.module, "part", "") == "feed_forward"]
     if not calls:
@@ -71,8 +71,8 @@ def _token_calls(probe: Probe) -> list[Call]:
 
 
 def _kernel(probe: Probe, calls: list[Call], needed: str, *, published: bool = False) -> FloatArray:
-    from vitruvius.tools.codes import agreements
-    from vitruvius.tools.twins import DoesNotApply
+    from vitruvius.tools.passes.activation_codes import agreements
+    from vitruvius.tools.passes.copies import DoesNotApply
 
     if not calls:
         raise DoesNotApply(f"it needs {needed}")

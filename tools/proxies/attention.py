@@ -17,7 +17,7 @@ from vitruvius.tools.proxies.parts import part_slopes, wide_outputs
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from vitruvius.tools.probe import Probe
+    from vitruvius.tools.passes.probe import Probe
 
 
 def attention_confidence(probe: Probe) -> float:
@@ -36,7 +36,7 @@ def softmax_confidence(probe: Probe) -> float:
     first tokens are confident for want of choice. Tokens with n = 1 are left out. Corrects the
     published maximum over heads, which compares heads and not tokens.
     """
-    from vitruvius.tools.twins import DoesNotApply
+    from vitruvius.tools.passes.copies import DoesNotApply
 
     found = []
     for weights in _maps(probe):
@@ -76,7 +76,7 @@ def head_importance(probe: Probe) -> float:
     Michel et al. 2019, arXiv:1905.10650, sec. 2.3. The gradient is that of the mean loss, summed
     over examples.
     """
-    from vitruvius.tools.twins import DoesNotApply
+    from vitruvius.tools.passes.copies import DoesNotApply
 
     heads = probe.record.heads
     if not heads:
@@ -112,7 +112,7 @@ def attention_importance_published(probe: Probe) -> float:
 
     Called head importance there, though no head takes part: `head_importance` is the corrected one.
     """
-    from vitruvius.tools.jacobians import saliency
+    from vitruvius.tools.passes.jacobians import saliency
 
     return saliency(zip(*part_slopes(probe, probe.ones, "operation", wide=True), strict=True))
 
@@ -124,7 +124,7 @@ def attention_importance_published_mean(probe: Probe) -> float:
 
 
 def _maps(probe: Probe) -> list[Tensor]:
-    from vitruvius.tools.twins import DoesNotApply
+    from vitruvius.tools.passes.copies import DoesNotApply
 
     if not probe.record.attention:
         raise DoesNotApply("it needs a transformer with softmax attention")

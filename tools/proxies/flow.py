@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from vitruvius.tools.proxies.formula import Formula
 
 if TYPE_CHECKING:
-    from vitruvius.tools.probe import Probe
+    from vitruvius.tools.passes.probe import Probe
 
 
 def synflow(probe: Probe) -> float:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from vitruvius.tools.probe import Passes, Probe
+    from vitruvius.tools.passes.probe import Passes, Probe
 
 
 class Proxy(Protocol):

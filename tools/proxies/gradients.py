@@ -13,7 +13,7 @@ from vitruvius.tools.proxies.formula import Formula
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from vitruvius.tools.probe import Probe
+    from vitruvius.tools.passes.probe import Probe
 
 
 def grad_norm(probe: Probe) -> float:
@@ -46,7 +46,7 @@ def l2(probe: Probe) -> float:
 
     Abdelfattah et al. 2021, arXiv:2101.08134, `l2_norm.py` of their code.
     """
-    from vitruvius.tools.twins import weight_of, weighted_layers
+    from vitruvius.tools.passes.copies import weight_of, weighted_layers
 
     return sum(float(weight_of(layer).detach().norm()) for layer in weighted_layers(probe.network))
 

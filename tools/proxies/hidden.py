@@ -10,7 +10,7 @@ from vitruvius.tools.proxies.spectra import correlation_score
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from vitruvius.tools.probe import Probe
+    from vitruvius.tools.passes.probe import Probe
 
 DEEPEST = 6
 
@@ -40,7 +40,7 @@ def hidden_synaptic_saliency(probe: Probe) -> float:
     Serianni & Kalita 2023, arXiv:2306.00288, with the loss for what they differentiate. Published
     direction: lower (it grows with the trained loss), hence the minus.
     """
-    from vitruvius.tools.jacobians import saliency
+    from vitruvius.tools.passes.jacobians import saliency
 
     return -saliency(zip(_states(probe), probe.loss.hidden, strict=True))
 
@@ -53,7 +53,7 @@ def hidden_synaptic_saliency_published(probe: Probe) -> float:
     file of its ablations has it: four to six times as much. Published direction: lower, hence the
     minus.
     """
-    from vitruvius.tools.jacobians import saliency
+    from vitruvius.tools.passes.jacobians import saliency
 
     return -saliency(zip(_states(probe), probe.ones.hidden, strict=True))
 
@@ -71,9 +71,9 @@ def synaptic_saliency_published(probe: Probe) -> float:
     Raises:
         DoesNotApply: if the network does not announce what its layers are for.
     """
-    from vitruvius.tools.jacobians import saliency
+    from vitruvius.tools.passes.copies import DoesNotApply, weight_of
+    from vitruvius.tools.passes.jacobians import saliency
     from vitruvius.tools.proxies.parts import part_slopes
-    from vitruvius.tools.twins import DoesNotApply, weight_of
 
     layers = probe.graph.layers
     if any(hasattr(layer, "part") for layer in layers):
@@ -92,7 +92,7 @@ def synaptic_saliency_published(probe: Probe) -> float:
 
 def synaptic_saliency_published_mean(probe: Probe) -> float:
     """The same divided by the number of feed-forward layers; transformers only."""
-    from vitruvius.tools.jacobians import saliency
+    from vitruvius.tools.passes.jacobians import saliency
     from vitruvius.tools.proxies.parts import part_slopes
 
     weights, slopes = part_slopes(probe, probe.ones, "feed_forward")
@@ -100,7 +100,7 @@ def synaptic_saliency_published_mean(probe: Probe) -> float:
 
 
 def _states(probe: Probe) -> list[Tensor]:
-    from vitruvius.tools.twins import DoesNotApply
+    from vitruvius.tools.passes.copies import DoesNotApply
 
     states = probe.record.states
     if not states:

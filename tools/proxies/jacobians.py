@@ -17,8 +17,8 @@ from vitruvius.tools.proxies.spectra import correlation_score, cosine_score
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from vitruvius.tools.jacobians import Jacobian
-    from vitruvius.tools.probe import Probe
+    from vitruvius.tools.passes.jacobians import Jacobian
+    from vitruvius.tools.passes.probe import Probe
 
 LARGE = 10.0
 
@@ -96,7 +96,7 @@ def _once(found: Jacobian, name: str, score: Callable[[], float]) -> float:
 
 
 def _rows(gradient: Tensor) -> Tensor:
-    from vitruvius.tools.twins import DoesNotApply
+    from vitruvius.tools.passes.copies import DoesNotApply
 
     if len(gradient) < 2:
         raise DoesNotApply("it needs two examples at least")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from vitruvius.tools.proxies.formula import Formula
 
 if TYPE_CHECKING:
-    from vitruvius.tools.probe import Probe
+    from vitruvius.tools.passes.probe import Probe
 
 
 def ntk_condition(probe: Probe) -> float:
@@ -37,7 +37,7 @@ def lga(probe: Probe) -> float:
     Raises:
         DoesNotApply: if every token has a label, or all examples have the same.
     """
-    from vitruvius.tools.twins import DoesNotApply
+    from vitruvius.tools.passes.copies import DoesNotApply
 
     if probe.labels.dim() != 1:
         raise DoesNotApply("it needs one label an example")

@@ -8,8 +8,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from vitruvius.spaces.builders.taps import Part
-    from vitruvius.tools.graph import Slopes
-    from vitruvius.tools.probe import Probe
+    from vitruvius.tools.passes.forward_backward import Slopes
+    from vitruvius.tools.passes.probe import Probe
 
 WIDE = 0.5  # published scores leave out operations' layers of fewer outputs: 128 of 256
 
@@ -28,7 +28,7 @@ def part_slopes(
     Raises:
         DoesNotApply: if there are none.
     """
-    from vitruvius.tools.twins import DoesNotApply, weight_of
+    from vitruvius.tools.passes.copies import DoesNotApply, weight_of
 
     pairs = [
         (weight_of(layer).detach(), slope.detach())
@@ -48,7 +48,7 @@ def wide_outputs(probe: Probe) -> list[Tensor]:
     Raises:
         DoesNotApply: if there are none.
     """
-    from vitruvius.tools.twins import DoesNotApply, weight_of
+    from vitruvius.tools.passes.copies import DoesNotApply, weight_of
 
     outputs = [
         call.given.detach()

@@ -6,7 +6,7 @@ from typing import Literal
 
 from vitruvius.spaces.pool import Pool
 from vitruvius.spaces.space import Builder, SearchSpace
-from vitruvius.tasks.table import TabularTask
+from vitruvius.tasks.tables.table import TabularTask
 from vitruvius.tasks.task import Task
 from vitruvius.tools.proxies.activations import ACTIVATION_SCORES
 from vitruvius.tools.proxies.attention import ATTENTION_SCORES

@@ -8,9 +8,9 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from vitruvius.errors import ToolError
+from vitruvius.tools.calls.untrusted import short
 from vitruvius.tools.questions import learned, looking, reasons, suggesting
 from vitruvius.tools.questions.book import Answer, Book
-from vitruvius.tools.untrusted import short
 
 Name = Annotated[str, Field(min_length=1, max_length=80)]
 

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from vitruvius.errors import ToolError
-from vitruvius.memory.ledger import Ledger
+from vitruvius.memory.ledger.ledger import Ledger
 from vitruvius.memory.records import Origin, Trial
 from vitruvius.spaces.space import Architecture, SearchSpace
 from vitruvius.tasks.task import Task

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vitruvius.memory.asked import Message
+from vitruvius.memory.ledger.requests import Message
 from vitruvius.tools.questions.book import Answer
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from vitruvius.memory.calibration import COUNTED
+from vitruvius.memory.evidence.calibration import COUNTED
+from vitruvius.memory.evidence.proxy_verdicts import verdict
 from vitruvius.memory.records import Calibration
-from vitruvius.memory.verdicts import verdict
 from vitruvius.tools.report.facts import Report
 from vitruvius.tools.report.words import plural, seconds
 from vitruvius.tools.safe_text import code, escape, names

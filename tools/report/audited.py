@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from vitruvius.memory.contrasts import best_of_draws, contrast
-from vitruvius.memory.population import describe_population
-from vitruvius.memory.ranking import Lesson
+from vitruvius.memory.evidence.contrasts import best_of_draws, contrast
+from vitruvius.memory.evidence.population import describe_population
+from vitruvius.memory.model.ranking import Lesson
 from vitruvius.memory.records import CutRecord, Decision, Origin, Trial
 from vitruvius.spaces.reference import reference_features
 from vitruvius.spaces.rules import Rule, holds

@@ -6,11 +6,13 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from vitruvius.memory.board import board_of
-from vitruvius.memory.calibration import calibrate
-from vitruvius.memory.feature_effects import feature_effects
-from vitruvius.memory.ledger import Ledger
-from vitruvius.memory.ranking import learn
+from vitruvius.memory.evidence.calibration import calibrate
+from vitruvius.memory.evidence.feature_effects import feature_effects
+from vitruvius.memory.evidence.proxy_verdicts import proxy_weights, with_weights
+from vitruvius.memory.evidence.region_of_run import region_of
+from vitruvius.memory.ledger.ledger import Ledger
+from vitruvius.memory.model.proxy_scores import board_of
+from vitruvius.memory.model.ranking import learn
 from vitruvius.memory.records import (
     Calibration,
     ModelCall,
@@ -22,8 +24,6 @@ from vitruvius.memory.records import (
     Score,
     Trial,
 )
-from vitruvius.memory.regions import region_of
-from vitruvius.memory.verdicts import proxy_weights, with_weights
 from vitruvius.spaces.space import SearchSpace
 from vitruvius.tasks.task import Metric, Task
 from vitruvius.tools.drawing import draw_svg

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from vitruvius.events import LOG
+from vitruvius.memory.ledger.run_json import run_data
 from vitruvius.memory.records import RunStatus, Standing
-from vitruvius.memory.run_data import run_data
 from vitruvius.spaces.rules import words
-from vitruvius.tools.outcomes import write_whole
 from vitruvius.tools.report.facts import Best, CutReport, Estimate, PrincipleReport, Report
+from vitruvius.tools.training.outcomes import write_whole
 
 SCHEMA = "vitruvius.summary/1"
 SUMMARY = "summary.json"  # in the folder of a run

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from vitruvius.memory.ranking import MAX_TRIALS
+from vitruvius.memory.model.ranking import MAX_TRIALS
 from vitruvius.memory.records import RunStatus
 from vitruvius.tools.report.facts import Report
 from vitruvius.tools.report.learned import effect_text, principles

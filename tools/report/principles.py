@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from vitruvius.memory.ledger import Ledger
+from vitruvius.memory.ledger.ledger import Ledger
 from vitruvius.memory.records import Evidence, Origin, PrincipleVersion, Standing, Trial
 from vitruvius.tools.report.facts import PrincipleReport
 

@@ -8,11 +8,11 @@ from functools import lru_cache
 import numpy as np
 from scipy.special import ndtr
 
-from vitruvius.memory.costs import keeps_limits
-from vitruvius.memory.population import describe_population
-from vitruvius.memory.ranking import Lesson
+from vitruvius.memory.evidence.population import describe_population
+from vitruvius.memory.model.cost_hints import keeps_limits
+from vitruvius.memory.model.gaussian_process import Surrogate
+from vitruvius.memory.model.ranking import Lesson
 from vitruvius.memory.records import Trial
-from vitruvius.memory.surrogate import Surrogate
 from vitruvius.spaces.reference import distinct_reference, reference_features, reference_sample
 from vitruvius.spaces.region import Region
 from vitruvius.spaces.space import Architecture, FloatArray, SearchSpace

@@ -6,8 +6,8 @@ import math
 import shlex
 from collections.abc import Iterator
 
+from vitruvius.memory.evidence.proxy_verdicts import Verdict, verdict
 from vitruvius.memory.records import Origin, ResultStatus, RunStatus, Standing
-from vitruvius.memory.verdicts import Verdict, verdict
 from vitruvius.tools.report.facts import Report, Suggestion
 from vitruvius.tools.report.words import plural
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vitruvius.memory.ledger import Ledger
+from vitruvius.memory.ledger.ledger import Ledger
 from vitruvius.memory.records import Mark, Run
 from vitruvius.tools.report.facts import RecalledReport, SourceReport, TransferReport
 

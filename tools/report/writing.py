@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from vitruvius.errors import VitruviusError
-from vitruvius.memory.ledger import Ledger
+from vitruvius.memory.ledger.ledger import Ledger
 from vitruvius.memory.records import RunStatus
 from vitruvius.spaces.space import SearchSpace
 from vitruvius.tasks.task import Task

@@ -17,8 +17,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from vitruvius import api
 from vitruvius.budget import budget_text
 from vitruvius.errors import VitruviusError
-from vitruvius.memory.ledger import FILE, Ledger
-from vitruvius.memory.ledger_trials import Tally
+from vitruvius.memory.ledger.ledger import FILE, Ledger
+from vitruvius.memory.ledger.trials import Tally
 from vitruvius.memory.records import Run, RunKind
 from vitruvius.tools.report.page import script, style, to_html
 

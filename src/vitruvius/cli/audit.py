@@ -11,7 +11,7 @@ from vitruvius.cli.console import Home, Json, note, print_json
 from vitruvius.errors import ConfigError
 
 if TYPE_CHECKING:
-    from vitruvius.handle import SearchRun
+    from vitruvius.run.handle import SearchRun
 
 
 def audit(
@@ -57,8 +57,8 @@ def audit(
 
       vitruvius audit flexibert_trained --from table:flexibert.json --draws 60 --keep
     """
-    from vitruvius import auditing, learning
     from vitruvius.cli.audit_page import audit_data, print_audit
+    from vitruvius.run import auditing, learning
 
     if source is None and (metric or keep or name):
         raise ConfigError("--metric, --keep and --name need labels: say where --from")
@@ -90,6 +90,6 @@ def audit(
 def _keep(
     space: str, labels: str, draws: int | None, name: str | None, seed: int, home: Path | None
 ) -> SearchRun:
-    from vitruvius import auditing
+    from vitruvius.run import auditing
 
     return auditing.keep(space, labels, draws=draws, name=name, seed=seed, home=home)

@@ -11,7 +11,7 @@ from vitruvius.cli.payloads import evidence_data
 from vitruvius.spaces.rules import words
 
 if TYPE_CHECKING:
-    from vitruvius.graphs.auditing import Audit, AuditedCut, Explained
+    from vitruvius.graphs.offline.auditing import Audit, AuditedCut, Explained
     from vitruvius.memory.audit.intervals import Share
 
 SHOWN = 16  # factors in the table; --json has all

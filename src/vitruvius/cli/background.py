@@ -16,8 +16,8 @@ from vitruvius.tools.safe_text import clean
 
 if TYPE_CHECKING:
     from vitruvius.events import Event
-    from vitruvius.graphs.estimating import Estimate
-    from vitruvius.handle import SearchRun
+    from vitruvius.graphs.drive.estimating import Estimate
+    from vitruvius.run.handle import SearchRun
 
 SHOWN = 30  # events of the past that a follower is shown first
 INTERRUPTED = 130
@@ -25,7 +25,7 @@ INTERRUPTED = 130
 
 def detached(found: SearchRun, as_json: bool, **settings: Any) -> None:
     """Starts a process that drives the run, and says how to follow and stop it."""
-    from vitruvius.detached import DRIVER_LOG
+    from vitruvius.run.process import DRIVER_LOG
 
     log = found.home / "runs" / found.id / DRIVER_LOG
     pid = found.start(**settings)
@@ -51,7 +51,7 @@ def _home_words(found: SearchRun) -> str:
 
 def print_estimate(found: Estimate, as_json: bool) -> None:
     """Prints what a run would take."""
-    from vitruvius.graphs.estimate_words import estimate_words
+    from vitruvius.graphs.drive.estimate_words import estimate_words
 
     if as_json:
         print_json(found.data)

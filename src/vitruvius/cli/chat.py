@@ -12,7 +12,7 @@ from vitruvius.cli.console import Home, RunId, opened, run_of
 if TYPE_CHECKING:
     from vitruvius.cli.chat_lines import Lines
     from vitruvius.cli.chat_screen import Screen
-    from vitruvius.conversation import Talk
+    from vitruvius.run.conversation import Talk
 
 LEAVE = ("/quit", "/exit")
 
@@ -42,7 +42,7 @@ def chat(
     from vitruvius import api
     from vitruvius.cli.chat_lines import open_lines
     from vitruvius.cli.chat_screen import Screen
-    from vitruvius.conversation import Talk, left_open
+    from vitruvius.run.conversation import Talk, left_open
 
     with opened(home) as ledger:
         name = run_of(ledger, run_id).id

@@ -49,7 +49,7 @@ def _ask_taught(
     call: dict[str, Any], understood: str, lines: Lines, screen: Screen, space: SearchSpace
 ) -> Answer | None:
     """Shows the rule that a principle was understood as, until it is right or given up."""
-    from vitruvius.agents.plain_words import understood as read_rule
+    from vitruvius.agents.chat.plain_words import understood as read_rule
     from vitruvius.spaces.rules import words
 
     edited = False

@@ -8,7 +8,7 @@ from vitruvius.errors import VitruviusError
 
 if TYPE_CHECKING:
     from vitruvius.cli.chat_screen import Screen
-    from vitruvius.conversation import Talk
+    from vitruvius.run.conversation import Talk
 
 OWN = {
     "/model": ("/model [NAME]", "who answers; another model from now on"),
@@ -28,7 +28,7 @@ def obey(text: str, talk: Talk, screen: Screen) -> None:
     name, _, rest = text.partition(" ")
     match name:
         case "/help":
-            from vitruvius.agents.chat_commands import help_rows
+            from vitruvius.agents.chat.commands import help_rows
 
             screen.table(("command", ""), [*help_rows(), *OWN.values()])
         case "/thread":

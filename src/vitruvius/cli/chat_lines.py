@@ -7,12 +7,12 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
-from vitruvius.memory.ledger import Ledger
+from vitruvius.memory.ledger.ledger import Ledger
 
 if TYPE_CHECKING:
     from prompt_toolkit import PromptSession
 
-    from vitruvius.conversation import Talk
+    from vitruvius.run.conversation import Talk
 
 HISTORY = "chat_history"
 
@@ -92,7 +92,7 @@ def names_of(talk: Talk) -> list[str]:
 
 
 def _commands() -> list[str]:
-    from vitruvius.agents.chat_commands import COMMANDS
+    from vitruvius.agents.chat.commands import COMMANDS
     from vitruvius.cli.chat_commands import OWN
 
     return [*(f"/{name}" for name in COMMANDS), *OWN]

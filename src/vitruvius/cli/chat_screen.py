@@ -15,9 +15,9 @@ from vitruvius.tools.safe_text import clean
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from vitruvius.conversation import Talk
-    from vitruvius.graphs.chat_session import Told
-    from vitruvius.memory.asked import Message
+    from vitruvius.graphs.chat.session import Told
+    from vitruvius.memory.ledger.requests import Message
+    from vitruvius.run.conversation import Talk
 
 BARS = "▁▂▃▄▅▆▇█"
 CURVE_WIDTH = 40

@@ -55,8 +55,8 @@ def settings_rows(resolved: Resolved) -> list[tuple[str, str, str]]:
 
 def rebuild_index(home: Path) -> Finding:
     """Rebuilds the index from the ledger, which is the truth."""
-    from vitruvius.memory.index import PrincipleIndex
-    from vitruvius.memory.ledger import Ledger
+    from vitruvius.memory.index.principle_index import PrincipleIndex
+    from vitruvius.memory.ledger.ledger import Ledger
 
     try:
         with Ledger.open(home) as ledger:
@@ -139,7 +139,7 @@ def _write_access(home: Path) -> Finding:
 
 
 def _ledger(home: Path) -> Finding:
-    from vitruvius.memory.ledger import Ledger
+    from vitruvius.memory.ledger.ledger import Ledger
 
     if not (home / "ledger.db").exists():
         return Finding(name="ledger", ok=True, text="none yet; the first run makes it")
@@ -152,8 +152,8 @@ def _ledger(home: Path) -> Finding:
 
 
 def _index(home: Path) -> Finding:
-    from vitruvius.memory.index import PrincipleIndex
-    from vitruvius.memory.ledger import Ledger
+    from vitruvius.memory.index.principle_index import PrincipleIndex
+    from vitruvius.memory.ledger.ledger import Ledger
 
     if not (home / "ledger.db").exists():
         return Finding(name="index", ok=True, text="none yet")
@@ -182,13 +182,13 @@ def _device() -> Finding:
 
 def _model(settings: Settings) -> Finding:
     """Returns who decides, and what an endpoint's model was seen to do when asked."""
-    from vitruvius.agents.models import at_hand, probe, resolve_model
+    from vitruvius.agents.model.resolving import at_hand, probe, resolve_model
 
     try:
         with at_hand(resolve_model(settings), settings) as chosen:
             if chosen.endpoint is None:
                 return Finding(name="model", ok=True, text=f"{chosen.words} {_local_words()}")
-            from vitruvius.agents.client import ModelClient
+            from vitruvius.agents.model.client import ModelClient
 
             seen = asyncio.run(probe(ModelClient(chosen.endpoint)))
     except VitruviusError as error:

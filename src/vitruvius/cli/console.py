@@ -15,7 +15,7 @@ from vitruvius.errors import ConfigError
 from vitruvius.tools.safe_text import clean
 
 if TYPE_CHECKING:
-    from vitruvius.memory.ledger import Ledger
+    from vitruvius.memory.ledger.ledger import Ledger
     from vitruvius.memory.records import Run
 
 WIDE = 200  # columns where nothing tells the width: pipes and files get unbroken rows
@@ -44,7 +44,7 @@ def opened(home: Path | None) -> Iterator[Ledger]:
     Raises:
         ConfigError: where there is none yet; reading never makes one.
     """
-    from vitruvius.memory.ledger import Ledger
+    from vitruvius.memory.ledger.ledger import Ledger
 
     folder = home_of(home)
     if not (folder / "ledger.db").exists():

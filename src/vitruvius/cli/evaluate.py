@@ -39,7 +39,7 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Run protocols on tables: does it help, beside which controls, and by how much."""
-    from vitruvius.evals.arms import all_arms
+    from vitruvius.evals.arms.registry import all_arms
     from vitruvius.evals.evaluation import Wanted, perform
     from vitruvius.evals.protocols import find_protocols
 

@@ -53,11 +53,11 @@ def learn(
 
     Then: vitruvius run --task ... --principles-from RUN (or nothing: memory is the default).
     """
-    from vitruvius import learning
     from vitruvius.cli.live import Progress
     from vitruvius.cli.payloads import version_data
-    from vitruvius.memory.ledger import Ledger
-    from vitruvius.memory.run_data import run_data
+    from vitruvius.memory.ledger.ledger import Ledger
+    from vitruvius.memory.ledger.run_json import run_data
+    from vitruvius.run import learning
     from vitruvius.tools.report import build_report, summary
 
     with Progress(quiet=as_json) as progress:

@@ -143,8 +143,8 @@ def import_principles(
 
     Example: vitruvius principles import ours.json
     """
-    from vitruvius.memory.index import PrincipleIndex
-    from vitruvius.memory.ledger import Ledger
+    from vitruvius.memory.index.principle_index import PrincipleIndex
+    from vitruvius.memory.ledger.ledger import Ledger
 
     try:
         data = json.loads(file.read_text(encoding="utf-8"))

@@ -21,7 +21,7 @@ from vitruvius.cli.console import (
 from vitruvius.errors import ConfigError
 
 if TYPE_CHECKING:
-    from vitruvius.handle import SearchRun
+    from vitruvius.run.handle import SearchRun
 
 INTERRUPTED = 130
 
@@ -263,10 +263,10 @@ def stop(run_id: RunId = None, home: Home = None) -> None:
 
     It cancels the trainings under way and writes its report, within seconds.
     """
-    from vitruvius.memory.lease import is_live
+    from vitruvius.memory.ledger.lease import is_live
+    from vitruvius.memory.ledger.schema import now
     from vitruvius.memory.records import RunStatus
-    from vitruvius.memory.schema import now
-    from vitruvius.short_first import driven
+    from vitruvius.run.short_first import driven
 
     with opened(home) as ledger:
         record = driven(ledger, run_of(ledger, run_id))
@@ -311,9 +311,9 @@ def table_ref(task: str | None, metric: str | None, noise: bool) -> str | None:
 def _finish(found: SearchRun, as_json: bool) -> None:
     """Prints what was found and exits with the run's code."""
     from vitruvius.cli.payloads import best_data
-    from vitruvius.memory.ledger import Ledger
+    from vitruvius.memory.ledger.ledger import Ledger
+    from vitruvius.memory.ledger.run_json import run_data
     from vitruvius.memory.records import RunStatus
-    from vitruvius.memory.run_data import run_data
     from vitruvius.tools.report import build_report, summary
 
     with Ledger.open(found.home) as ledger:

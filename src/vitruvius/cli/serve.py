@@ -43,7 +43,7 @@ def mcp(home: Home = None) -> None:
     Needs the extra named mcp. In an agent's settings the command is vitruvius, its argument mcp.
     """
     try:
-        from vitruvius.mcp_server import create_server
+        from vitruvius.servers.mcp import create_server
     except ModuleNotFoundError as error:
         if error.name is None or not error.name.startswith("mcp"):
             raise

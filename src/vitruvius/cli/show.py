@@ -22,7 +22,7 @@ from vitruvius.cli.console import (
 from vitruvius.errors import ConfigError
 
 if TYPE_CHECKING:
-    from vitruvius.memory.ledger import Ledger
+    from vitruvius.memory.ledger.ledger import Ledger
     from vitruvius.memory.records import Run, Trial
     from vitruvius.tools.report import Report
 
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 def runs(home: Home = None, as_json: Json = False) -> None:
     """List the runs of a home, the latest first."""
     from vitruvius.budget import budget_text
+    from vitruvius.memory.ledger.run_json import run_data
     from vitruvius.memory.records import RunKind
-    from vitruvius.memory.run_data import run_data
 
     if not (home_of(home) / "ledger.db").exists():
         print_json([]) if as_json else print(f"no runs in {home_of(home)}; try `vitruvius run`")
@@ -86,8 +86,8 @@ def show(
         _follow(run_id, home, as_json)
         return
     from vitruvius.cli.payloads import best_data, cut_data, trial_data, version_data
+    from vitruvius.memory.ledger.run_json import run_data
     from vitruvius.memory.records import RunKind
-    from vitruvius.memory.run_data import run_data
     from vitruvius.tools.report import summary
 
     with opened(home) as ledger:
@@ -258,7 +258,7 @@ def recording(
 
       vitruvius run --replay paid.db
     """
-    from vitruvius.replay import export_recording
+    from vitruvius.run.replay import export_recording
 
     export_recording(run_id, home_of(home), file)
     print(f"wrote {file}; check it with `vitruvius run --replay {file}`")

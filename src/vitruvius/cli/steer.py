@@ -12,7 +12,7 @@ from vitruvius.errors import ConfigError
 
 if TYPE_CHECKING:
     from vitruvius.events import Event
-    from vitruvius.memory.asked import Wish
+    from vitruvius.memory.ledger.requests import Wish
 
 Run = Annotated[str, typer.Argument(metavar="RUN", help="A run, like 261122-4f1a.")]
 
@@ -110,7 +110,7 @@ def fork(
     Example: vitruvius fork 261122-4f1a --at 12
     """
     from vitruvius import api
-    from vitruvius.memory.run_data import run_data
+    from vitruvius.memory.ledger.run_json import run_data
 
     made = api.open(run_id, home=home).fork(at, budget=budget)
     record = made.record
@@ -140,7 +140,7 @@ def wish_data(wish: Wish) -> dict[str, Any]:
 
 def wish_words(wish: Wish) -> str:
     """Returns what was asked and what became of it, in one line."""
-    from vitruvius.memory.asked import WishStatus
+    from vitruvius.memory.ledger.requests import WishStatus
     from vitruvius.spaces.rules import Rule
     from vitruvius.spaces.rules import words as in_words
     from vitruvius.tools.safe_text import clean

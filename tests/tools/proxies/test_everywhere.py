@@ -6,10 +6,10 @@ import torch
 
 from vitruvius.spaces.registry import load_space
 from vitruvius.spaces.space import Builder, Signature
-from vitruvius.tools.probe import Batch, DoesNotApply
+from vitruvius.tools.passes.probe import Batch, DoesNotApply
+from vitruvius.tools.passes.scoring import plan
 from vitruvius.tools.proxies import PROXIES
 from vitruvius.tools.proxies.registry import ELSEWHERE, kind_of
-from vitruvius.tools.scoring import plan
 
 WORDS, EXAMPLES = 11, 6
 TOKENS = {"input_shape": (6,), "vocabulary": WORDS}

@@ -8,11 +8,11 @@ from torch import nn
 from torch.nn import functional
 
 from vitruvius.spaces.space import Signature
-from vitruvius.tools.jacobians import Of
-from vitruvius.tools.probe import Batch, DoesNotApply, Probe
+from vitruvius.tools.passes.jacobians import Of
+from vitruvius.tools.passes.probe import Batch, DoesNotApply, Probe
+from vitruvius.tools.passes.scoring import measure
 from vitruvius.tools.proxies import PROXIES
 from vitruvius.tools.proxies.spectra import correlation_score, cosine_score
-from vitruvius.tools.scoring import measure
 
 IMAGE = Signature(input_shape=(2, 6, 6), outputs=3)
 

@@ -7,9 +7,9 @@ from tapped import VOCABULARY, Recurrent
 from torch import nn
 
 from vitruvius.spaces.space import Signature
-from vitruvius.tools.probe import Batch, DoesNotApply, Probe
+from vitruvius.tools.passes.probe import Batch, DoesNotApply, Probe
+from vitruvius.tools.passes.scoring import measure, plan
 from vitruvius.tools.proxies import PROXIES
-from vitruvius.tools.scoring import measure, plan
 
 TOKENS = Signature(input_shape=(6,), outputs=VOCABULARY, vocabulary=VOCABULARY, per_token=True)
 

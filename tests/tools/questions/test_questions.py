@@ -7,7 +7,7 @@ import pytest
 
 import vitruvius as vt
 from vitruvius.errors import ToolError
-from vitruvius.memory.ledger import Ledger
+from vitruvius.memory.ledger.ledger import Ledger
 from vitruvius.tools.questions.asking import QUESTIONS, answer, read_question
 from vitruvius.tools.questions.book import Answer, Book
 

@@ -7,10 +7,10 @@ from typing import Any, Protocol
 import numpy as np
 import pytest
 
-from vitruvius.memory.effects import measure
-from vitruvius.memory.feature_effects import FeatureEffect, feature_effects, rule_of
-from vitruvius.memory.ledger import Ledger
-from vitruvius.memory.ranking import learn
+from vitruvius.memory.evidence.effects import measure
+from vitruvius.memory.evidence.feature_effects import FeatureEffect, feature_effects, rule_of
+from vitruvius.memory.ledger.ledger import Ledger
+from vitruvius.memory.model.ranking import learn
 from vitruvius.memory.records import Origin, PrincipleVersion, ResultStatus, RunStatus, Trial
 from vitruvius.spaces.registry import load_space
 from vitruvius.spaces.space import Architecture, SearchSpace

@@ -12,8 +12,9 @@ from rederived import derived
 from small_table import write_tables
 
 import vitruvius as vt
-from vitruvius.memory.ledger import Ledger
-from vitruvius.memory.records import Budget, NewTrial, Origin, ResultStatus, Run, Score
+from vitruvius.budget import Budget
+from vitruvius.memory.ledger.ledger import Ledger
+from vitruvius.memory.records import NewTrial, Origin, ResultStatus, Run, Score
 from vitruvius.spaces.registry import load_space
 from vitruvius.spaces.space import Architecture
 from vitruvius.tasks.registry import load_task

@@ -12,7 +12,7 @@ from markdown_it import MarkdownIt
 from scipy import stats
 
 from vitruvius.errors import VitruviusError
-from vitruvius.memory.ledger import Ledger
+from vitruvius.memory.ledger.ledger import Ledger
 from vitruvius.memory.records import Origin, RunStatus, Standing
 from vitruvius.spaces.registry import load_space
 from vitruvius.spaces.space import Architecture
@@ -266,7 +266,7 @@ def test_a_run_without_trials_has_a_report(tmp_path: Path) -> None:
 
 
 def report_budget() -> Any:
-    from vitruvius.memory.records import Budget
+    from vitruvius.budget import Budget
 
     return Budget(trials=5)
 

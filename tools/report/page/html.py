@@ -9,9 +9,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from vitruvius.budget import budget_text
-from vitruvius.memory.calibration import COUNTED
+from vitruvius.memory.evidence.calibration import COUNTED
+from vitruvius.memory.evidence.proxy_verdicts import Verdict, verdict
 from vitruvius.memory.records import RunKind, Standing, Trial
-from vitruvius.memory.verdicts import Verdict, verdict
 from vitruvius.spaces.rules import words
 from vitruvius.tools.plots.palette import DARK, LIGHT
 from vitruvius.tools.report import answer

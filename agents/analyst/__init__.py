@@ -1,0 +1,1 @@
+"""The analyst: decisions and edits by statistics alone, deterministic by seed."""

@@ -1,0 +1,1 @@
+"""The chairs of architect and theorist: what a model is shown, asked, and how it is read."""

@@ -1,0 +1,74 @@
+"""The architect's chair, taken by a model; the fallback takes each step that it cannot."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from vitruvius.agents.chairs.constraints import ground_of
+from vitruvius.agents.chairs.page import template
+from vitruvius.agents.chairs.protocols import Architect, Proposal, TurnedDown
+from vitruvius.agents.chairs.view import RunView
+from vitruvius.agents.model.client import Reply
+from vitruvius.agents.model.schemas import decision_schemas, decision_union, most_to_train
+from vitruvius.agents.model.voice import Form, Voice, calls_of
+from vitruvius.memory.records import DecisionStatus
+from vitruvius.tools.calls.untrusted import TOOLS, read_decision
+from vitruvius.tools.calls.validate import Checked, Ground, check
+
+
+class ModelArchitect:
+    """Asks a model for one decision; after two mends that did not help, asks the fallback."""
+
+    def __init__(self, voice: Voice, fallback: Architect) -> None:
+        self.voice = voice
+        self.fallback = fallback
+
+    async def decide(self, view: RunView) -> Proposal:
+        """Returns one checked decision, with what was turned down before it and every call.
+
+        Raises:
+            ConfigError: the endpoint refuses the key or does not know the model.
+        """
+        ground = ground_of(view)
+        talk = await self.voice.talk(view, _form(view, ground), lambda r: _read(r, ground))
+        if talk.value is None:
+            proposal = await self.fallback.decide(view)
+            return replace(
+                proposal,
+                turned_down=(*talk.turned_down, *proposal.turned_down),
+                calls=(*talk.calls, *proposal.calls),
+            )
+        if talk.value.left_out is not None:
+            talk.turned_down.append(
+                TurnedDown(
+                    author=self.voice.name,
+                    status=DecisionStatus.DUPLICATE,
+                    text="part of the decision",
+                    problem=f"left out: {talk.value.left_out}",
+                )
+            )
+        return Proposal(
+            decision=talk.value.decision,
+            author=self.voice.name,
+            turned_down=tuple(talk.turned_down),
+            calls=tuple(talk.calls),
+        )
+
+
+def _form(view: RunView, ground: Ground) -> Form:
+    schemas = decision_schemas(ground)
+    return Form(
+        chair="architect",
+        ask=template("ask_architect").substitute(step=view.step, k=most_to_train(ground)),
+        tools=schemas,
+        calls=schemas,
+        key="tool",
+        schema=decision_union(ground),
+        sketch='{"decision": {"tool": "...", "reason": "...", ...}}',
+    )
+
+
+def _read(reply: Reply, ground: Ground) -> Checked:
+    """Returns the first call of a reply, checked: one decision a step."""
+    first = calls_of(reply, TOOLS, "tool")[0]
+    return check(read_decision(first), ground)

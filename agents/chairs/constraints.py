@@ -1,0 +1,56 @@
+"""The facts of a view that proposals are checked against."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from vitruvius.agents.chairs.view import RunView
+from vitruvius.memory.records import Decision, DecisionStatus, Standing
+from vitruvius.tools.calls.decisions import Proxy, Recall
+from vitruvius.tools.calls.untrusted import Problem, read_decision
+from vitruvius.tools.calls.validate import Ground, question_key
+
+
+def ground_of(view: RunView) -> Ground:
+    """Returns what `tools.validate.check` and `check_edit` need of a view."""
+    left = None
+    if view.budget.trials is not None:
+        left = max(view.budget.trials - view.spent.trials, 0)
+    return Ground(
+        space=view.space,
+        region=view.region,
+        evaluated={trial.architecture: trial.name for trial in reversed(view.trials)},
+        k=view.k,
+        trials_left=left,
+        proxies=tuple(view.proxies),
+        principles={
+            f"P{known.version.principle}": known.version.rule
+            for known in view.principles
+            if known.standing != Standing.RETIRED
+        },
+        cuts={cut.number: cut.principle.split(".")[0] for cut in view.cuts},
+        asked=dict(filter(None, map(_question, view.decisions))),
+        audited=_audited(view.decisions),
+    )
+
+
+def _audited(decisions: Sequence[Decision]) -> str | None:
+    """Returns what the last audit answered, unless something was trained since."""
+    for decision in reversed(decisions):
+        tool = decision.call.get("tool")
+        if decision.status == DecisionStatus.CARRIED_OUT and tool in ("train", "audit"):
+            return f"step {decision.step}: {decision.outcome}" if tool == "audit" else None
+    return None
+
+
+def _question(decision: Decision) -> tuple[str, str] | None:
+    """Returns key and answer of a question to proxies or memory that was carried out."""
+    if decision.status != DecisionStatus.CARRIED_OUT:
+        return None
+    try:
+        asked = read_decision(dict(decision.call))
+    except Problem:
+        return None
+    if not isinstance(asked, (Proxy, Recall)):
+        return None
+    return question_key(asked), f"step {decision.step}: {decision.outcome or 'no outcome'}"

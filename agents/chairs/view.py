@@ -1,0 +1,104 @@
+"""The view of a run: what a chair may see. Rendered for a model, computed on by the analyst."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from vitruvius.budget import Budget
+from vitruvius.memory.model.proxy_scores import Board
+from vitruvius.memory.records import (
+    Calibration,
+    Decision,
+    Evidence,
+    Origin,
+    PrincipleVersion,
+    Spent,
+    Standing,
+    Trial,
+)
+from vitruvius.memory.transfer.sources import Source
+from vitruvius.spaces.region import Cut, Region
+from vitruvius.spaces.space import Architecture, FloatArray, SearchSpace
+from vitruvius.tasks.task import Task
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrincipleView:
+    """A version with what this run knows of it. `trust` in [0, 1]: weight of other runs' word."""
+
+    version: PrincipleVersion
+    standing: Standing
+    trust: float
+    source_effect: float | None  # what earlier runs measured, normal-score units
+    evidence: Evidence | None
+
+    @classmethod
+    def of(
+        cls,
+        version: PrincipleVersion,
+        evidence: Evidence | None,
+        *,
+        trust: float = 0.0,
+        source_effect: float | None = None,
+    ) -> PrincipleView:
+        """Returns the view of a version that was measured last by `evidence`, or never."""
+        return cls(
+            version=version,
+            standing=evidence.standing if evidence else Standing.CANDIDATE,
+            trust=trust,
+            source_effect=source_effect,
+            evidence=evidence,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunView:
+    """A read-only picture of a run at one step. Trials are closed and in order of number."""
+
+    run_id: str
+    step: int
+    seed: int  # of this step: every random choice of a chair draws from it
+    space: SearchSpace
+    task: Task
+    region: Region
+    trials: Sequence[Trial]
+    principles: Sequence[PrincipleView]
+    cuts: Sequence[Cut]
+    decisions: Sequence[Decision]  # the latest, turned-down ones included
+    calibrations: Sequence[Calibration]
+    noise: float | None  # standard deviation between seeds near the top, in the metric's unit
+    budget: Budget
+    spent: Spent
+    k: int  # most architectures in one decision to train
+    proxies: Sequence[str]  # names that the proxy tool knows for this space and task
+    sources: Sequence[Source] = ()  # other runs whose trials may guide this one
+    board: Board | None = None  # what proxies said of architectures of this space and task
+    asked: int = 0  # architectures about which this run has asked proxies
+    notes: Sequence[str] = ()  # that people left for the architect, the latest last
+
+    @cached_property
+    def evaluated(self) -> frozenset[Architecture]:
+        """Architectures with a trial of this run, whatever came of it."""
+        return frozenset(trial.architecture for trial in self.trials)
+
+    @cached_property
+    def features(self) -> FloatArray:
+        """Feature matrix of `trials`, row by row."""
+        if not self.trials:
+            return np.empty((0, len(self.space.features)))
+        return self.space.featurise([trial.architecture for trial in self.trials])
+
+    def beside(self, features: FloatArray, architectures: Sequence[Architecture]) -> FloatArray:
+        """Returns the features with what proxies said of the architectures, where there is any."""
+        return features if self.board is None else self.board.beside(features, architectures)
+
+    @cached_property
+    def best(self) -> Trial | None:
+        """The done trial with the best validation value (not a confirmation)."""
+        done = [t for t in self.trials if t.value is not None and t.origin != Origin.CONTROL]
+        sign = self.task.metric.sign
+        return max(done, key=lambda t: (sign * (t.value or 0.0), -t.number), default=None)

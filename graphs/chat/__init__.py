@@ -1,0 +1,1 @@
+"""The graph of a conversation, and the process that drives it."""

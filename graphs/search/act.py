@@ -1,0 +1,291 @@
+"""Carrying a decision out, idempotently by its id."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from vitruvius.errors import ToolError
+from vitruvius.events import EventKind
+from vitruvius.graphs.search import prune as pruning
+from vitruvius.graphs.search.audit_call import answer_audit
+from vitruvius.graphs.search.fork_isolation import kin_of
+from vitruvius.graphs.search.proxy_call import answer_proxies
+from vitruvius.graphs.search.session import Session
+from vitruvius.graphs.search.time_left import seconds_left
+from vitruvius.memory.model.halving import demands
+from vitruvius.memory.records import (
+    Decision,
+    DecisionStatus,
+    NewTrial,
+    Origin,
+    ResultStatus,
+    Trial,
+)
+from vitruvius.tasks.tables.table import Tabular
+from vitruvius.tools.training.evaluation import Failed, FailureKind, Outcome, Request, Stopped
+from vitruvius.tools.training.evaluator import adopt
+
+STOPPABLE = (Origin.ARCHITECT, Origin.EXPLORE)
+KEPT_WEIGHTS = 5  # best architectures whose weights stay on disk
+MAX_REFUSED = 6  # decisions in a row
+POLL_S = 0.5  # while another live run trains the same result
+
+
+async def carry_out(session: Session, decision: Decision) -> None:
+    """Does what the decision says and closes it, unless the run is stopping."""
+    if decision.call["tool"] == "train":
+        outcome = await _train(session, decision)
+    elif decision.call["tool"] == "proxy":
+        outcome = await answer_proxies(session, decision)
+    else:
+        outcome = await session.call(_other, session, decision)
+    if outcome is None:
+        return  # stopped: the decision stays open for the resume
+    if decision.call.get("edited"):
+        outcome = f"the person changed the call; {outcome}"
+    await session.call(session.close_decision, decision, DecisionStatus.CARRIED_OUT, outcome)
+
+
+def refuse(session: Session, decision: Decision, reason: str) -> None:
+    """Closes a decision that the person refused; stops the run where none is ever approved."""
+    ledger, run_id = session.ledger, session.run.id
+    outcome = f"the person refused: {reason or 'no reason given'}"
+    session.close_decision(decision, DecisionStatus.REFUSED, outcome)
+    latest = ledger.decisions(run_id, last=MAX_REFUSED)
+    if len(latest) == MAX_REFUSED and all(d.status == DecisionStatus.REFUSED for d in latest):
+        session.tell(EventKind.WARNING, f"the last {MAX_REFUSED} decisions were refused: stopping")
+        session.stopping.set()
+
+
+async def _train(session: Session, decision: Decision) -> str | None:
+    news = [
+        NewTrial(
+            architecture=session.space.parse(plan["spec"]),
+            fidelity=session.task.fidelity.key,
+            seed=int(plan["seed"]),
+            origin=Origin(plan["origin"]),
+            propensity=plan["propensity"],
+        )
+        for plan in decision.call["trials"]
+    ]
+    trials = await session.call(session.ledger.open_trials, session.run.id, decision.id, news)
+    session.has_new_trials()
+    demanded = await session.call(_demands, session, trials[0].number)
+    closed = await asyncio.gather(*(finish(session, trial, demanded) for trial in trials))
+    if session.stopping.is_set():
+        return None
+    await session.call(_thin_weights, session)
+    return "; ".join(_words(session, trial) for trial in closed if trial is not None)
+
+
+def _demands(session: Session, number: int) -> Mapping[int, float] | None:
+    """Returns what rungs ask: as the trials before the decision say, so that a resume agrees."""
+    if not session.policy.halving:
+        return None
+    told = [trial for trial in session.digest().search if trial.number < number]
+    return demands(told, session.task.metric, session.task.fidelity.epochs)
+
+
+def _thin_weights(session: Session) -> None:
+    """Deletes the weights of this run's trainings whose architecture is not among the best."""
+    if isinstance(session.task, Tabular):
+        return  # nothing was trained
+    paths = list((session.run_dir / "weights").glob("*.pt"))
+    digest = session.digest()
+    best = set(digest.leaders(KEPT_WEIGHTS)) if paths else set()
+    for path in paths:
+        if path.stem.isdigit() and digest.results.get(int(path.stem)) not in best:
+            path.unlink(missing_ok=True)
+
+
+def _words(session: Session, trial: Trial) -> str:
+    if trial.status == ResultStatus.STOPPED_EARLY:
+        reached = f"{trial.curve[-1]:.4g} {session.task.metric.unit}".rstrip()
+        epochs = session.task.fidelity.epochs
+        return f"{trial.name} stopped after {len(trial.curve)} of {epochs} epochs: {reached}"
+    if trial.value is None:
+        return f"{trial.name} {trial.status}: {trial.problem}"
+    return f"{trial.name} {trial.value:.4g} {session.task.metric.unit}".rstrip()
+
+
+async def finish(
+    session: Session, trial: Trial, demanded: Mapping[int, float] | None = None
+) -> Trial | None:
+    """Brings one trial's result to an end: adopts it, waits for it, or evaluates it.
+
+    Chosen and uniform trials have to meet what rungs demand; repeats, the control arm and
+    confirmations are statistics of finished trainings, and go on to the end.
+
+    Returns the closed trial; None where the run was stopped first.
+    """
+    ledger, result_id = session.ledger, trial.result_id
+    if trial.number in await session.call(session.cut_off):
+        return await session.call(_tell_done, session, trial.number)
+    if trial.status == ResultStatus.CANCELLED:
+        await session.call(ledger.reopen_result, result_id)
+    elif not trial.status.is_open:
+        return await session.call(_tell_done, session, trial.number)
+    request = Request(
+        result_id=result_id,
+        architecture=trial.architecture,
+        fidelity=session.task.fidelity,
+        seed=trial.seed,
+        demands={} if demanded and trial.origin not in STOPPABLE else demanded,
+    )
+    while not session.stopping.is_set():
+        match await session.call(_take_up, session, trial, request):
+            case "closed":
+                break
+            case "ours":
+                outcome = await _train_once(session, trial, request)
+                if isinstance(outcome, Failed) and outcome.kind == FailureKind.CANCELLED:
+                    if trial.number not in session.cut_off():
+                        return None
+                    break
+                if not (isinstance(outcome, Failed) and outcome.retriable):
+                    break
+                if not await session.call(ledger.reopen_result, result_id):
+                    break
+            case "another's":
+                await asyncio.sleep(POLL_S)
+    else:
+        return None
+    return await session.call(_tell_done, session, trial.number)
+
+
+def _take_up(
+    session: Session, trial: Trial, request: Request
+) -> Literal["closed", "ours", "another's"]:
+    """Says who brings a result to an end: a killed process did, we shall, or a live run does."""
+    if _adopt(session, request):
+        return "closed"
+    if session.ledger.start_result(request.result_id, session.driver):
+        return "ours"
+    status = _now(session, trial.number).status
+    if status == ResultStatus.CANCELLED:
+        session.ledger.reopen_result(request.result_id)
+    return "another's" if status.is_open or status == ResultStatus.CANCELLED else "closed"
+
+
+def _adopt(session: Session, request: Request) -> bool:
+    """Takes over the outcome that a killed process left behind; returns whether there was one."""
+    starter = session.ledger.started_by(request.result_id)
+    if starter is None:
+        return False
+    outcome = adopt(session.run_dir.parent / starter, request.result_id, request)
+    if outcome is None:
+        return False
+    _close(session, request.result_id, outcome)
+    return True
+
+
+def _now(session: Session, number: int) -> Trial:
+    return session.ledger.trials(session.run.id, after=number - 1)[0]
+
+
+def _tell_done(session: Session, number: int) -> Trial:
+    trial = _now(session, number)
+    session.tell(
+        EventKind.TRIAL_DONE,
+        _words(session, trial),
+        trial=trial.name,
+        origin=trial.origin,
+        status=trial.status,
+        value=trial.value,
+        train_s=trial.train_s,
+        spent=session.ledger.spent(session.run.id),
+        architecture=trial.architecture.text,
+        seed=trial.seed,
+        params=trial.params,
+        curve=trial.curve,
+    )
+    return trial
+
+
+async def _train_once(session: Session, trial: Trial, request: Request) -> Outcome:
+    """Evaluates and closes the result; a stop of the run, or the end of its time, cancels it."""
+    session.tell(
+        EventKind.TRIAL_STARTED, f"{trial.name} started", trial=trial.name, origin=trial.origin
+    )
+    evaluation = asyncio.ensure_future(session.evaluator.evaluate(request))
+    stop = asyncio.ensure_future(session.stopping.wait())
+    left = await session.call(seconds_left, session, trial)
+    await asyncio.wait({evaluation, stop}, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+    stop.cancel()
+    is_cut_off = False
+    outcome: Outcome
+    if evaluation.done():
+        outcome = evaluation.result()
+    else:
+        evaluation.cancel()
+        await asyncio.wait({evaluation})
+        is_cut_off = not session.stopping.is_set()
+        message = "cut off: the run's time was over" if is_cut_off else "the run was stopped"
+        outcome = Failed(kind=FailureKind.CANCELLED, message=message, train_s=0.0)
+    await session.call(_close, session, trial.result_id, outcome)
+    if is_cut_off:  # noted after: a kill in between leaves a trial that is taken up once more
+        await session.call(session.note_cut_off, trial.number)
+    return outcome
+
+
+def _close(session: Session, result_id: int, outcome: Outcome) -> None:
+    """Writes an outcome to the result's row; a row that is closed stays as it is."""
+    if isinstance(outcome, Failed):
+        session.ledger.close_result(
+            result_id,
+            status=ResultStatus(outcome.kind.value),
+            train_s=outcome.train_s,
+            message=outcome.message,
+        )
+        return
+    if isinstance(outcome, Stopped):
+        session.ledger.close_result(
+            result_id,
+            status=ResultStatus.STOPPED_EARLY,
+            train_s=outcome.train_s,
+            curve=outcome.curve,
+            params=outcome.params,
+            flops=outcome.flops,
+        )
+        return
+    session.ledger.close_result(
+        result_id,
+        status=ResultStatus.DONE,
+        value=outcome.value,
+        test=outcome.test,
+        train_s=outcome.train_s,
+        curve=outcome.curve,
+        params=outcome.params,
+        flops=outcome.flops,
+        peak_mib=outcome.peak_mib,
+        weights=str(outcome.weights) if outcome.weights else None,
+    )
+
+
+def _other(session: Session, decision: Decision) -> str:
+    call = decision.call
+    try:
+        match call["tool"]:
+            case "recall":
+                return _recalled(session, call)
+            case "audit":
+                return answer_audit(session, decision)
+            case _:
+                return pruning.prune_by_decision(session, decision)
+    except ToolError as error:
+        return f"refused: {error}"
+
+
+def _recalled(session: Session, call: Any) -> str:
+    features = {feature.name for feature in session.space.features}
+    found = session.index.search(call["query"], session.space.name, features, 5)
+    kin = kin_of(session.ledger, session.run.id)
+    versions = {v.name: v for v in session.ledger.all_current() if v.run_id not in kin}
+    lines = [
+        f"{name}: {versions[name].statement!r} (similarity {similarity:.2f})"
+        for name, similarity in found
+        if name in versions
+    ]
+    return "; ".join(lines) or "nothing in memory fits"

@@ -1,0 +1,1 @@
+"""The statistics of principles and proxies: effects, intervals, what a cut would lose."""

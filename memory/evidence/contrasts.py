@@ -1,0 +1,156 @@
+"""The contrast of one rule in the model of the run, and what a cut by it would lose."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vitruvius.memory.evidence.population import Population, is_uniform
+from vitruvius.spaces.space import BoolArray, FloatArray
+from vitruvius.tasks.task import Metric
+
+TOP = 0.01
+TOP_BOUND = 0.90
+SHOWN = 10  # trials named for and against
+
+IntArray = NDArray[np.int64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contrast:
+    """Effect of one rule: satisfied minus not, averaged over the space's sampler."""
+
+    effect: float
+    sd: float
+    doubly_robust: float | None
+    doubly_robust_sd: float
+    points: float | None
+    top_loss: float
+    top_loss_high: float
+    kept: float
+
+
+def contrast(
+    population: Population,
+    there: BoolArray,
+    here: BoolArray,
+    top: IntArray,
+    metric: Metric,
+) -> Contrast:
+    """Returns the effect of a rule.
+
+    Args:
+        population: the model of the run at the reference sample.
+        there: which of the reference sample satisfy the rule [M].
+        here: which trials do [N].
+        top: `best_of_draws`.
+        metric: for the effect in its unit.
+    """
+    kept = float(there.mean())
+    losses = (~there)[top].mean(axis=1)
+    loss = float(losses.mean())
+    high = max(loss, float(np.quantile(losses, TOP_BOUND)))  # rare large losses lift the mean only
+    if kept in (0.0, 1.0):
+        return Contrast(
+            effect=0.0,
+            sd=math.inf,
+            doubly_robust=None,
+            doubly_robust_sd=math.inf,
+            points=None,
+            top_loss=loss,
+            top_loss_high=high,
+            kept=kept,
+        )
+    weights = there / there.sum() - ~there / (~there).sum()
+    effect = float(weights @ population.mean)
+    robust, robust_sd = _doubly_robust(population, here, effect)
+    return Contrast(
+        effect=effect,
+        sd=float((population.draws @ weights).std()),
+        doubly_robust=robust,
+        doubly_robust_sd=robust_sd,
+        points=_points(population, there, metric),
+        top_loss=loss,
+        top_loss_high=high,
+        kept=kept,
+    )
+
+
+@lru_cache(maxsize=4)
+def _best_of_all(population: Population) -> IntArray:
+    return _best(population, np.arange(population.draws.shape[1]))
+
+
+def best_of_draws(population: Population, inside: BoolArray | None = None) -> IntArray:
+    """Returns which of the reference sample are the best 1 % in each stretched draw: [draws, best].
+
+    Args:
+        population: the model of the run at the reference sample.
+        inside: the part of the sample that counts [M]; None: all of it.
+    """
+    return _best_of_all(population) if inside is None else _best(population, np.flatnonzero(inside))
+
+
+def _best(population: Population, places: IntArray) -> IntArray:
+    draws = population.stretched()[:, places]
+    count = max(1, round(TOP * len(places)))
+    return np.asarray(places[np.argpartition(-draws, count - 1, axis=1)[:, :count]])
+
+
+def _doubly_robust(
+    population: Population, here: BoolArray, effect: float
+) -> tuple[float | None, float]:
+    """Returns the effect plus what the uniform trials' residuals add, and its standard error."""
+    uniform, weights = _drawn(population)
+    sides = [uniform & here, uniform & ~here]
+    if not all(side.any() for side in sides):
+        return None, math.inf
+    inner, outer = (
+        float(np.average(population.residuals[side], weights=weights[side])) for side in sides
+    )
+    spread = float(np.std(population.residuals[uniform]))
+    error = spread * math.sqrt(sum(1 / int(side.sum()) for side in sides))
+    return effect + inner - outer, error
+
+
+@lru_cache(maxsize=4)
+def _drawn(population: Population) -> tuple[BoolArray, FloatArray]:
+    """Returns which trials the sampler drew [N], and the weights of those that it did [N]."""
+    uniform = np.array([is_uniform(trial) for trial in population.trials])
+    return uniform, np.array([1 / (trial.propensity or 1) for trial in population.trials])
+
+
+def _points(population: Population, there: BoolArray, metric: Metric) -> float | None:
+    """Returns the difference in the metric's unit."""
+    predicted = _in_unit(population, metric)
+    if predicted is None:
+        return None
+    return float(predicted[there].mean() - predicted[~there].mean())
+
+
+@lru_cache(maxsize=4)
+def _in_unit(population: Population, metric: Metric) -> FloatArray | None:
+    """Returns the model's mean at the reference sample, scores read as the trials' values [M]."""
+    rated = [
+        (score, trial.value)
+        for score, trial in zip(population.scores, population.trials, strict=True)
+        if trial.value is not None
+    ]
+    if len(rated) < 2:
+        return None
+    scores, values = np.array(sorted(rated, key=lambda row: (row[0], metric.sign * row[1]))).T
+    return np.asarray(np.interp(population.mean, scores, values))
+
+
+def witnesses(population: Population, here: BoolArray) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Returns numbers of trials that speak for a rule and against it, the clearest first."""
+    speaks = np.where(here, 1, -1) * population.scores
+    order = np.argsort(-np.abs(speaks), kind="stable")
+    numbers = [(population.trials[i].number, speaks[i]) for i in order.tolist()]
+    supporting = [number for number, voice in numbers if voice > 0]
+    contradicting = [number for number, voice in numbers if voice < 0]
+    return tuple(supporting[:SHOWN]), tuple(contradicting[:SHOWN])

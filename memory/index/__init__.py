@@ -1,0 +1,1 @@
+"""The vector index of principles: rebuildable from the ledger at any time."""

@@ -1,0 +1,246 @@
+"""Results: started by one driver, closed once, shared by all runs; and proxies' scores."""
+
+from __future__ import annotations
+
+import math
+import sqlite3
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import bindparam, func, or_, select, update
+from sqlalchemy.dialects.sqlite import insert
+
+from vitruvius.errors import VitruviusError
+from vitruvius.memory.ledger import schema
+from vitruvius.memory.ledger.lease import is_live
+from vitruvius.memory.ledger.part import LedgerPart
+from vitruvius.memory.ledger.statements import Prepared
+from vitruvius.memory.ledger.trials import note_trained
+from vitruvius.memory.records import STOPPED_IN, ResultStatus, Score
+from vitruvius.spaces.space import Architecture
+
+MAX_ATTEMPTS = 2  # of a result that failed: the first and one retry
+_AT_ONCE = 5000  # architectures in one query; SQLite takes 32,766 parameters
+_results, _trials, _runs, _scores = (
+    schema.results.c,
+    schema.trials.c,
+    schema.runs.c,
+    schema.scores.c,
+)
+_OPEN = (ResultStatus.PENDING, ResultStatus.RUNNING)
+
+
+class ResultRows(LedgerPart):
+    """The `results` and `scores` tables."""
+
+    def start_result(self, result_id: int, driver: str) -> bool:
+        """Returns whether `driver` shall train this result now.
+
+        False where it is closed (use it), or where a live driver trains it (wait). A result whose
+        driver is dead goes to the caller; `started_by` named the run that has its files.
+        """
+        at = schema.now()
+        with self._database.quick_write() as connection:
+            row = _row(connection, result_id)
+            if row.status not in _OPEN or _is_taken(connection, row, at):
+                return False
+            run_id = _RUN_OF.scalar(connection, result=result_id, by=driver)
+            _START.run(connection, result=result_id, driver=driver, run_id=run_id, started=at)
+            if run_id is not None:
+                note_trained(connection, result_id, run_id)
+            return True
+
+    def close_result(
+        self,
+        result_id: int,
+        *,
+        status: ResultStatus,
+        value: float | None = None,
+        test: float | None = None,
+        train_s: float | None = None,
+        curve: Sequence[float] = (),
+        params: int | None = None,
+        flops: int | None = None,
+        peak_mib: float | None = None,
+        weights: str | None = None,
+        message: str | None = None,
+    ) -> bool:
+        """Closes a result; a closed one stays as it is. Returns whether this call closed it.
+
+        One that was stopped early answers to its own run only: `fidelity` says so from then on,
+        and whoever asks for a whole training gets another result.
+
+        Raises:
+            ValueError: if `status` is open, or `value` does not fit it: a measured result has a
+                finite value, a failure has none.
+        """
+        if status in _OPEN:
+            raise ValueError(f"a result is closed with a final status, not {status!r}")
+        if (status == ResultStatus.DONE) != (value is not None and math.isfinite(value)):
+            raise ValueError(f"a result that ends as {status!r} cannot have the value {value!r}")
+        with self._database.quick_write() as connection:
+            closed = _CLOSE.run(
+                connection,
+                result=result_id,
+                status=ResultStatus(status),
+                value=value,
+                test=test,
+                train_s=train_s,
+                curve=list(curve),
+                params=params,
+                flops=flops,
+                peak_mib=peak_mib,
+                weights=None if weights is None else str(weights),
+                message=self._without_keys(message),
+                closed=schema.now(),
+            )
+            if closed.rowcount == 0:
+                _row(connection, result_id)
+            elif status == ResultStatus.STOPPED_EARLY:
+                _SET_APART.run(connection, result=result_id)
+            return closed.rowcount == 1
+
+    def reopen_result(self, result_id: int, driver: str | None = None) -> bool:
+        """Makes a result pending again where that is right; returns whether it is pending now.
+
+        Right for a cancelled one, for one whose driver is dead (or is the given `driver`), and,
+        once, for one that failed. A measured result is never opened again.
+        """
+        with self._database.quick_write() as connection:
+            row = _row(connection, result_id)
+            if row.status == ResultStatus.FAILED:
+                may = row.attempts < MAX_ATTEMPTS
+            elif row.status == ResultStatus.RUNNING:
+                may = row.driver == driver or not _is_taken(connection, row, schema.now())
+            else:
+                may = row.status in (ResultStatus.CANCELLED, ResultStatus.PENDING)
+            if may and row.status != ResultStatus.PENDING:
+                _REOPEN.run(connection, result=result_id)
+            return bool(may)
+
+    def started_by(self, result_id: int) -> str | None:
+        """Returns the run that last started this result: its folder may hold the outcome."""
+        with self._database.quick_read() as connection:
+            run_id: str | None = _row(connection, result_id).run_id
+            return run_id
+
+    def put_scores(self, space_id: str, task_id: str, scores: Sequence[Score]) -> None:
+        """Stores proxies' values; what is there already stays."""
+        if not scores:
+            return
+        rows = [
+            {
+                "space_id": space_id,
+                "task_id": task_id,
+                "proxy": score.proxy,
+                "architecture": score.architecture.text,
+                "value": score.value,
+                "wall_s": score.wall_s,
+                "note": score.note,
+            }
+            for score in scores
+        ]
+        with self._database.write() as connection:
+            connection.execute(insert(schema.scores).on_conflict_do_nothing(), rows)
+
+    def scores(
+        self,
+        space_id: str,
+        task_id: str,
+        proxies: Sequence[str] | None,
+        architectures: Sequence[Architecture] | None,
+    ) -> list[Score]:
+        """Returns the stored values for these architectures, in order of proxies, then theirs.
+
+        None stands for all that are stored, by name or by text.
+        """
+        if architectures is None:
+            architectures = self._scored(space_id, task_id)
+        found: dict[tuple[str, str], Score] = {}
+        texts = list(dict.fromkeys(architecture.text for architecture in architectures))
+        query = select(
+            _scores.proxy, _scores.architecture, _scores.value, _scores.wall_s, _scores.note
+        ).where(
+            _scores.space_id == space_id,
+            _scores.task_id == task_id,
+        )
+        if proxies is not None:
+            query = query.where(_scores.proxy.in_(proxies))
+        with self._database.read() as connection:
+            for start in range(0, len(texts), _AT_ONCE):
+                some = texts[start : start + _AT_ONCE]
+                for row in connection.execute(query.where(_scores.architecture.in_(some))):
+                    fields = {**row._mapping, "architecture": Architecture(row.architecture)}
+                    found[row.proxy, row.architecture] = Score(**fields)
+        known = sorted({proxy for proxy, _ in found}) if proxies is None else proxies
+        wanted = ((proxy, text) for proxy in known for text in texts)
+        return [found[key] for key in wanted if key in found]
+
+    def _scored(self, space_id: str, task_id: str) -> list[Architecture]:
+        with self._database.quick_read() as connection:
+            rows = _SCORED.all(connection, space=space_id, task=task_id)
+        return [Architecture(row.architecture) for row in rows]
+
+
+_of_result = _results.id == bindparam("result")
+_SCORED = Prepared(
+    select(_scores.architecture)
+    .where(_scores.space_id == bindparam("space"), _scores.task_id == bindparam("task"))
+    .distinct()
+    .order_by(_scores.architecture)
+)
+_STATE = Prepared(
+    select(
+        _results.status, _results.driver, _results.run_id, _results.started, _results.attempts
+    ).where(_of_result)
+)
+_RUN_OF = Prepared(
+    select(_trials.run_id)
+    .join_from(schema.trials, schema.runs)
+    .where(_trials.result_id == bindparam("result"), _runs.driver == bindparam("by"))
+    .limit(1)
+)
+_START = Prepared(
+    update(schema.results)
+    .where(_of_result)
+    .values(status=ResultStatus.RUNNING, attempts=_results.attempts + 1),
+    ["driver", "run_id", "started"],
+)
+_CLOSE = Prepared(
+    update(schema.results).where(_of_result, or_(*(_results.status == open for open in _OPEN))),
+    [
+        "status", "value", "test", "train_s", "curve", "params", "flops", "peak_mib", "weights",
+        "message", "closed",
+    ],
+)  # fmt: skip
+_SET_APART = Prepared(
+    update(schema.results)
+    .where(_of_result)
+    .values(fidelity=_results.fidelity + STOPPED_IN + func.coalesce(_results.run_id, ""))
+)
+_REOPEN = Prepared(
+    update(schema.results)
+    .where(_of_result)
+    .values(status=ResultStatus.PENDING, value=None, test=None, curve=[], message=None, closed=None)
+)
+_LEASE = Prepared(
+    select(_runs.driver, _runs.host, _runs.pid, _runs.heartbeat).where(_runs.id == bindparam("run"))
+)
+
+
+def _row(connection: sqlite3.Connection, result_id: int) -> Any:
+    row = _STATE.one(connection, result=result_id)
+    if row is None:
+        raise VitruviusError(f"the ledger has no result {result_id}")
+    return row
+
+
+def _is_taken(connection: sqlite3.Connection, row: Any, at: datetime) -> bool:
+    """Returns whether a live driver trains the result."""
+    if row.status != ResultStatus.RUNNING:
+        return False
+    if row.run_id is None:  # started outside a claimed run: nobody renews this lease
+        return is_live(None, None, row.started, at)
+    run = _LEASE.one(connection, run=row.run_id)
+    return bool(run.driver == row.driver) and is_live(run.host, run.pid, run.heartbeat, at)

@@ -1,0 +1,1 @@
+"""What one run may use of another's: sources, trust, rules told in another space."""

@@ -1,0 +1,1 @@
+"""Cells of four nodes: NAS-Bench-201 and TransNAS-Bench-101."""

@@ -1,0 +1,1 @@
+"""Recurrent cells as graphs of simple nodes: NAS-Bench-NLP."""

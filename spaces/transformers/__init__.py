@@ -1,0 +1,1 @@
+"""Transformers of mixed layers: FlexiBERT."""

@@ -1,0 +1,1 @@
+"""The handle of a run: what it found, how to go on with it, steer it and ask it."""

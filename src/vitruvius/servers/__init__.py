@@ -1,0 +1,1 @@
+"""Doors for programs: LangGraph servers and the Model Context Protocol."""

@@ -1,0 +1,1 @@
+"""Datasets as tasks: built-in ones, files, splits."""

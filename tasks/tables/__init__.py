@@ -1,0 +1,1 @@
+"""Tables of finished trainings: published benchmarks, and files of a user."""

@@ -1,0 +1,1 @@
+"""Texts as tasks: corpora, tokens, and what is predicted of them."""

@@ -1,0 +1,1 @@
+"""What may be asked of a run, as data that is read, checked and described."""

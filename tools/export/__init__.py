@@ -1,0 +1,1 @@
+"""A trained network as files of its own that need nothing of ours."""

@@ -1,0 +1,1 @@
+"""Passes through a network without training it: what proxies are computed from."""

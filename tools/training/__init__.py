@@ -1,0 +1,1 @@
+"""Training one architecture: requests in, typed outcomes out, in worker processes."""
