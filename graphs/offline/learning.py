@@ -50,19 +50,19 @@ def learn_from_rows(lesson: Lesson) -> None:
     run_id = lesson.run.id
     driver = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
     with Ledger.open(lesson.home) as ledger:
-        ledger.claim(run_id, driver)
+        ledger.runs.claim(run_id, driver)
         status = RunStatus.INTERRUPTED
         try:
             count = f"{len(lesson.rows):,} rows"
             _tell(lesson, EventKind.STARTED, f"run {run_id} learns from {count}")
-            ledger.give_trials(run_id, lesson.rows)
-            trials = taught(ledger.trials(run_id))
+            ledger.trials.give(run_id, lesson.rows)
+            trials = taught(ledger.trials.of(run_id))
             written = _write(lesson, ledger, _mine(lesson, ledger, driver, trials))
             folder = lesson.home / "runs" / run_id
             write_report(ledger, run_id, lesson.space, lesson.task, folder, RunStatus.DONE)
             status = RunStatus.DONE
         finally:
-            ledger.release(run_id, driver, status)
+            ledger.runs.release(run_id, driver, status)
     _tell(
         lesson,
         EventKind.LEARNED,
@@ -85,7 +85,7 @@ def _mine(lesson: Lesson, ledger: Ledger, driver: str, trials: Sequence[Trial]) 
         lesson.task,
         trials,
         lesson.run.seed,
-        lambda: ledger.beat(lesson.run.id, driver, 0.0),
+        lambda: ledger.runs.beat(lesson.run.id, driver, 0.0),
     )
 
 
@@ -95,13 +95,13 @@ def _write(lesson: Lesson, ledger: Ledger, found: Sequence[Mined]) -> list[Princ
     for place, one in enumerate(found):
         said = one.version
         edit = Add(statement=said.statement, rule=said.rule, rationale=said.rationale)
-        version = ledger.apply_edit(
+        version = ledger.principles.apply_edit(
             run_id, lesson.run.task_name, lesson.space.name, 0, AUTHOR, edit, ordinal=place
         )
         evidence = replace(
             one.evidence, run_id=run_id, principle=version.principle, version=version.version
         )
-        ledger.add_evidence([evidence])
+        ledger.evidence.add([evidence])
         versions.append(version)
         _tell(
             lesson,

@@ -106,7 +106,7 @@ def learn_on(run: Run, home: Path, on_event: Listener = ignore) -> None:
     if (source_hash(run.space_ref) | source_hash(run.task_ref)) != dict(run.sources):
         raise ConfigError(f"a file that run {run.id} learns from has changed: learn from it again")
     with Ledger.open(home) as ledger:
-        parent = ledger.run(run.parent) if run.parent else None
+        parent = ledger.runs.get(run.parent) if run.parent else None
     space = load_space(run.space_ref)
     task = load_task(run.task_ref, space)
     origin = Origin(space=space, task=task, run=parent)
@@ -133,7 +133,7 @@ def resolve_sources(
             continue
         if RUN_ID.fullmatch(name):
             with _ledger(settings.home) as ledger:
-                run = ledger.run(name)
+                run = ledger.runs.get(name)
             learned = run.settings.get("learn") or {}
             if learned.get("answers") == answers_of(task):
                 raise ConfigError(f"run {name} learned from {_itself(task)}")
@@ -191,7 +191,7 @@ def find_origin(
 
 def _run_origin(name: str, space: SearchSpace | None, home: Path) -> Origin:
     with _ledger(home) as ledger:
-        run = ledger.run(name)
+        run = ledger.runs.get(name)
     if run.kind == RunKind.IMPORT:
         raise ConfigError(f"run {name} stands for an import: its trials did not come along")
     if not run.task_ref or not (run.space_ref or space):
@@ -236,10 +236,10 @@ def learn_from(
     learned = {**told, "answers": _answers(origin), "up_to": up_to}
     task_name = told["name"] or (origin.run.task_name if origin.run else origin.task.name)
     with Ledger.open(settings.home) as ledger:
-        for run in ledger.runs() if not again else ():
+        for run in ledger.runs.all() if not again else ():
             if _is_same(run, origin, learned, settings.seed):
                 return SearchRun(run.id, settings.home, space=origin.space, task=origin.task)
-        run = ledger.create_run(
+        run = ledger.runs.create(
             space_ref=origin.space.ref,
             space_id=origin.space.id,
             space_name=origin.space.name,
@@ -282,7 +282,7 @@ def _last_trial(run: Run | None, home: Path) -> int | None:
     if run is None:
         return None
     with Ledger.open(home) as ledger:
-        return max((t.number for t in ledger.trials(run.id) if not t.status.is_open), default=0)
+        return max((t.number for t in ledger.trials.of(run.id) if not t.status.is_open), default=0)
 
 
 def rows_of(
@@ -298,7 +298,7 @@ def rows_of(
         assert isinstance(origin.task, Tabular)
         return rows_of_table(origin.task, origin.space, rows=rows, best=best, seed=seed)
     with Ledger.open(home) as ledger:
-        trials = [t for t in ledger.trials(origin.run.id) if up_to is None or t.number <= up_to]
+        trials = [t for t in ledger.trials.of(origin.run.id) if up_to is None or t.number <= up_to]
     closed = [trial for trial in trials if not trial.status.is_open]
     return rows_of_trials(closed, origin.task.metric, rows=rows, best=best, seed=seed)
 

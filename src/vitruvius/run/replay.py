@@ -86,7 +86,7 @@ def _source(recorded: str, home: Path) -> tuple[Path, Run]:
     file = Path(recorded)
     if file.is_file():
         with Ledger.open(file.parent, file=file.name) as ledger:
-            runs = ledger.runs()
+            runs = ledger.runs.all()
         if not runs:
             raise ConfigError(f"{file} holds no run")
         return file, max(runs, key=lambda run: run.created)
@@ -95,7 +95,7 @@ def _source(recorded: str, home: Path) -> tuple[Path, Run]:
             f"there is nothing to replay: {recorded!r} is no file, and {home} has no ledger"
         )
     with Ledger.open(home) as ledger:
-        return home / FILE, ledger.run(recorded)
+        return home / FILE, ledger.runs.get(recorded)
 
 
 def _free(folder: Path, run_id: str) -> Path:
