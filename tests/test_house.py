@@ -109,8 +109,6 @@ ALONE: dict[str, str] = {
     "tasks.tables.published_costs": "stands so today",
     "tools.drawing.panel": "stands so today",
     "tools.plots.looks": "stands so today",
-    "tools.proxies.flow": "stands so today",
-    "tools.proxies.sizes": "stands so today",
     "tools.report.following": "stands so today",
     "tools.report.front": "stands so today",
     "tools.report.transfer": "stands so today",
