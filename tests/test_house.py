@@ -106,7 +106,6 @@ ALONE: dict[str, str] = {
     "run.detached_handle": "stands so today",
     "spaces.builders.macro": "stands so today",
     "spaces.transformers.moves": "stands so today",
-    "tasks.tables.published_costs": "stands so today",
     "tools.drawing.panel": "stands so today",
     "tools.plots.looks": "stands so today",
     "tools.report.following": "stands so today",

@@ -19,17 +19,16 @@ from vitruvius.run.handle import SearchRun, ignore
 from vitruvius.run.learning import resolve_sources
 from vitruvius.run.short_first import create_short_run, shortened, told_of
 from vitruvius.settings import OF_THE_PROCESS, Settings, load_settings
+from vitruvius.spaces.built_in import DEFAULT as DEFAULT_SPACE
 from vitruvius.spaces.registry import absolute_ref, load_space, source_hash
 from vitruvius.spaces.space import SearchSpace
+from vitruvius.tasks.built_in import DEFAULT as DEFAULT_TASK
 from vitruvius.tasks.registry import load_task
 from vitruvius.tasks.tables.references import recorded_part
 from vitruvius.tasks.tables.table import TabularTask
 from vitruvius.tasks.task import Task
 from vitruvius.tools.tensorboard import check_tracker
 from vitruvius.tools.training.evaluator import check_can_evaluate
-
-DEFAULT_TASK = "mnist1d"
-DEFAULT_SPACE = "nb201"
 
 
 def search(
