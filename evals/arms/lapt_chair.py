@@ -130,25 +130,6 @@ class LaptChair:
         return asyncio.run(self.client.ask(question, self.calls))
 
 
-def lapt_operations(
-    client: ModelClient,
-    space: SearchSpace,
-    architectures: Sequence[Architecture],
-    most: int,
-    log: list[ModelCall],
-) -> Allowed:
-    """Returns the operations that a model allows for every slot, from good architectures alone.
-
-    Args:
-        client: asks the model.
-        space: of fixed form.
-        architectures: the source's best, 50 in the published protocol.
-        most: operations per slot: 2 on NAS-Bench-201, 3 on TransNAS-Bench-101.
-        log: the calls are appended to it.
-    """
-    return LaptChair(client=client, space=space, most=most, calls=log).learn(architectures)
-
-
 class BadOperations(ValueError):
     """A reply that does not name operations for every slot; the sentence says how to mend it."""
 
