@@ -25,7 +25,7 @@ from vitruvius.errors import ConfigError, VitruviusError
 from vitruvius.events import Ask, Event, EventKind, Listener
 from vitruvius.graphs.drive.ending import end
 from vitruvius.graphs.drive.log import logged
-from vitruvius.graphs.drive.replaying import check_same, recorded_run
+from vitruvius.graphs.drive.replay import check_same, recorded_run
 from vitruvius.graphs.drive.tracing import send_traces, traced_as
 from vitruvius.graphs.search.graph import create_search_graph
 from vitruvius.graphs.search.policy import Policy

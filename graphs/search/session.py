@@ -16,7 +16,7 @@ import numpy as np
 from vitruvius.agents.chairs.protocols import Architect, Theorist
 from vitruvius.agents.chairs.view import PrincipleView, RunView
 from vitruvius.events import Event, EventKind, Listener
-from vitruvius.graphs.drive.replaying import CUT_OFF, Recorded
+from vitruvius.graphs.drive.replay import CUT_OFF, Recorded
 from vitruvius.graphs.search import schedule
 from vitruvius.graphs.search.digest import Digest
 from vitruvius.graphs.search.fork_isolation import hidden_scores

@@ -151,15 +151,6 @@ def _config(migrations: Path) -> Config:
     return config
 
 
-def known_revisions() -> tuple[str, ...]:
-    """Returns the revisions that the scripts form, oldest first."""
-    from alembic.script import ScriptDirectory
-
-    with as_file(files("vitruvius.memory.ledger") / "migrations") as own:
-        script = ScriptDirectory.from_config(_config(own))
-        return tuple(step.revision for step in script.walk_revisions())[::-1]
-
-
 def copy_file(source: Path, target: Path) -> None:
     """Copies a database that others may be writing to, as it stands at one moment."""
     with connected(source) as old, connected(target) as new:

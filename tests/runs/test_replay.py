@@ -18,9 +18,9 @@ from vitruvius.agents.model.scripted_server import ScriptedServer, fail
 from vitruvius.api import create
 from vitruvius.errors import ConfigError
 from vitruvius.events import Event, EventKind
+from vitruvius.graphs.drive.replay import export_recording
 from vitruvius.memory.ledger.ledger import Ledger
 from vitruvius.memory.records import RunStatus
-from vitruvius.run.replay import export_recording
 
 Search = Callable[..., vt.SearchRun]
 

@@ -53,16 +53,17 @@ def learn(
 
     Then: vitruvius run --task ... --principles-from RUN (or nothing: memory is the default).
     """
+    from vitruvius import api
     from vitruvius.cli.live import Progress
     from vitruvius.cli.payloads import version_data
+    from vitruvius.graphs.offline.rows import with_metric
     from vitruvius.memory.ledger.ledger import Ledger
     from vitruvius.memory.ledger.runs import run_data
-    from vitruvius.run import learning
     from vitruvius.tools.report import build_report, summary
 
     with Progress(quiet=as_json) as progress:
-        found = learning.learn(
-            learning.with_metric(source, metric),
+        found = api.learn(
+            with_metric(source, metric),
             space,
             rows=rows,
             best=best,

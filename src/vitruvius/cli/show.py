@@ -258,7 +258,7 @@ def recording(
 
       vitruvius run --replay paid.db
     """
-    from vitruvius.run.replay import export_recording
+    from vitruvius.graphs.drive.replay import export_recording
 
     export_recording(run_id, home_of(home), file)
     print(f"wrote {file}; check it with `vitruvius run --replay {file}`")

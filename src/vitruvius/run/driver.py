@@ -168,7 +168,7 @@ class RunDriver(RunFacts):
     ) -> RunStatus:
         record = await asyncio.to_thread(lambda: self.record)
         if record.kind == RunKind.LEARN:
-            from vitruvius.run.learning import learn_on
+            from vitruvius.graphs.offline.learning import learn_on
 
             await asyncio.to_thread(learn_on, record, self.home, listener)
             return RunStatus.DONE
