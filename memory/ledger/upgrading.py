@@ -9,7 +9,6 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
-from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine
 from sqlalchemy.engine import URL
 
@@ -50,10 +49,3 @@ def _config(migrations: Path) -> Config:
     config.set_main_option("script_location", str(migrations).replace("%", "%%"))
     config.set_main_option("path_separator", "os")
     return config
-
-
-def known_revisions() -> tuple[str, ...]:
-    """Returns the revisions that the scripts form, oldest first."""
-    with as_file(files("vitruvius.memory.ledger") / "migrations") as own:
-        script = ScriptDirectory.from_config(_config(own))
-        return tuple(step.revision for step in script.walk_revisions())[::-1]

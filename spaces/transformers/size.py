@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from itertools import pairwise
 
 from vitruvius.spaces.space import Signature
@@ -81,19 +80,12 @@ def published_params(layers: Sequence[Layer], built_as: BuiltAs) -> int:
     `specified`: those that the published metrics were meant for; there a transform has no
     normalisation (nor residual) of its own. `trained`: those that were trained. The stored
     metrics were computed on `specified` networks of hidden size 256 and feed-forward width 1,024,
-    whatever was specified; see `measured_params`.
+    whatever was specified.
     """
     built = built_layers(layers, built_as)
     entry = (VOCABULARY + POSITIONS + TOKEN_TYPES + 2) * EMBEDDING
     lacking = sum(2 * one.hidden for one in built if OPERATIONS[one.operation] == "transform")
     return entry + _bridge(EMBEDDING, built[0].hidden) + body_params(built) - lacking
-
-
-def measured_params(layers: Sequence[Layer]) -> int:
-    """Returns the parameters of the networks that the published metrics were computed on."""
-    return published_params(
-        [replace(layer, hidden=256, ff_width=1024) for layer in layers], "specified"
-    )
 
 
 def _linear(inputs: int, outputs: int) -> int:

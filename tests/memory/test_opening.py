@@ -7,6 +7,8 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from alembic.config import Config
+from alembic.script import ScriptDirectory
 
 from vitruvius.errors import ConfigError
 from vitruvius.memory.ledger import opening, upgrading
@@ -53,7 +55,11 @@ def scripts_with(tmp_path: Path, body: str) -> Path:
 
 
 def test_the_revisions_in_code_are_those_of_the_scripts() -> None:
-    assert upgrading.known_revisions() == REVISIONS
+    config = Config()
+    config.set_main_option("script_location", str(Path(upgrading.__file__).parent / "migrations"))
+    config.set_main_option("path_separator", "os")
+    steps = ScriptDirectory.from_config(config).walk_revisions()
+    assert tuple(step.revision for step in steps)[::-1] == REVISIONS
 
 
 def test_the_scripts_make_the_tables_that_the_code_describes(tmp_path: Path) -> None:

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Payload = Mapping[str, Any]
 _SIGNAL_S = 0.2  # a signal that another thread received is noticed within so long
-FIRST = "chat-1"
 
 
 class Talk:

@@ -38,6 +38,8 @@ from vitruvius.graphs.search.session import Session
 from vitruvius.memory.ledger.ledger import Ledger
 from vitruvius.memory.records import RunStatus
 from vitruvius.run.handle import SearchRun
+from vitruvius.spaces import built_in as built_in_spaces
+from vitruvius.tasks import built_in as built_in_tasks
 
 OWNER = "thread"  # mark of a run: the thread of a server that entered it last
 
@@ -54,8 +56,8 @@ class RunRequest(TypedDict, total=False):
     """A run to go on with, or what a new one is to search; what is left out has a default."""
 
     run_id: Annotated[str, Field(description="a run to go on with; then only `ask` is read")]
-    task: Annotated[str, Field(description="mnist1d, digits, data:PATH, table:PATH,metric=...")]
-    space: Annotated[str, Field(description="nb201, transnas, macro, recurrent, flexibert")]
+    task: Annotated[str, Field(description=built_in_tasks.help_words())]
+    space: Annotated[str, Field(description=built_in_spaces.help_words())]
     budget: Annotated[str, Field(description="limits, like '60 trials, 8h, 2M tokens, $5'")]
     model: Annotated[str, Field(description="analyst, auto, or a model that the endpoint serves")]
     seed: Annotated[int, Field(description="of every random choice")]
