@@ -13,7 +13,7 @@ from vitruvius.agents.chairs.create import create_chairs
 from vitruvius.agents.model.resolving import at_hand, resolve_model
 from vitruvius.errors import ConfigError
 from vitruvius.evals.arms.agent import agent
-from vitruvius.evals.arms.registry import Arm, Given
+from vitruvius.evals.arms.arm import Arm, Given
 from vitruvius.memory.ledger.ledger import Ledger
 from vitruvius.memory.records import DecisionStatus
 from vitruvius.settings import ModelChairs, load_settings

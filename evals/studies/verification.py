@@ -27,9 +27,9 @@ from vitruvius.agents.analyst.analyst import Analyst
 from vitruvius.agents.analyst.edits import propose_edits
 from vitruvius.agents.chairs.protocols import Rewrite
 from vitruvius.agents.chairs.view import RunView
-from vitruvius.evals.arms.oracle import Truth
-from vitruvius.evals.arms.wrong_cuts import wrong_rule
+from vitruvius.evals.oracle import Truth
 from vitruvius.evals.searches import run_search
+from vitruvius.evals.wrong_cuts import wrong_rule
 from vitruvius.graphs.search.prune import EVIDENCE
 from vitruvius.memory.edits import Add, Edit, Merge
 from vitruvius.memory.ledger.ledger import Ledger

@@ -21,8 +21,10 @@ from vitruvius.memory.model.halving import check_has_rungs
 from vitruvius.run.handle import SearchRun
 from vitruvius.run.short_first import create_short_run, shortened, told_of
 from vitruvius.settings import OF_THE_PROCESS, Settings, load_settings
+from vitruvius.spaces.built_in import DEFAULT as DEFAULT_SPACE
 from vitruvius.spaces.registry import absolute_ref, load_space, source_hash
 from vitruvius.spaces.space import SearchSpace
+from vitruvius.tasks.built_in import DEFAULT as DEFAULT_TASK
 from vitruvius.tasks.registry import load_task
 from vitruvius.tasks.tables.references import recorded_part
 from vitruvius.tasks.tables.table import TabularTask
@@ -30,8 +32,6 @@ from vitruvius.tasks.task import Task
 from vitruvius.tools.tensorboard import check_tracker
 from vitruvius.tools.training.evaluator import check_can_evaluate
 
-DEFAULT_TASK = "mnist1d"
-DEFAULT_SPACE = "nb201"
 LEARNS_BY = ("home", "seed")  # the settings that learning reads
 
 

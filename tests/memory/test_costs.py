@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vitruvius.evals.arms.oracle import Oracle, Truth
 from vitruvius.evals.minimal_search import Arena
+from vitruvius.evals.oracle import Oracle, Truth
 from vitruvius.evals.synthetic import SyntheticTask, create_space
 from vitruvius.memory.model.cost_hints import cost_hints, keeps_limits
 from vitruvius.memory.records import Origin

@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from vitruvius.evals.sources import best_of, inverted, shuffled, table_source, top_reversed
 from vitruvius.evals.synthetic import SyntheticTask, create_space
+from vitruvius.evals.table_sources import best_of, inverted, shuffled, table_source, top_reversed
 from vitruvius.memory.model.gaussian_process import Surrogate
 from vitruvius.memory.model.prior import Hint, Prior, combine
 from vitruvius.memory.model.ranking import learn, normal_scores

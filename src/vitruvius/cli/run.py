@@ -19,6 +19,8 @@ from vitruvius.cli.console import (
     run_of,
 )
 from vitruvius.errors import ConfigError
+from vitruvius.spaces import built_in as built_in_spaces
+from vitruvius.tasks import built_in as built_in_tasks
 
 if TYPE_CHECKING:
     from vitruvius.run.handle import SearchRun
@@ -76,15 +78,13 @@ def run(
     task: Annotated[
         str | None,
         typer.Option(
-            help="mnist1d (default), digits, data:PATH (idx folder or .npz), table:PATH, or "
-            "file.py:object; options follow a colon: mnist1d:epochs=4."
+            help=f"{built_in_tasks.help_words()}; options follow a colon: mnist1d:epochs=4."
         ),
     ] = None,
     space: Annotated[
         str | None,
         typer.Option(
-            help="nb201 (default), nb201:channels=16, transnas, macro, recurrent, flexibert, "
-            "table:PATH, or file.py:object."
+            help=f"{built_in_spaces.help_words()}; options follow a colon: nb201:channels=16."
         ),
     ] = None,
     budget: Annotated[

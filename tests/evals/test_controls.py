@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from small_table import told, write_tables
 
-from vitruvius.evals.arms.frequency import Evolution, keep, ranked_choices
+from vitruvius.evals.arms.controls import Evolution, keep, ranked_choices
 from vitruvius.evals.arms.lapt import NB201, TRANSNAS
-from vitruvius.evals.arms.oracle import Oracle, Spent
 from vitruvius.evals.cases import Case, SourceSpec, build
 from vitruvius.evals.jobs import Job, run_job, search
+from vitruvius.evals.oracle import Oracle, Spent
 from vitruvius.evals.protocols import nb201
 from vitruvius.spaces.cells.cell import Cell
 

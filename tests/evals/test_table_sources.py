@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vitruvius.evals.sources import (
+from vitruvius.evals.table_sources import (
     best_of,
     inverted,
     random_source,

@@ -14,7 +14,7 @@ from typing import Any, Literal, cast
 
 import numpy as np
 
-from vitruvius.evals.arms.oracle import Truth
+from vitruvius.evals.oracle import Truth
 from vitruvius.spaces.slots import SlotSpace
 from vitruvius.spaces.space import Architecture, Choice, Feature, FloatArray, SearchSpace, Slot
 

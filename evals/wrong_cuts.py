@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from vitruvius.errors import ToolError
-from vitruvius.evals.arms.oracle import Truth
+from vitruvius.evals.oracle import Truth
 from vitruvius.spaces.region import Cut, Region
 from vitruvius.spaces.rules import Condition, RangeCondition, Rule, SlotCondition, holds
 from vitruvius.spaces.space import FloatArray, SearchSpace
