@@ -60,8 +60,10 @@ class RunShown:
 
         number = _number(name, "T", "trial")
         with Ledger.open(self._facts.home) as ledger:
-            found = [trial for trial in ledger.trials(self._facts.id) if trial.number == number]
-            decisions = {decision.id: decision for decision in ledger.decisions(self._facts.id)}
+            found = [trial for trial in ledger.trials.of(self._facts.id) if trial.number == number]
+            decisions = {
+                decision.id: decision for decision in ledger.steps.decisions(self._facts.id)
+            }
         if not found:
             raise ToolError(f"run {self._facts.id} has no trial T{number}")
         (trial,) = found

@@ -19,8 +19,8 @@ from typing import Any
 
 from vitruvius.errors import SAYS, ConfigError, RunHeld, VitruviusError
 from vitruvius.events import LOG, Event, EventKind
-from vitruvius.memory.ledger.lease import is_live
 from vitruvius.memory.ledger.ledger import Ledger
+from vitruvius.memory.ledger.runs import is_live
 from vitruvius.memory.ledger.schema import now
 from vitruvius.memory.records import Run, RunKind, RunStatus
 from vitruvius.run.short_first import driven
@@ -86,7 +86,7 @@ def _wait_until_held(
     deadline = time.monotonic() + PATIENCE_S
     with Ledger.open(home) as ledger:
         while (code := child.poll()) is None:
-            if driven(ledger, ledger.run(run_id)).pid == child.pid:
+            if driven(ledger, ledger.runs.get(run_id)).pid == child.pid:
                 # Its end is waited for, so that it leaves no zombie in a process that lives on.
                 threading.Thread(target=child.wait, daemon=True).start()
                 return
@@ -127,7 +127,7 @@ def follow(run_id: str, home: Path, last: int | None = None) -> Iterator[Event]:
         ConfigError: there is no such run.
     """
     with Ledger.open(home) as ledger:
-        run = ledger.run(run_id)
+        run = ledger.runs.get(run_id)
         if run.kind == RunKind.SEARCH and run.parent is not None:
             yield from _until_it_ends(ledger, run.parent, home, last)
             _wait_for_next(ledger, run)
@@ -143,7 +143,7 @@ def _until_it_ends(ledger: Ledger, run_id: str, home: Path, last: int | None) ->
     while True:
         yield from new[skipped:]
         told, skipped = new[-1] if new else told, 0
-        run = ledger.run(run_id)
+        run = ledger.runs.get(run_id)
         if run.status == RunStatus.RUNNING:
             ended = None
             if not is_live(run.host, run.pid, run.heartbeat, now()):
@@ -163,11 +163,11 @@ def _until_it_ends(ledger: Ledger, run_id: str, home: Path, last: int | None) ->
 def _wait_for_next(ledger: Ledger, run: Run) -> None:
     """Waits for the search that short trainings were made for, if they ended just now."""
     while run.status == RunStatus.PENDING and run.parent is not None:
-        short = ledger.run(run.parent)
+        short = ledger.runs.get(run.parent)
         if short.finished is None or (now() - short.finished).total_seconds() > GAP_S:
             return
         time.sleep(LOG_POLL_S)
-        run = ledger.run(run.id)
+        run = ledger.runs.get(run.id)
 
 
 def _dead(run: Run) -> Event:

@@ -48,7 +48,7 @@ class RunFacts:
     def record(self) -> Run:
         """The run's row as it stands."""
         with Ledger.open(self.home) as ledger:
-            return ledger.run(self.id)
+            return ledger.runs.get(self.id)
 
     @property
     def space(self) -> SearchSpace:
@@ -79,7 +79,7 @@ class RunFacts:
         import pandas as pd
 
         with Ledger.open(self.home) as ledger:
-            trials = ledger.trials(self.id)
+            trials = ledger.trials.of(self.id)
         columns = ("number", "origin", "status", "value", "seed", "fidelity", "train_s", "params",
                    "flops", "reused", "message")  # fmt: skip
         rows = [
@@ -93,7 +93,7 @@ class RunFacts:
         import pandas as pd
 
         with Ledger.open(self.home) as ledger:
-            versions, latest = ledger.current(self.id), ledger.latest_evidence(self.id)
+            versions, latest = ledger.principles.current(self.id), ledger.evidence.latest(self.id)
         rows = []
         for version in versions:
             evidence = latest.get((version.principle, version.version))
@@ -117,7 +117,7 @@ class RunFacts:
     def region(self) -> Region:
         """Returns what is left of the space after the cuts in force."""
         with Ledger.open(self.home) as ledger:
-            return region_of(self.space, ledger.cuts(self.id))
+            return region_of(self.space, ledger.cuts.of(self.id))
 
     def report(self) -> Report:
         """Returns all that reports, pages and plots say of the run as it stands."""

@@ -309,7 +309,7 @@ class SearchRun:
         kept, name = fit(wish, self.space), checked_author(author)
         secrets = [self._api_key] if self._api_key else []
         with Ledger.open(self.home, secrets=secrets) as ledger:
-            return ledger.add_wish(self.id, name, kept)
+            return ledger.requests.add_wish(self.id, name, kept)
 
     def fork(self, at: int | None = None, *, budget: str | Budget | None = None) -> Self:
         """Returns a new run that shares what this one had found up to a step, and nothing later.
@@ -327,7 +327,7 @@ class SearchRun:
         if limits is not None:
             check_bounded(limits, spends_tokens=True)
         with Ledger.open(self.home) as ledger:
-            made = ledger.fork(self.id, at, budget=limits)
+            made = ledger.runs.fork(self.id, at, budget=limits)
         space, task = self._facts.given_space, self._facts.given_task
         return type(self)(made.id, self.home, space=space, task=task, api_key=self._api_key)
 

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from vitruvius.errors import ConfigError, RunHeld
 from vitruvius.events import Ask, Event, EventKind, Listener, ignore
-from vitruvius.memory.ledger.lease import is_live
 from vitruvius.memory.ledger.ledger import Ledger
 from vitruvius.memory.ledger.requests import Wish, WishStatus
+from vitruvius.memory.ledger.runs import is_live
 from vitruvius.memory.ledger.schema import now
 from vitruvius.memory.records import Run, RunKind, RunStatus
 from vitruvius.notebook.live import Panel, both, in_kernel
@@ -98,7 +98,7 @@ class RunProcess:
     def stop(self) -> None:
         """Does what `SearchRun.stop` says."""
         with Ledger.open(self._facts.home) as ledger:
-            ledger.request_stop(driven(ledger, ledger.run(self._facts.id)).id)
+            ledger.runs.request_stop(driven(ledger, ledger.runs.get(self._facts.id)).id)
         self.stop_here()
 
     def stop_here(self) -> None:
@@ -166,7 +166,7 @@ class RunProcess:
             yield on_event
             return
         with Ledger.open(self._facts.home) as ledger:
-            panel = Panel(self._facts.id, ledger.trials(self._facts.id))
+            panel = Panel(self._facts.id, ledger.trials.of(self._facts.id))
         try:
             yield panel if on_event is ignore else both(panel, on_event)
         except BaseException as error:
@@ -189,7 +189,7 @@ class RunProcess:
 
     def _open_wishes(self) -> list[Wish]:
         with Ledger.open(self._facts.home) as ledger:
-            return ledger.wishes(self._facts.id, is_open=True)
+            return ledger.requests.wishes(self._facts.id, is_open=True)
 
     async def _record(self) -> Run:
         return await asyncio.to_thread(lambda: self._facts.record)
