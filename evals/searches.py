@@ -24,8 +24,9 @@ from vitruvius.agents.chairs.theorist import ModelTheorist
 from vitruvius.budget import Budget
 from vitruvius.errors import ConfigError
 from vitruvius.events import Event
-from vitruvius.graphs.search.graph import create_search_graph
+from vitruvius.graphs.search.graph import MOST_STEPS, create_search_graph
 from vitruvius.graphs.search.policy import Policy
+from vitruvius.graphs.search.schedule import MODEL_BATCH
 from vitruvius.graphs.search.session import Session
 from vitruvius.memory.index.principle_index import PrincipleIndex
 from vitruvius.memory.ledger.ledger import Ledger
@@ -46,8 +47,6 @@ from vitruvius.tasks.task import Task
 from vitruvius.tools.training.evaluator import create_evaluator
 
 DRIVER = "evals"
-STEPS_PER_TRIAL = 100  # bound on graph steps, far above what one trial takes
-NAMES_AT_ONCE = 4  # most architectures that a model may name in one decision
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
@@ -119,7 +118,7 @@ def run_search(
             theorist=theorist,
             policy=policy or Policy(),
             driver=DRIVER,
-            batch=evaluator.slots if is_analyst else NAMES_AT_ONCE,
+            batch=evaluator.slots if is_analyst else MODEL_BATCH,
             shows_proxies=not is_analyst or isinstance(theorist, ModelTheorist),
             asks=False,
             listener=_ignore,
@@ -180,7 +179,7 @@ async def _drive(session: Session) -> None:
     graph = create_search_graph(InMemorySaver())
     config: Any = {
         "configurable": {"thread_id": session.run.id},
-        "recursion_limit": 200 + STEPS_PER_TRIAL * (session.run.budget.trials or 0),
+        "recursion_limit": MOST_STEPS,
     }
     await graph.ainvoke({"run_id": session.run.id}, config, context=session, durability="exit")
     await session.evaluator.aclose()

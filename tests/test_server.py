@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,6 +21,7 @@ from small_table import SLOTS, write_tables
 
 from vitruvius import api
 from vitruvius.memory.ledger.ledger import Ledger
+from vitruvius.memory.records import RunStatus
 
 ROOT = Path(__file__).parents[1]
 STARTS_S = 120.0
@@ -115,6 +117,65 @@ def test_the_graphs_say_what_they_take_and_give(served: Served) -> None:
         assert set(schemas["output_schema"]["properties"]) == {"run_id", "status", "report"}
 
     served.talk(scenario)
+
+
+STEPS = (
+    "recall", "prune", "wishes", "architect", "approve", "act", "reflect", "verify", "confirm",
+    "report",
+)  # fmt: skip
+
+
+def test_the_search_is_drawn_node_by_node(served: Served) -> None:
+    async def scenario(client: LangGraphClient, *, xray: bool) -> tuple[set[str], set[Any]]:
+        (found,) = await client.assistants.search(graph_id="search")
+        drawn = await client.assistants.get_graph(found["assistant_id"], xray=xray)
+        edges = {(edge["source"], edge["target"]) for edge in drawn["edges"]}
+        return {str(node["id"]) for node in drawn["nodes"]}, edges
+
+    for xray in (False, True):
+        names, edges = served.talk(partial(scenario, xray=xray))
+        assert names == {"__start__", "enter", *STEPS, "__end__"}
+        assert {("enter", "recall"), ("architect", "approve"), ("act", "reflect")} <= edges
+        assert {source for source, target in edges if target == "__end__"} == {"enter", "report"}
+
+
+def test_a_stream_names_the_nodes_as_they_run(served: Served) -> None:
+    async def scenario(client: LangGraphClient) -> list[str]:
+        thread = await thread_of(client)
+        return [
+            name
+            async for part in client.runs.stream(
+                thread,
+                "search",
+                input=served.request,
+                stream_mode=["updates"],
+                config={"recursion_limit": 5},  # of a client that knows short graphs
+            )
+            if part.event == "updates"
+            for name in part.data
+        ]
+
+    names = served.talk(scenario)
+    assert names[:4] == ["enter", "recall", "prune", "architect"]
+    assert names[-1] == "report"
+    assert set(names) == {"enter", *STEPS} - {"wishes", "approve"}
+
+
+def test_a_cancelled_search_lets_go_of_its_run(served: Served) -> None:
+    async def scenario(client: LangGraphClient) -> str:
+        thread = await thread_of(client)
+        wide = served.request | {"budget": "400 trials"}
+        going = await client.runs.create(thread, "search", input=wide)
+        run = ""
+        while not run:
+            await asyncio.sleep(0.1)
+            run = ((await client.threads.get_state(thread))["values"] or {}).get("run_id", "")
+        await client.runs.cancel(thread, going["run_id"], wait=True)
+        return run
+
+    run = served.talk(scenario)
+    with Ledger.open(served.home) as ledger:
+        assert ledger.run(run).status == RunStatus.INTERRUPTED
 
 
 def test_a_search_streams_what_happens_and_its_run_is_in_the_ledger(served: Served) -> None:

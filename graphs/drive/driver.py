@@ -27,8 +27,9 @@ from vitruvius.graphs.drive.ending import end
 from vitruvius.graphs.drive.log import logged
 from vitruvius.graphs.drive.replay import check_same, recorded_run
 from vitruvius.graphs.drive.tracing import send_traces, traced_as
-from vitruvius.graphs.search.graph import create_search_graph
+from vitruvius.graphs.search.graph import MOST_STEPS, create_search_graph
 from vitruvius.graphs.search.policy import Policy
+from vitruvius.graphs.search.schedule import MODEL_BATCH
 from vitruvius.graphs.search.session import Session
 from vitruvius.memory.index.principle_index import PrincipleIndex
 from vitruvius.memory.ledger.ledger import Ledger
@@ -41,8 +42,6 @@ from vitruvius.tools.training.evaluator import create_evaluator
 
 HEARTBEAT_S = 5.0
 KEPT_CHECKPOINTS = 50
-MODEL_BATCH = 4  # a model names up to so many architectures at once
-STEPS_PER_TRIAL = 100  # bound on graph steps, far above what one trial takes
 
 
 Through = Callable[["Job", Session], Awaitable[None]]
@@ -233,7 +232,7 @@ async def _search(job: Job, session: Session) -> None:
         graph = create_search_graph(saver)
         config: Any = traced_as(job.run) | {
             "configurable": {"thread_id": job.run.id},
-            "recursion_limit": recursion_limit(job.run),
+            "recursion_limit": MOST_STEPS,
         }
         thinning = asyncio.create_task(_thin_regularly(saver.conn, job.run.id))
         try:
@@ -246,11 +245,6 @@ async def _search(job: Job, session: Session) -> None:
             with contextlib.suppress(asyncio.CancelledError):
                 await thinning
             await thin_checkpoints(saver.conn, job.run.id)
-
-
-def recursion_limit(run: Run) -> int:
-    """Returns a bound on the graph's steps that no run comes near."""
-    return 200 + STEPS_PER_TRIAL * (run.budget.trials or 1_000_000)
 
 
 async def _answer(job: Job, state: Mapping[str, Any]) -> Any:
