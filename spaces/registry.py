@@ -3,37 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-import importlib
 import inspect
 import re
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import ModuleType
 from typing import Any, cast
 
 from vitruvius.errors import ConfigError
-from vitruvius.spaces.cells.cell import Cell
-from vitruvius.spaces.cells.transnas import TransNas
-from vitruvius.spaces.macro import Macro
-from vitruvius.spaces.recurrent.space import Recurrent
+from vitruvius.spaces.built_in import BUILT_IN, OF_A_FILE, forms, named
 from vitruvius.spaces.sources import hash_sources
 from vitruvius.spaces.space import SearchSpace
-from vitruvius.spaces.transformers.space import FlexiBert, FlexiBertFull, FlexiBertTrained
-
-BUILT_IN: dict[str, Callable[..., SearchSpace]] = {
-    "nb201": Cell,
-    "transnas": TransNas,
-    "macro": Macro,
-    "recurrent": Recurrent,
-    "flexibert": FlexiBert,
-    "flexibert_full": FlexiBertFull,
-    "flexibert_trained": FlexiBertTrained,
-}
-# What makes a space of a reference of this name. Named by text: floors below know tables.
-DEFERRED = {"table": ("vitruvius.tasks.tables.references", "load_table_space")}
 
 _USER_OBJECT = re.compile(r"^(?!table:)(?P<path>.+\.py):(?P<name>[A-Za-z_]\w*)$")
 _OPTION = re.compile(r"^[a-z_]\w*=")
@@ -119,22 +102,25 @@ def load_space(ref: str) -> SearchSpace:
     if is_user_object(ref):
         return _as_space(load_object(ref), absolute_ref(ref))
     name, options = parse_ref(ref)
-    if name in DEFERRED:
-        module, function = DEFERRED[name]
-        return cast("SearchSpace", getattr(importlib.import_module(module), function)(ref))
+    if name in OF_A_FILE:
+        return cast("SearchSpace", named(OF_A_FILE[name])(ref))
     if name not in BUILT_IN:
-        raise ConfigError(
-            f"there is no space {name!r}; there are {', '.join(BUILT_IN)}, table:PATH and "
-            "file.py:object"
-        )
-    known = inspect.signature(BUILT_IN[name]).parameters
+        *names, last = forms()
+        raise ConfigError(f"there is no space {name!r}; there are {', '.join(names)} and {last}")
+    create = named(BUILT_IN[name])
+    known = inspect.signature(create).parameters
     values: dict[str, str | int] = {}
     for key, text in options.items():
         if key not in known:
             allowed = f"it has {', '.join(known)}" if known else "it has none"
             raise ConfigError(f"space {name} has no option {key!r}; {allowed}")
         values[key] = int(text) if text.isascii() and text.isdecimal() else text
-    return BUILT_IN[name](**values)
+    return cast("SearchSpace", create(**values))
+
+
+def built_in_spaces() -> Iterator[SearchSpace]:
+    """Returns every built-in space, without options, in the order of their table."""
+    return (named(create)() for create in BUILT_IN.values())
 
 
 def _as_space(found: object, ref: str) -> SearchSpace:

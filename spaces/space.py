@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
 
+NetworkKind = Literal["feed_forward", "recurrent", "transformer"]
+
 MAX_FEATURES = 64
 MAX_MEMBERS = 20_000
 
@@ -206,6 +208,12 @@ class Builder(Protocol):
             ConfigError: if the space has no networks of such a signature, in one sentence.
         """
         ...
+
+
+def network_kind(space: SearchSpace) -> NetworkKind:
+    """Returns what kind of networks a space builds, as its attribute `builds` says."""
+    kind: NetworkKind = getattr(space, "builds", "feed_forward")
+    return kind
 
 
 def distinct(architectures: Iterable[Architecture]) -> list[Architecture]:

@@ -79,7 +79,7 @@ def derived(home: Path, run_id: str, space: SearchSpace, metric: Metric) -> Numb
     _cuts(rows, space, metric, found)
     _account(rows, found)
     with Ledger.open(home) as ledger:
-        chosen = [t for t in ledger.trials(run_id) if t.origin not in ("control", "confirm")]
+        chosen = [t for t in ledger.trials.of(run_id) if t.origin not in ("control", "confirm")]
     lesson = learn(chosen, metric)
     _model(rows, space, metric, lesson, found)
     _proxies(rows, space, metric, lesson, found)
@@ -393,6 +393,6 @@ def _correlated(
 
 def _weights(rows: Rows, space: SearchSpace, lesson: Any) -> dict[str, float]:
     with Ledger.open(rows.home) as ledger:
-        scores = ledger.scores(rows.run["space_id"], rows.run["task_id"], None, None)
+        scores = ledger.scores.of(rows.run["space_id"], rows.run["task_id"], None, None)
     board = board_of(scores)
     return {} if board is None else proxy_weights(space, board, (), lesson)

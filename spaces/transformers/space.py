@@ -23,6 +23,7 @@ from vitruvius.spaces.space import (
     Architecture,
     Feature,
     FloatArray,
+    NetworkKind,
     Signature,
     Slot,
     distinct,
@@ -60,7 +61,7 @@ class FlexiBert:
     """The smaller space. It has no slots, as networks differ in their number of layers."""
 
     name = "flexibert"
-    builds = "transformer"  # which proxies say something
+    builds: NetworkKind = "transformer"  # which proxies say something
     learning_rate = 0.005  # at four times that, networks of four layers stay where they began
     menu = SUBSPACE
     built_as: BuiltAs = "specified"

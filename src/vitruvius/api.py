@@ -21,8 +21,10 @@ from vitruvius.memory.model.halving import check_has_rungs
 from vitruvius.run.handle import SearchRun, ignore
 from vitruvius.run.short_first import create_short_run, shortened, told_of
 from vitruvius.settings import OF_THE_PROCESS, Settings, load_settings
+from vitruvius.spaces.built_in import DEFAULT as DEFAULT_SPACE
 from vitruvius.spaces.registry import absolute_ref, load_space, source_hash
 from vitruvius.spaces.space import SearchSpace
+from vitruvius.tasks.built_in import DEFAULT as DEFAULT_TASK
 from vitruvius.tasks.registry import load_task
 from vitruvius.tasks.tables.references import recorded_part
 from vitruvius.tasks.tables.table import TabularTask
@@ -30,8 +32,6 @@ from vitruvius.tasks.task import Task
 from vitruvius.tools.tensorboard import check_tracker
 from vitruvius.tools.training.evaluator import check_can_evaluate
 
-DEFAULT_TASK = "mnist1d"
-DEFAULT_SPACE = "nb201"
 LEARNS_BY = ("home", "seed")  # the settings that learning reads
 
 
@@ -108,7 +108,7 @@ def open(run_id: str, *, home: Path | str | None = None) -> SearchRun:
     if not (folder / "ledger.db").exists():  # opening it would make one
         raise ConfigError(f"there is no run {run_id!r}: {folder} has no ledger")
     with Ledger.open(folder) as ledger:
-        ledger.run(run_id)
+        ledger.runs.get(run_id)
     return SearchRun(run_id, folder)
 
 
@@ -141,7 +141,7 @@ def create(
         if resolved.fidelity_first is not None:
             short = create_short_run(ledger, the_space, the_task, resolved, limits, names)
             names = told_of(names, short)
-        run = ledger.create_run(
+        run = ledger.runs.create(
             space_ref=the_space.ref,
             space_id=the_space.id,
             space_name=the_space.name,
@@ -155,7 +155,7 @@ def create(
             parent=short.id if short else None,
             metric=asdict(the_task.metric),
         )
-        ledger.mark(run.id, ESTIMATED, 0, found.data)
+        ledger.steps.mark(run.id, ESTIMATED, 0, found.data)
     on_event(estimate_event(found))
     every, is_noisy = resolved.reflect_every, the_task.is_noisy
     for sentence in shortfalls(found, limits, reflect_every=every, is_noisy=is_noisy):

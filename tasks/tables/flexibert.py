@@ -31,7 +31,7 @@ GLUE = {
     "sts": "Pearson correlation on STS-B",
 }
 MEAN, LONG = "glue", "glue_long"
-METRICS = (MEAN, *GLUE, LONG)
+METRIC_NAMES = (MEAN, *GLUE, LONG)
 LONG_STEPS = 1000  # thousands, of the longer trainings; recorded every 50 thousand
 SHORT_STEPS = 100
 

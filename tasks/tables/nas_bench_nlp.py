@@ -30,7 +30,7 @@ from vitruvius.tasks.tables.recorded import Answer, Column, Table
 from vitruvius.tasks.task import Metric
 
 COLUMNS = frozenset({"recipe", "status", "num_params", "epochs_done", "val", "test"})
-METRICS = ("cross_entropy",)
+METRIC_NAMES = ("cross_entropy",)
 EMBEDDING, HIDDEN = 400, 600
 STEPS = 70  # of one example
 DATASETS = {10_000: ("ptb", "Penn Treebank"), 33_278: ("wikitext2", "WikiText-2")}

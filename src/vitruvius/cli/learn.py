@@ -58,7 +58,7 @@ def learn(
     from vitruvius.cli.payloads import version_data
     from vitruvius.graphs.offline.rows import with_metric
     from vitruvius.memory.ledger.ledger import Ledger
-    from vitruvius.memory.ledger.run_json import run_data
+    from vitruvius.memory.ledger.runs import run_data
     from vitruvius.tools.report import build_report, summary
 
     with Progress(quiet=as_json) as progress:
@@ -74,7 +74,7 @@ def learn(
         )
     with Ledger.open(found.home) as ledger:
         made = build_report(ledger, found.id, found.space, found.task)
-        latest, versions = ledger.latest_evidence(found.id), ledger.current(found.id)
+        latest, versions = ledger.evidence.latest(found.id), ledger.principles.current(found.id)
     if as_json:
         print_json(
             {

@@ -5,20 +5,64 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import pairwise
 
 import numpy as np
 
+from vitruvius.errors import ConfigError
+from vitruvius.spaces.space import SearchSpace
+from vitruvius.tasks.data.datasets import DatasetTask, from_examples
 from vitruvius.tasks.data.examples import check_examples
 from vitruvius.tasks.data.split import Examples, standardised
+from vitruvius.tasks.options import Options
 from vitruvius.tasks.task import Split, Splits
 
 MNIST1D_HELD_OUT = 2000  # examples in the validation and as many in the test part
 MNIST1D_SEED = 42  # the package's own
 MNIST1D_CLASSES = 10
 
+MNIST1D_SAMPLES = 4000
+MNIST1D_MOST = 1_000_000
+
 _GLOBAL_RANDOM = threading.Lock()
+
+
+def load_mnist1d(ref: str, options: Options, _: SearchSpace | None) -> DatasetTask:
+    """Returns MNIST-1D; the option `samples` says how many training examples are made."""
+    recipe, constraints = options.recipe(), options.constraints()
+    samples = options.whole("samples") or MNIST1D_SAMPLES
+    options.done()
+    if not MNIST1D_CLASSES <= samples <= MNIST1D_MOST:
+        raise ConfigError(
+            f"mnist1d makes {MNIST1D_CLASSES} to {MNIST1D_MOST:,} training examples, "
+            f"got samples={samples}"
+        )
+    return DatasetTask(
+        name="mnist1d",
+        ref=ref,
+        about="MNIST-1D, noisy one-dimensional digits, generated on this machine",
+        identity=f"mnist1d:{MNIST1D_SEED}:{MNIST1D_HELD_OUT}:{samples}",
+        read=partial(generate_mnist1d, samples),
+        recipe=recipe,
+        constraints=constraints,
+    )
+
+
+def load_digits(ref: str, options: Options, _: SearchSpace | None) -> DatasetTask:
+    """Returns the digits; the option `samples` says how many are used."""
+    recipe, constraints = options.recipe(), options.constraints()
+    samples = options.whole("samples")
+    options.done()
+    return from_examples(
+        read_digits(),
+        name="digits",
+        ref=ref,
+        about="scikit-learn's handwritten digits of 8 x 8 pixels",
+        samples=samples,
+        recipe=recipe,
+        constraints=constraints,
+    )
 
 
 def read_digits() -> Examples:

@@ -1,4 +1,4 @@
-"""Scores without data: over absolute weights and over random inputs."""
+"""Scores that look at no data: sizes, and passes over absolute weights and random inputs."""
 
 from __future__ import annotations
 
@@ -9,6 +9,28 @@ from vitruvius.tools.proxies.formula import Formula
 
 if TYPE_CHECKING:
     from vitruvius.tools.passes.probe import Probe
+
+
+SIZES = (
+    Formula(
+        name="params",
+        description="number of parameters; any network; the baseline to beat",
+        needs_data=False,
+        formula=lambda probe: float(probe.params),
+    ),
+    Formula(
+        name="flops",
+        description="multiply-adds of convolutions and linear layers for one example",
+        needs_data=False,
+        formula=lambda probe: float(probe.flops),
+    ),
+    Formula(
+        name="depth",
+        description="weighted layers on the longest path from input to output; any network",
+        needs_data=False,
+        formula=lambda probe: float(probe.depth),
+    ),
+)
 
 
 def synflow(probe: Probe) -> float:
