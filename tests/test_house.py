@@ -100,8 +100,6 @@ ALONE: dict[str, str] = {
     "notebook.plots": "stands so today",
     "run.asking": "stands so today",
     "run.detached_handle": "stands so today",
-    "spaces.builders.macro": "stands so today",
-    "spaces.transformers.moves": "stands so today",
     "tools.drawing.panel": "stands so today",
     "tools.plots.looks": "stands so today",
     "tools.report.following": "stands so today",
