@@ -127,14 +127,14 @@ def run_search(
         )
         with asyncio.Runner(loop_factory=_InlineLoop) as runner, _uncollected():
             runner.run(_drive(session))
-    ledger.release(run.id, DRIVER, RunStatus.DONE)
+    ledger.runs.release(run.id, DRIVER, RunStatus.DONE)
     return Searched(
-        run=ledger.run(run.id),
-        trials=ledger.trials(run.id),
-        cuts=ledger.cuts(run.id),
-        evidence=ledger.evidence(run.id),
-        versions=ledger.current(run.id),
-        spent=ledger.spent(run.id),
+        run=ledger.runs.get(run.id),
+        trials=ledger.trials.of(run.id),
+        cuts=ledger.cuts.of(run.id),
+        evidence=ledger.evidence.of(run.id),
+        versions=ledger.principles.current(run.id),
+        spent=ledger.steps.spent(run.id),
     )
 
 
@@ -186,7 +186,7 @@ async def _drive(session: Session) -> None:
 
 
 def _create(ledger: Ledger, space: SearchSpace, task: Task, queries: int, seed: int) -> Run:
-    run = ledger.create_run(
+    run = ledger.runs.create(
         space_ref=space.ref,
         space_id=space.id,
         space_name=space.name,
@@ -199,7 +199,7 @@ def _create(ledger: Ledger, space: SearchSpace, task: Task, queries: int, seed: 
         sources={},
         metric=asdict(task.metric),
     )
-    ledger.claim(run.id, DRIVER)
+    ledger.runs.claim(run.id, DRIVER)
     return run
 
 
@@ -217,7 +217,7 @@ def _put_in_force(ledger: Ledger, run: Run, space: SearchSpace, rules: Sequence[
         }
         for number, rule in enumerate(rules, start=1)
     ]
-    made = ledger.import_principles(
+    made = ledger.principles.take_in(
         {"format": "vitruvius-principles", "version": 1, "principles": told}
     )
     if len(made) < len(rules):
@@ -228,8 +228,8 @@ def _put_in_force(ledger: Ledger, run: Run, space: SearchSpace, rules: Sequence[
         region = region.with_cut(
             Cut(number=number, rule=version.rule, principle=version.name, reason=reason)
         )
-        ledger.adopt(run.id, version.name, trust=1.0, source_effect=None, similarity=1.0)
-        ledger.add_cut(
+        ledger.principles.adopt(run.id, version.name, trust=1.0, source_effect=None, similarity=1.0)
+        ledger.cuts.add(
             run.id,
             0,
             rule=version.rule,
@@ -239,4 +239,4 @@ def _put_in_force(ledger: Ledger, run: Run, space: SearchSpace, rules: Sequence[
             kept=region.fraction(),
             top_loss_high=0.0,
         )
-    ledger.mark(run.id, "recalled", 0, {"adopted": len(made)})
+    ledger.steps.mark(run.id, "recalled", 0, {"adopted": len(made)})

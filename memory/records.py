@@ -69,7 +69,7 @@ class Origin(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Spent:
-    """What a run has used so far; see `Ledger.spent` for how trials are counted."""
+    """What a run has used so far; see `Steps.spent` for how trials are counted."""
 
     trials: int
     wall_s: float

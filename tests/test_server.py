@@ -175,7 +175,7 @@ def test_a_cancelled_search_lets_go_of_its_run(served: Served) -> None:
 
     run = served.talk(scenario)
     with Ledger.open(served.home) as ledger:
-        assert ledger.run(run).status == RunStatus.INTERRUPTED
+        assert ledger.runs.get(run).status == RunStatus.INTERRUPTED
 
 
 def test_a_search_streams_what_happens_and_its_run_is_in_the_ledger(served: Served) -> None:
@@ -195,7 +195,7 @@ def test_a_search_streams_what_happens_and_its_run_is_in_the_ledger(served: Serv
     assert values["status"] == "done"
     assert values["run_id"] in values["report"]
     with Ledger.open(served.home) as ledger:
-        assert len(ledger.trials(values["run_id"])) == 6
+        assert len(ledger.trials.of(values["run_id"])) == 6
 
 
 def test_questions_interrupt_the_thread_and_answers_are_heard(served: Served) -> None:
@@ -215,9 +215,9 @@ def test_questions_interrupt_the_thread_and_answers_are_heard(served: Served) ->
     assert asked > 1
     assert values["status"] == "done"
     with Ledger.open(served.home) as ledger:
-        first = ledger.decisions(values["run_id"])[0]
+        first = ledger.steps.decisions(values["run_id"])[0]
         assert "try another" in str(first.outcome)
-        assert len(ledger.trials(values["run_id"])) == 6
+        assert len(ledger.trials.of(values["run_id"])) == 6
 
 
 def test_a_run_of_another_thread_is_forked(served: Served) -> None:
@@ -231,9 +231,9 @@ def test_a_run_of_another_thread_is_forked(served: Served) -> None:
 
     run, fork = served.talk(scenario)
     with Ledger.open(served.home) as ledger:
-        assert ledger.run(fork).forked_from == run
-        assert len(ledger.trials(fork)) == 6
-        assert not ledger.trials(run)  # its thread still waits for an answer
+        assert ledger.runs.get(fork).forked_from == run
+        assert len(ledger.trials.of(fork)) == 6
+        assert not ledger.trials.of(run)  # its thread still waits for an answer
 
 
 def test_a_mistake_comes_back_as_its_sentence(served: Served) -> None:
@@ -264,5 +264,5 @@ def test_a_conversation_asks_before_it_trains_and_answers_from_the_ledger(served
     assert "T1" in done["reply"]
     assert "T1" in best
     with Ledger.open(served.home) as ledger:
-        (trial,) = ledger.trials(run)
+        (trial,) = ledger.trials.of(run)
         assert trial.architecture.spec == dict.fromkeys(SLOTS, "b")

@@ -211,8 +211,8 @@ def verify(table: str, metric: str, seed: int, queries: int, start: Start = "col
             space, task, queries=queries, seed=seed, chairs=chairs, cuts=cuts, ledger=ledger
         )
         names = {(e.principle, e.version): f"P{e.principle}.{e.version}" for e in found.evidence}
-        versions = {key: ledger.version(name) for key, name in names.items()}
-        looks = [mark.data for mark in ledger.marks(found.run.id, "verified")]
+        versions = {key: ledger.principles.version(name) for key, name in names.items()}
+        looks = [mark.data for mark in ledger.steps.marks(found.run.id, "verified")]
     claims = [
         Claim(
             metric=metric,

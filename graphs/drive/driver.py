@@ -75,7 +75,7 @@ async def drive(job: Job) -> RunStatus:
     ledger = await asyncio.to_thread(Ledger.open, job.home, secrets=secrets)
     driver = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
     try:
-        await asyncio.to_thread(ledger.claim, job.run.id, driver)
+        await asyncio.to_thread(ledger.runs.claim, job.run.id, driver)
         engines = contextlib.ExitStack()  # those that block when they end: log, a model's server
         try:
             listener = await asyncio.to_thread(_listener, job, engines)
@@ -98,7 +98,7 @@ async def _claimed(
                 if not session.stopping.is_set():
                     status = RunStatus.DONE
         finally:
-            await asyncio.to_thread(ledger.release, job.run.id, driver, status)
+            await asyncio.to_thread(ledger.runs.release, job.run.id, driver, status)
         path = job.home / "runs" / job.run.id / "report.md"
         job.listener(
             Event(
@@ -154,7 +154,7 @@ def _open(job: Job, ledger: Ledger, driver: str, engines: contextlib.ExitStack) 
             recorded.calls,
             analyst,
             prompt_tokens=settings.prompt_tokens,
-            already=sum(call.chair != "chat" for call in ledger.calls(job.run.id)),
+            already=sum(call.chair != "chat" for call in ledger.steps.calls(job.run.id)),
             chairs=settings.model_chairs,
         )
     evaluator = create_evaluator(
@@ -206,7 +206,7 @@ async def _heartbeat(session: Session) -> None:
             await asyncio.sleep(HEARTBEAT_S)
             if await asyncio.to_thread(session.beat):
                 session.stopping.set()
-            spent = await asyncio.to_thread(session.ledger.spent, session.run.id)
+            spent = await asyncio.to_thread(session.ledger.steps.spent, session.run.id)
             await asyncio.to_thread(session.foresight.warn, session, spent)
     except VitruviusError:
         session.stopping.set()

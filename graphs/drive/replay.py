@@ -104,7 +104,7 @@ def _source(recorded: str, home: Path) -> tuple[Path, Run]:
     file = Path(recorded)
     if file.is_file():
         with Ledger.open(file.parent, file=file.name) as ledger:
-            runs = ledger.runs()
+            runs = ledger.runs.all()
         if not runs:
             raise ConfigError(f"{file} holds no run")
         return file, max(runs, key=lambda run: run.created)
@@ -113,7 +113,7 @@ def _source(recorded: str, home: Path) -> tuple[Path, Run]:
             f"there is nothing to replay: {recorded!r} is no file, and {home} has no ledger"
         )
     with Ledger.open(home) as ledger:
-        return home / FILE, ledger.run(recorded)
+        return home / FILE, ledger.runs.get(recorded)
 
 
 def _free(folder: Path, run_id: str) -> Path:
@@ -165,11 +165,11 @@ def recorded_run(home: Path, run_id: str) -> Recorded | None:
     if not (home / RECORDING).exists():
         return None
     with Ledger.open(home, file=RECORDING) as ledger:
-        run = ledger.run(run_id)
-        decisions = ledger.decisions(run_id)
-        trials = ledger.trials(run_id)
-        calls = ledger.calls(run_id)
-        cut_off = frozenset(mark.step for mark in ledger.marks(run_id, CUT_OFF))
+        run = ledger.runs.get(run_id)
+        decisions = ledger.steps.decisions(run_id)
+        trials = ledger.trials.of(run_id)
+        calls = ledger.steps.calls(run_id)
+        cut_off = frozenset(mark.step for mark in ledger.steps.marks(run_id, CUT_OFF))
     done = [d for d in decisions if d.status == DecisionStatus.CARRIED_OUT]
     is_timed = run.budget.wall_s is not None
     return Recorded(
@@ -189,7 +189,7 @@ def check_same(home: Path, ledger: Ledger, run_id: str) -> None:
     if not (home / RECORDING).exists():
         return
     with Ledger.open(home, file=RECORDING) as recording:
-        if recording.run(run_id).status != RunStatus.DONE:
+        if recording.runs.get(run_id).status != RunStatus.DONE:
             return  # it went on where the recorded run was stopped
         then, now = _facts(recording, run_id), _facts(ledger, run_id)
     for kind, rows in then.items():
@@ -206,18 +206,18 @@ def _facts(ledger: Ledger, run_id: str) -> dict[str, list[str]]:
     return {
         "trial": [
             f"{t.architecture} ({t.origin.value}, seed {t.seed}): {t.status.value} {t.value}"
-            for t in ledger.trials(run_id)
+            for t in ledger.trials.of(run_id)
         ],
         "principle": [
             f"{v.name} {v.edit} by {v.author}: {v.statement!r} {v.rule.key}"
-            for v in ledger.newest(run_id)
+            for v in ledger.principles.newest(run_id)
         ],
         "cut": [
             f"{c.rule.key} by {c.principle}, steps {c.made_step} to {c.undone_step}"
-            for c in ledger.cuts(run_id)
+            for c in ledger.cuts.of(run_id)
         ],
         "decision": [
             f"step {d.step} by {d.author}: {d.status.value} {d.call}"
-            for d in ledger.decisions(run_id)
+            for d in ledger.steps.decisions(run_id)
         ],
     }

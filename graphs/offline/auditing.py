@@ -137,7 +137,7 @@ def _by_labels(
     origin = find_origin(source, space, settings.home)
     if origin.run is not None:
         with Ledger.open(settings.home) as ledger:
-            trials = [t for t in ledger.trials(origin.run.id) if not t.status.is_open]
+            trials = [t for t in ledger.trials.of(origin.run.id) if not t.status.is_open]
         about = f"{len(trials)} trials of run {origin.run.id} on {origin.run.task_name}"
         if draws is None:
             return audit_trials(origin.space, origin.task, trials, source=about, seed=settings.seed)

@@ -96,10 +96,10 @@ def learn_from(
     learned = {**wanted.data, "answers": answers_behind(origin), "up_to": up_to}
     task_name = wanted.name or (origin.run.task_name if origin.run else origin.task.name)
     with Ledger.open(settings.home) as ledger:
-        for run in ledger.runs() if not again else ():
+        for run in ledger.runs.all() if not again else ():
             if _is_same(run, origin, learned, settings.seed):
                 return run
-        run = ledger.create_run(
+        run = ledger.runs.create(
             space_ref=origin.space.ref,
             space_id=origin.space.id,
             space_name=origin.space.name,
@@ -144,7 +144,7 @@ def learn_on(run: Run, home: Path, on_event: Listener) -> None:
     if (source_hash(run.space_ref) | source_hash(run.task_ref)) != dict(run.sources):
         raise ConfigError(f"a file that run {run.id} learns from has changed: learn from it again")
     with Ledger.open(home) as ledger:
-        parent = ledger.run(run.parent) if run.parent else None
+        parent = ledger.runs.get(run.parent) if run.parent else None
     space = load_space(run.space_ref)
     task = load_task(run.task_ref, space)
     origin = Origin(space=space, task=task, run=parent)
@@ -171,7 +171,7 @@ def resolve_sources(
             continue
         if RUN_ID.fullmatch(name):
             with ledger_of(settings.home) as ledger:
-                run = ledger.run(name)
+                run = ledger.runs.get(name)
             learned = run.settings.get("learn") or {}
             if learned.get("answers") == answers_of(task):
                 raise ConfigError(f"run {name} learned from {_itself(task)}")
@@ -227,19 +227,19 @@ def _learn(
     run_id = run.id
     driver = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
     with Ledger.open(lesson.home) as ledger:
-        ledger.claim(run_id, driver)
+        ledger.runs.claim(run_id, driver)
         status = RunStatus.INTERRUPTED
         try:
             count = f"{len(lesson.rows):,} rows"
             _tell(lesson, EventKind.STARTED, f"run {run_id} learns from {count}")
-            ledger.give_trials(run_id, lesson.rows)
-            trials = taught(ledger.trials(run_id))
+            ledger.trials.give(run_id, lesson.rows)
+            trials = taught(ledger.trials.of(run_id))
             written = _write(lesson, ledger, _mine(lesson, ledger, driver, trials))
             folder = lesson.home / "runs" / run_id
             write_report(ledger, run_id, lesson.space, lesson.task, folder, RunStatus.DONE)
             status = RunStatus.DONE
         finally:
-            ledger.release(run_id, driver, status)
+            ledger.runs.release(run_id, driver, status)
     _tell(
         lesson,
         EventKind.LEARNED,
@@ -262,7 +262,7 @@ def _mine(lesson: _Lesson, ledger: Ledger, driver: str, trials: Sequence[Trial])
         lesson.task,
         trials,
         lesson.run.seed,
-        lambda: ledger.beat(lesson.run.id, driver, 0.0),
+        lambda: ledger.runs.beat(lesson.run.id, driver, 0.0),
     )
 
 
@@ -272,13 +272,13 @@ def _write(lesson: _Lesson, ledger: Ledger, found: Sequence[Mined]) -> list[Prin
     for place, one in enumerate(found):
         said = one.version
         edit = Add(statement=said.statement, rule=said.rule, rationale=said.rationale)
-        version = ledger.apply_edit(
+        version = ledger.principles.apply_edit(
             run_id, lesson.run.task_name, lesson.space.name, 0, AUTHOR, edit, ordinal=place
         )
         evidence = replace(
             one.evidence, run_id=run_id, principle=version.principle, version=version.version
         )
-        ledger.add_evidence([evidence])
+        ledger.evidence.add([evidence])
         versions.append(version)
         _tell(
             lesson,

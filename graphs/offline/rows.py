@@ -74,7 +74,7 @@ def find_origin(
 
 def _run_origin(name: str, space: SearchSpace | None, home: Path) -> Origin:
     with ledger_of(home) as ledger:
-        run = ledger.run(name)
+        run = ledger.runs.get(name)
     if run.kind == RunKind.IMPORT:
         raise ConfigError(f"run {name} stands for an import: its trials did not come along")
     if not run.task_ref or not (run.space_ref or space):
@@ -108,7 +108,7 @@ def last_trial(run: Run | None, home: Path) -> int | None:
     if run is None:
         return None
     with Ledger.open(home) as ledger:
-        return max((t.number for t in ledger.trials(run.id) if not t.status.is_open), default=0)
+        return max((t.number for t in ledger.trials.of(run.id) if not t.status.is_open), default=0)
 
 
 def rows_of(
@@ -124,7 +124,7 @@ def rows_of(
         assert isinstance(origin.task, Tabular)
         return rows_of_table(origin.task, origin.space, rows=rows, best=best, seed=seed)
     with Ledger.open(home) as ledger:
-        trials = [t for t in ledger.trials(origin.run.id) if up_to is None or t.number <= up_to]
+        trials = [t for t in ledger.trials.of(origin.run.id) if up_to is None or t.number <= up_to]
     closed = [trial for trial in trials if not trial.status.is_open]
     return rows_of_trials(closed, origin.task.metric, rows=rows, best=best, seed=seed)
 

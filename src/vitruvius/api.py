@@ -10,7 +10,7 @@ from typing import Any
 
 from vitruvius.budget import Budget, check_bounded, has_end, parse_budget
 from vitruvius.errors import ConfigError
-from vitruvius.events import Ask, Event, EventKind, Listener
+from vitruvius.events import Ask, Event, EventKind, Listener, ignore
 from vitruvius.graphs.drive.estimate_words import estimate_event
 from vitruvius.graphs.drive.estimating import ESTIMATED, Estimate, estimate_before, shortfalls
 from vitruvius.graphs.drive.replay import create_replay
@@ -18,7 +18,7 @@ from vitruvius.graphs.offline.learning import Wanted, learn_from, resolve_source
 from vitruvius.graphs.offline.rows import find_origin
 from vitruvius.memory.ledger.ledger import Ledger
 from vitruvius.memory.model.halving import check_has_rungs
-from vitruvius.run.handle import SearchRun, ignore
+from vitruvius.run.handle import SearchRun
 from vitruvius.run.short_first import create_short_run, shortened, told_of
 from vitruvius.settings import OF_THE_PROCESS, Settings, load_settings
 from vitruvius.spaces.built_in import DEFAULT as DEFAULT_SPACE
@@ -108,7 +108,7 @@ def open(run_id: str, *, home: Path | str | None = None) -> SearchRun:
     if not (folder / "ledger.db").exists():  # opening it would make one
         raise ConfigError(f"there is no run {run_id!r}: {folder} has no ledger")
     with Ledger.open(folder) as ledger:
-        ledger.run(run_id)
+        ledger.runs.get(run_id)
     return SearchRun(run_id, folder)
 
 
@@ -141,7 +141,7 @@ def create(
         if resolved.fidelity_first is not None:
             short = create_short_run(ledger, the_space, the_task, resolved, limits, names)
             names = told_of(names, short)
-        run = ledger.create_run(
+        run = ledger.runs.create(
             space_ref=the_space.ref,
             space_id=the_space.id,
             space_name=the_space.name,
@@ -155,7 +155,7 @@ def create(
             parent=short.id if short else None,
             metric=asdict(the_task.metric),
         )
-        ledger.mark(run.id, ESTIMATED, 0, found.data)
+        ledger.steps.mark(run.id, ESTIMATED, 0, found.data)
     on_event(estimate_event(found))
     every, is_noisy = resolved.reflect_every, the_task.is_noisy
     for sentence in shortfalls(found, limits, reflect_every=every, is_noisy=is_noisy):

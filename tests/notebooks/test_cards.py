@@ -118,7 +118,7 @@ def test_a_principle_has_its_history_and_its_evidence(run: vt.SearchRun) -> None
     assert list(held.evidence.index) == [14]
     assert held.evidence.loc[14, "supporting"] == (9, 10)
     with Ledger.open(run.home) as ledger:
-        (row,) = [e for e in ledger.evidence(run.id) if e.principle == 1]
+        (row,) = [e for e in ledger.evidence.of(run.id) if e.principle == 1]
     assert held.evidence.loc[14, "effect"] == row.effect
     with pytest.raises(ToolError, match="no principle P9; it has: P1, P2, P3"):
         run.principle("P9")
@@ -145,7 +145,7 @@ def test_a_run_whose_space_is_gone_still_shows_where_it_stands(
     def gone(self: object) -> Report:
         raise ConfigError("give the <space> again")
 
-    monkeypatch.setattr("vitruvius.run.facts.RunFacts.facts", gone)
+    monkeypatch.setattr("vitruvius.run.facts.RunFacts.report", gone)
     html = run._repr_html_()
     assert "give the &lt;space&gt; again" in html
     assert "spent 24 trials" in html

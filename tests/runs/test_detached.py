@@ -20,7 +20,7 @@ from vitruvius.errors import RunHeld
 from vitruvius.events import Event, EventKind
 from vitruvius.memory.ledger.ledger import Ledger
 from vitruvius.memory.records import RunStatus
-from vitruvius.run.following import follow
+from vitruvius.run.detached import follow
 from vitruvius.spaces.registry import load_space
 
 KEY = "not-a-real-key-12345"
@@ -197,7 +197,7 @@ def test_short_trainings_that_come_first_are_followed_too(home: Path, shared_dat
     runs = [event.data["run"] for event in events if event.kind == EventKind.STARTED]
     assert runs == [run.record.parent, run.id]
     with Ledger.open(home) as ledger:
-        assert ledger.run(run.id).status == RunStatus.DONE
+        assert ledger.runs.get(run.id).status == RunStatus.DONE
 
 
 def test_following_needs_a_run(home: Path) -> None:
@@ -208,7 +208,7 @@ def test_following_needs_a_run(home: Path) -> None:
 def test_the_module_is_no_door_of_its_own(environment: dict[str, str], home: Path) -> None:
     order = json.dumps({"home": str(home), "settings": {}})
     done = subprocess.run(
-        [sys.executable, "-m", "vitruvius.run.process", "261122-aaaa"],
+        [sys.executable, "-m", "vitruvius.cli.drive", "261122-aaaa"],
         env=environment, input=order, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 2

@@ -185,7 +185,7 @@ def run(
     Ctrl-C stops it so that `vitruvius resume` can go on; a second Ctrl-C leaves at once.
     """
     from vitruvius import api
-    from vitruvius.cli.live import Progress
+    from vitruvius.cli.live import TerminalProgress
 
     ref = table_ref(task, metric, noise)
     if replay is not None and (ask or estimate):
@@ -195,7 +195,7 @@ def run(
         chosen = {"model": model, "workers": workers, "home": home}
         print_estimate(api.estimate(ref, space, budget, **chosen), as_json)
         return
-    with Progress(quiet=as_json) as progress:
+    with TerminalProgress(quiet=as_json) as progress:
         asker = progress.asker(ask)
         found = api.create(
             ref,
@@ -242,18 +242,18 @@ def resume(
     Example: vitruvius resume 261122-4f1a
     """
     from vitruvius import api
-    from vitruvius.cli.live import Progress
+    from vitruvius.cli.live import TerminalProgress
 
     _check_detached(detach, ask)
     with opened(home) as ledger:
         name = run_of(ledger, run_id).id
-        earlier = ledger.trials(name)
+        earlier = ledger.trials.of(name)
     found = api.open(name, home=home)
     given: dict[str, Any] = {"workers": workers, "on_end": on_end, "tensorboard": tensorboard}
     if detach:
         detached(found, as_json, **given)
         return
-    with Progress(quiet=as_json, earlier=earlier) as progress:
+    with TerminalProgress(quiet=as_json, earlier=earlier) as progress:
         found.resume(on_event=progress, ask=progress.asker(ask), ask_above=ask_above, **given)
     _finish(found, as_json)
 
@@ -263,7 +263,7 @@ def stop(run_id: RunId = None, home: Home = None) -> None:
 
     It cancels the trainings under way and writes its report, within seconds.
     """
-    from vitruvius.memory.ledger.lease import is_live
+    from vitruvius.memory.ledger.runs import is_live
     from vitruvius.memory.ledger.schema import now
     from vitruvius.memory.records import RunStatus
     from vitruvius.run.short_first import driven
@@ -279,7 +279,7 @@ def stop(run_id: RunId = None, home: Home = None) -> None:
                 f"drove it, is dead; go on with `vitruvius resume {record.id}`"
             )
             return
-        ledger.request_stop(record.id)
+        ledger.runs.request_stop(record.id)
     print(f"run {record.id} was asked to stop; go on with `vitruvius resume {record.id}`")
 
 
@@ -312,7 +312,7 @@ def _finish(found: SearchRun, as_json: bool) -> None:
     """Prints what was found and exits with the run's code."""
     from vitruvius.cli.payloads import best_data
     from vitruvius.memory.ledger.ledger import Ledger
-    from vitruvius.memory.ledger.run_json import run_data
+    from vitruvius.memory.ledger.runs import run_data
     from vitruvius.memory.records import RunStatus
     from vitruvius.tools.report import build_report, summary
 

@@ -209,11 +209,13 @@ def _entered(state: RunState, thread: str) -> SearchRun:
     else:
         run = api.open(str(run_id))
         with Ledger.open(run.home) as ledger:
-            owners = ledger.marks(run.id, OWNER, last=1)
+            owners = ledger.steps.marks(run.id, OWNER, last=1)
         if owners and owners[-1].data["thread"] != thread:
             run = run.fork()
     with Ledger.open(run.home) as ledger:
-        ledger.mark(run.id, OWNER, ledger.accepted_decisions(run.id), {"thread": thread})
+        ledger.steps.mark(
+            run.id, OWNER, ledger.steps.accepted_decisions(run.id), {"thread": thread}
+        )
     return run
 
 

@@ -1,20 +1,24 @@
-"""Opening a ledger file: made where there is none, upgraded where old, refused where newer."""
+"""The ledger's file: made where there is none, upgraded where old, refused where newer."""
 
 from __future__ import annotations
 
 import fcntl
 import os
-import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
+from importlib.resources import as_file, files
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, create_engine
+from sqlalchemy import Connection, NullPool, create_engine, text
 from sqlalchemy.engine import URL
 
 from vitruvius.errors import ConfigError
 from vitruvius.memory.ledger import schema
 from vitruvius.memory.ledger.database import BUSY_S, told_plainly
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 # All revisions under migrations/versions, oldest first. Kept here because importing Alembic takes
 # 0.2 s, which only an upgrade should cost; a test compares it with Alembic's own list.
@@ -41,8 +45,6 @@ def prepare_file(path: Path, revisions: tuple[str, ...] = REVISIONS) -> None:
                     f"{revisions[-1]}): upgrade Vitruvius, or choose another home with --home"
                 )
             elif revision != revisions[-1]:
-                from vitruvius.memory.ledger.upgrading import upgrade
-
                 upgrade(path, revision)
 
 
@@ -85,26 +87,21 @@ def _revision(path: Path) -> str | None:
     """
     if not path.exists() or path.stat().st_size == 0:
         return None
-    with closing(sqlite3.connect(path, timeout=BUSY_S)) as connection:
-        names = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
+    with connected(path) as connection:
+        names = set(connection.scalars(text("SELECT name FROM sqlite_master")))
         if not names:
             return None
         if "alembic_version" not in names:
             raise ConfigError(f"{path} is not a Vitruvius ledger: move it away")
-        (revision,) = connection.execute("SELECT version_num FROM alembic_version").fetchone()
-        return str(revision)
+        return str(connection.scalar(text("SELECT version_num FROM alembic_version")))
 
 
 def _create(path: Path, revision: str) -> None:
-    engine = create_engine(URL.create("sqlite", database=str(path)))
-    try:
-        with engine.connect() as connection:
-            connection.exec_driver_sql("PRAGMA journal_mode=WAL")
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
-            create_tables(connection, revision)
-            connection.commit()
-    finally:
-        engine.dispose()
+    with connected(path) as connection:
+        connection.exec_driver_sql("PRAGMA journal_mode=WAL")
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        create_tables(connection, revision)
+        connection.commit()
 
 
 @contextmanager
@@ -117,3 +114,54 @@ def _alone(lock: Path) -> Iterator[None]:
     with file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
+
+
+def upgrade(path: Path, revision: str, migrations: Path | None = None) -> Path:
+    """Upgrades the ledger at `path` from `revision`; returns its backup.
+
+    A step that fails leaves the ledger as it was. `migrations` is another folder of scripts than
+    the package's own, for tests.
+    """
+    backup = path.with_name(f"{path.name}.{revision}-{schema.now():%Y%m%dT%H%M%S}.backup")
+    copy_file(path, backup)
+    with as_file(files("vitruvius.memory.ledger") / "migrations") as own:
+        _run_scripts(path, migrations or own)
+    return backup
+
+
+def _run_scripts(path: Path, migrations: Path) -> None:
+    from alembic import command
+
+    config = _config(migrations)
+    with connected(path) as connection:
+        # tables that are copied and dropped must not take rows that refer to them along
+        connection.exec_driver_sql("PRAGMA foreign_keys=OFF")
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+        connection.commit()
+
+
+def _config(migrations: Path) -> Config:
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(migrations).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    return config
+
+
+def copy_file(source: Path, target: Path) -> None:
+    """Copies a database that others may be writing to, as it stands at one moment."""
+    with connected(source) as old, connected(target) as new:
+        source_file: Any = old.connection.driver_connection
+        source_file.backup(new.connection.driver_connection)
+
+
+@contextmanager
+def connected(path: Path) -> Iterator[Connection]:
+    """Yields a connection to the file alone, with no pragma set and no transaction begun."""
+    url = URL.create("sqlite", database=str(path))
+    engine = create_engine(url, poolclass=NullPool, connect_args={"timeout": BUSY_S})
+    with engine.connect() as connection:
+        yield connection
