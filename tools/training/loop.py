@@ -12,8 +12,8 @@ from torch import nn
 from vitruvius.memory.model.halving import falls_short
 from vitruvius.tasks.task import Metric, Recipe
 from vitruvius.tools.training.evaluation import FailureKind
-from vitruvius.tools.training.examples import Data
 from vitruvius.tools.training.metrics import TrainingStopped, loss_of, score
+from vitruvius.tools.training.tensors import Data
 
 Progress = Callable[[int, float | None], None]
 """Called with the epoch under way (from 1) and, at its end, the validation metric."""

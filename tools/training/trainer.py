@@ -25,11 +25,11 @@ from vitruvius.tools.training.evaluation import (
     Trained,
     describe_error,
 )
-from vitruvius.tools.training.examples import Data
 from vitruvius.tools.training.loop import Course, Progress, train
 from vitruvius.tools.training.metrics import TrainingStopped
 from vitruvius.tools.training.outcomes import weights_path, write_whole
 from vitruvius.tools.training.process_limits import peak_mib, start_peak
+from vitruvius.tools.training.tensors import Data
 
 
 class Trainer:

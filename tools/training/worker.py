@@ -86,7 +86,7 @@ def main() -> None:
 def _prepare(setup: Setup) -> Trainer:
     import torch
 
-    from vitruvius.tools.training.examples import pick_device
+    from vitruvius.tools.training.tensors import pick_device
     from vitruvius.tools.training.trainer import Trainer
 
     torch.set_num_threads(setup.threads)
