@@ -1,4 +1,4 @@
-"""From text to tasks, and to the same task at a cheaper fidelity: `mnist1d:epochs=8`, `mine.py:task`."""
+"""From text to tasks, and to the same task at a cheaper fidelity: `mnist1d:epochs=8`."""
 
 from __future__ import annotations
 
