@@ -15,9 +15,9 @@ from vitruvius.agents.chairs.view import RunView
 from vitruvius.errors import ToolError
 from vitruvius.evals.arms.arm import Arm, Given
 from vitruvius.evals.searches import run_search
-from vitruvius.graphs.search.policy import Policy
 from vitruvius.memory.edits import Add
 from vitruvius.memory.ledger.ledger import Ledger
+from vitruvius.settings import Policy
 from vitruvius.spaces.region import Cut, Region
 from vitruvius.spaces.rules import Rule, SlotCondition
 

@@ -10,7 +10,7 @@ from vitruvius.evals.arms.gaussian import distances, expected_improvement, poste
 from vitruvius.evals.searches import run_search
 from vitruvius.memory.transfer.sources import Source
 from vitruvius.spaces.space import Architecture, FloatArray
-from vitruvius.tasks.tables.latency import LATENCY
+from vitruvius.tasks.tables.plain_table import LATENCY
 from vitruvius.tasks.task import Constraints
 
 POPULATION = 20
