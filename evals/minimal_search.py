@@ -21,6 +21,7 @@ from vitruvius.memory.transfer.weighing import has_guide
 from vitruvius.spaces.region import Region
 from vitruvius.spaces.space import Architecture, SearchSpace
 from vitruvius.tasks.task import Task
+from vitruvius.tools.calls.train import Train
 
 SHARE = 0.15
 
@@ -68,7 +69,7 @@ class Arena:
             self._try(self._draw(), Origin.EXPLORE)
         else:
             decision = choose(self.view()).decision
-            assert decision.tool == "train"
+            assert isinstance(decision, Train)
             self._try(self.space.parse(decision.architectures[0]), Origin.ARCHITECT)
 
     def view(self) -> RunView:

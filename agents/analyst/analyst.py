@@ -32,7 +32,7 @@ from vitruvius.memory.transfer.sources import Source
 from vitruvius.memory.transfer.weighing import fit_hinted, source_prior
 from vitruvius.memory.transfer.weighing import learned_weights as weights_of
 from vitruvius.spaces.space import Architecture, FloatArray
-from vitruvius.tools.calls.decisions import Train
+from vitruvius.tools.calls.train import Train
 
 AUTHOR = "analyst"
 MIN_RESULTS = 4  # before so many, a draw of the region is as good as any model

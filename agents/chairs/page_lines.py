@@ -227,7 +227,7 @@ def _given(one: Calibration) -> str:
 
 def decision_line(decision: Decision) -> str:
     """Returns one decision with what became of it; those turned down say why."""
-    call = {key: value for key, value in decision.call.items() if key != "reason"}
+    call = {key: value for key, value in decision.written.items() if key != "reason"}
     text = quoted(json.dumps(call, separators=(",", ":")), 240)
     outcome = quoted(decision.outcome, 240) if decision.outcome else "no outcome yet"
     return f"step {decision.step} {decision.author} {decision.status.value}: {text} -> {outcome}"

@@ -15,10 +15,10 @@ from string import Template
 from vitruvius.agents.model.client import ModelClient, Question, Reply
 from vitruvius.agents.model.quoting import fenced, quoted
 from vitruvius.agents.model.reader import json_values, without_thinking
-from vitruvius.agents.model.schemas import Schema
 from vitruvius.agents.model.transport import BadReply, ContextFull, RequestRefused, TransportFailed
 from vitruvius.memory.records import ModelCall
 from vitruvius.spaces.space import Architecture, SearchSpace
+from vitruvius.tools.calls.schemas import Schema
 
 Allowed = dict[str, tuple[str, ...]]  # slot -> choices
 MENDS = 2

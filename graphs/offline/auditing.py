@@ -22,7 +22,7 @@ from vitruvius.memory.records import Evidence, Trial
 from vitruvius.spaces.rules import Rule, words
 from vitruvius.spaces.space import SearchSpace
 from vitruvius.tasks.task import Metric, Task
-from vitruvius.tools.calls.decisions import LEAST_TO_AUDIT
+from vitruvius.tools.calls.audit import LEAST_TO_AUDIT
 
 FEWEST = LEAST_TO_AUDIT
 

@@ -48,6 +48,8 @@ from vitruvius.spaces.region import Region
 from vitruvius.spaces.space import Architecture, SearchSpace
 from vitruvius.tasks.tables.table import Tabular
 from vitruvius.tasks.task import Task, TrainableTask
+from vitruvius.tools.calls.note import Note
+from vitruvius.tools.calls.proxy import Proxy
 from vitruvius.tools.proxies import proxies_for
 from vitruvius.tools.training.evaluation import Evaluator
 
@@ -209,7 +211,7 @@ class Session:
     def amend(self, decision: Decision, call: Mapping[str, Any]) -> Decision:
         """Changes what the open decision will do, and returns it."""
         self.ledger.amend_decision(decision.id, call)
-        self._open = replace(decision, call=dict(call))
+        self._open = replace(decision, written=dict(call))
         return self._open
 
     def open_wishes(self) -> list[Wish]:
@@ -322,9 +324,9 @@ class Session:
     def _read_notes(self) -> Sequence[str]:
         if self._notes is None:
             self._notes = [
-                f"{wish.author}: {wish.call['text']}"
+                f"{wish.author}: {wish.call.text}"
                 for wish in self.ledger.wishes(self.run.id, is_open=False)
-                if wish.call.get("tool") == "note"
+                if isinstance(wish.call, Note)
             ][-NOTES_SHOWN:]
         return self._notes
 
@@ -369,7 +371,7 @@ class Session:
 
     def _asked(self) -> int:
         calls = (decision.call for decision in self.ledger.decisions(self.run.id))
-        return sum(len(call["architectures"]) for call in calls if call.get("tool") == "proxy")
+        return sum(len(call.architectures) for call in calls if isinstance(call, Proxy))
 
     def _calibrations(self, trials: Sequence[Trial], board: Board | None) -> list[Calibration]:
         recent = list(trials[-ALL_PROXIES_SHOWN:])

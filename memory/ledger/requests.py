@@ -6,7 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from functools import cached_property
 from typing import Any, Literal
+
+from vitruvius.memory.calls import Call, read_stored
 
 
 class WishStatus(StrEnum):
@@ -27,12 +30,17 @@ class Wish:
     id: int
     run_id: str
     author: str
-    call: Mapping[str, Any]  # see `tools.calls.wishes`
+    written: Mapping[str, Any]  # its row: a call of a tool, see `tools.calls.registry.read_wish`
     status: WishStatus
     words: str  # what became of it
     created: datetime
     step: int | None = None
     decision_id: int | None = None
+
+    @cached_property
+    def call(self) -> Call:
+        """What is asked for, as the class of its tool."""
+        return read_stored(self.written)
 
 
 @dataclass(frozen=True, kw_only=True)

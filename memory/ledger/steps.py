@@ -174,7 +174,7 @@ class StepRows(LedgerPart):
             is_accepted = status == DecisionStatus.ACCEPTED
             number = _ADD.run(connection, **row, was_accepted=is_accepted).lastrowid
         assert number is not None
-        return Decision(id=number, **row)
+        return _as_decision({"id": number, **row})
 
     def open_decision(self, run_id: str) -> Decision | None:
         """Returns the decision that was accepted and is not carried out yet, if any."""
@@ -294,4 +294,9 @@ class StepRows(LedgerPart):
 
 
 def _decision(row: Any) -> Decision:
-    return Decision(**{**row._asdict(), "status": DecisionStatus(row.status)})
+    return _as_decision(row._asdict())
+
+
+def _as_decision(row: dict[str, Any]) -> Decision:
+    written, status = row.pop("call"), DecisionStatus(row.pop("status"))
+    return Decision(written=written, status=status, **row)

@@ -110,7 +110,9 @@ class WishRows(LedgerPart):
             else:
                 number = wish.decision_id
             found = _DECIDED.one(connection, decision=number)
-        return Decision(**{**found._asdict(), "status": DecisionStatus(found.status)})
+        row = found._asdict()
+        written, state = row.pop("call"), DecisionStatus(row.pop("status"))
+        return Decision(written=written, status=state, **row)
 
     def close_wish(
         self, wish_id: int, status: WishStatus, words: str, step: int | None = None
@@ -150,4 +152,5 @@ def close_wish_of(
 
 
 def _wish(row: Any) -> Wish:
-    return Wish(**{**row._asdict(), "status": WishStatus(row.status)})
+    fields = row._asdict()
+    return Wish(written=fields.pop("call"), status=WishStatus(fields.pop("status")), **fields)

@@ -100,7 +100,7 @@ def test_cuts_say_what_they_keep_and_why(make_view: MakeView) -> None:
 
 def test_decisions_turned_down_say_why(make_view: MakeView) -> None:
     decision = Decision(
-        id=1, run_id="R", step=5, author="scripted", call={"text": "hm"},
+        id=1, run_id="R", step=5, author="scripted", written={"text": "hm"},
         status=DecisionStatus.MALFORMED, outcome="the reply is prose",
     )  # fmt: skip
     assert 'step 5 scripted malformed: "{\\"text\\":\\"hm\\"}" -> "the reply is prose"' in page(
@@ -123,7 +123,7 @@ def crowded(make_view: MakeView, make_trial: Any, make_principle: Any, cells: An
     principles[20] = replace(principles[20], standing=Standing.SUPPORTED, evidence=evidence())
     decisions = [
         Decision(
-            id=i, run_id="R", step=i, author="a", call={"tool": "recall", "query": "q" * 90},
+            id=i, run_id="R", step=i, author="a", written={"tool": "recall", "query": "q" * 90},
             status=DecisionStatus.CARRIED_OUT, outcome="nothing",
         )
         for i in range(20)
@@ -189,7 +189,7 @@ def test_foreign_text_cannot_leave_its_fence(
 ) -> None:
     recalled = make_principle(1, RULE, statement=HOSTILE, run_id=None, task_name=HOSTILE)
     decision = Decision(
-        id=1, run_id="R", step=5, author="x", call={"text": HOSTILE},
+        id=1, run_id="R", step=5, author="x", written={"text": HOSTILE},
         status=DecisionStatus.MALFORMED, outcome=HOSTILE,
     )  # fmt: skip
     cut = Cut(number=3, rule=RULE, principle="P1.2", reason=HOSTILE)

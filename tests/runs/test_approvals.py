@@ -90,8 +90,8 @@ def test_an_edited_training_trains_what_the_person_wrote(search: Search) -> None
     decision = next(d for d in decisions_of(run) if d.id == edited[0])
     chosen = [t for t in trials_of(run) if t.decision_id == decision.id]
     assert [t.architecture.spec for t in chosen if t.origin == Origin.ARCHITECT] == [WIDE]
-    assert decision.call["architectures"] == [WIDE]
-    assert decision.call["reason"] == "I bet on it"
+    assert decision.written["architectures"] == [WIDE]
+    assert decision.written["reason"] == "I bet on it"
     assert decision.author == "analyst"
     assert (decision.outcome or "").startswith("the person changed the call; T")
 

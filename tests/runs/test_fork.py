@@ -28,7 +28,9 @@ def facts(run: vt.SearchRun) -> dict[str, list[Any]]:
         }
         return {
             "trials": outcome_of(run),
-            "decisions": [(d.step, d.author, d.call, d.status) for d in ledger.decisions(run.id)],
+            "decisions": [
+                (d.step, d.author, d.written, d.status) for d in ledger.decisions(run.id)
+            ],
             "evidence": sorted(
                 (e.up_to, rules[e.principle, e.version][1], e.look, e.effect, e.low, e.standing)
                 for e in ledger.evidence(run.id)
@@ -156,7 +158,9 @@ def test_a_fork_is_steered_alone(original: vt.SearchRun) -> None:
     with Ledger.open(original.home) as ledger:
         assert ledger.wishes(original.id) == []
         again = fork.fork(ledger.wishes(fork.id)[-1].step)
-        assert [w.call for w in ledger.wishes(again.id)] == [w.call for w in ledger.wishes(fork.id)]
+        assert [w.written for w in ledger.wishes(again.id)] == [
+            w.written for w in ledger.wishes(fork.id)
+        ]
 
 
 @pytest.mark.parametrize(("step", "told"), [(99, "no step 99 to fork at.* 0 to"), (-1, "no step")])

@@ -34,7 +34,9 @@ def facts(run: vt.SearchRun) -> dict[str, Any]:
                 (v.name, v.statement, v.rule.key, v.author) for v in ledger.newest(run.id)
             ],
             "cuts": [(c.rule.key, c.principle, c.made_step) for c in ledger.cuts(run.id)],
-            "decisions": [(d.step, d.author, d.call, d.status) for d in ledger.decisions(run.id)],
+            "decisions": [
+                (d.step, d.author, d.written, d.status) for d in ledger.decisions(run.id)
+            ],
             "calls": [(c.chair, c.step, c.prompt, c.reply) for c in ledger.calls(run.id)],
             "tokens": ledger.spent(run.id).tokens,
         }

@@ -92,10 +92,10 @@ def names_of(talk: Talk) -> list[str]:
 
 
 def _commands() -> list[str]:
-    from vitruvius.agents.chat.commands import COMMANDS
+    from vitruvius.agents.chat.commands import commands
     from vitruvius.cli.chat_commands import OWN
 
-    return [*(f"/{name}" for name in COMMANDS), *OWN]
+    return [*(f"/{name}" for name in commands()), *OWN]
 
 
 @contextmanager

@@ -191,4 +191,4 @@ def trial_view(
     """Returns the view of a trial; `made` is the decision that it came from."""
     if made is None:
         return TrialView(trial, space, metric, None, None)
-    return TrialView(trial, space, metric, made.author, str(made.call.get("reason") or "") or None)
+    return TrialView(trial, space, metric, made.author, made.reason or None)
