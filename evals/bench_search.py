@@ -16,8 +16,8 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from vitruvius.errors import ConfigError
-from vitruvius.evals.arms.oracle import Oracle, Truth
 from vitruvius.evals.minimal_search import Arena
+from vitruvius.evals.oracle import Oracle, Truth
 from vitruvius.evals.searches import run_search
 from vitruvius.spaces.region import Region
 from vitruvius.spaces.registry import load_space

@@ -15,10 +15,10 @@ from typing import Literal
 import numpy as np
 
 from vitruvius.errors import ConfigError
-from vitruvius.evals import sources
-from vitruvius.evals.arms.disguise import Disguise, disguised_truth
-from vitruvius.evals.arms.oracle import Truth
-from vitruvius.evals.arms.wrong_cuts import wrong_rule
+from vitruvius.evals import table_sources
+from vitruvius.evals.disguise import Disguise, disguised_truth
+from vitruvius.evals.oracle import Truth
+from vitruvius.evals.wrong_cuts import wrong_rule
 from vitruvius.memory.transfer.sources import Source
 from vitruvius.spaces.registry import load_space
 from vitruvius.spaces.rules import Rule
@@ -188,22 +188,22 @@ def _varied(case: Case, data: Path, seed: int) -> Truth:
 def _source(spec: SourceSpec, data: Path, rng: np.random.Generator) -> Source:
     space, task = load_table(spec.table, data)
     if spec.kind == "random":
-        source = sources.random_source(space, task, spec.count, rng)
+        source = table_sources.random_source(space, task, spec.count, rng)
     else:
         source = _whole(spec.table, data)
         if spec.kind == "top":
-            source = sources.best_of(source, spec.count)
+            source = table_sources.best_of(source, spec.count)
     if spec.best is not None:
-        source = sources.best_of(source, spec.best)
+        source = table_sources.best_of(source, spec.best)
     if spec.twist == "inverted":
-        return sources.inverted(source)
+        return table_sources.inverted(source)
     if spec.twist == "shuffled":
-        return sources.shuffled(source, rng)
+        return table_sources.shuffled(source, rng)
     if spec.twist == "top_reversed":
-        return sources.top_reversed(source)
+        return table_sources.top_reversed(source)
     return source
 
 
 @lru_cache(maxsize=8)
 def _whole(spec: TableSpec, data: Path) -> Source:
-    return sources.whole_source(*load_table(spec, data))
+    return table_sources.whole_source(*load_table(spec, data))

@@ -12,11 +12,10 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from vitruvius.evals.arms.registry import find_arm
-from vitruvius.evals.jobs import Job, jobs_of
+from vitruvius.evals.jobs import Job, Say, jobs_of, run_all
+from vitruvius.evals.outcomes import Store
 from vitruvius.evals.page import write_page
 from vitruvius.evals.protocols import Protocol, all_protocols
-from vitruvius.evals.running import Say, run_all
-from vitruvius.evals.store import Store
 from vitruvius.settings import load_settings
 
 PACKAGES = ("vitruvius", "numpy", "scipy", "optuna")

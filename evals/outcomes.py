@@ -1,13 +1,26 @@
-"""What one search came to, as one line of a file."""
+"""What searches came to: one line each, in one file per case and arm.
+
+Lines are appended whole, by one process. A line that a kill cut off is dropped when the file is
+opened again, and its search is made again.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import math
+import os
+import re
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 
-from vitruvius.evals.arms.oracle import Answer, Oracle, Truth
+import numpy as np
+
+from vitruvius.evals.cases import Case
+from vitruvius.evals.oracle import Answer, Oracle, Truth
+from vitruvius.spaces.space import Architecture
+from vitruvius.tasks.task import known_costs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,3 +111,89 @@ def _step(truth: Truth, answer: Answer) -> Step:
         rank=truth.rank(value),
         fresh=truth.fresh(answer.architecture, answer.value),
     )
+
+
+def hypervolume(
+    points: Iterable[tuple[float, float]], least_value: float, most_cost: float
+) -> float:
+    """Returns the area that points (value, cost) dominate, up to a reference point.
+
+    More is better in values, less in costs. Points beyond the reference add nothing.
+    """
+    inside = sorted((cost, value) for value, cost in points if cost < most_cost)
+    area, highest = 0.0, least_value
+    for cost, value in inside:
+        if value > highest:
+            area += (value - highest) * (most_cost - cost)
+            highest = value
+    return area
+
+
+def found_share(oracle: Oracle, cost: str) -> float:
+    """Returns the hypervolume of what was asked, as a share of that of all members.
+
+    Reference: the median row by validation, and the highest cost of a member.
+    """
+    truth = oracle.truth
+    costs = member_costs(truth, cost)
+    least, most = float(np.median(truth.rows)), max(costs.values())
+    whole = hypervolume(((truth.values[a][0], c) for a, c in costs.items()), least, most)
+    asked = [a for a in oracle.asked if a in costs]
+    return hypervolume(((truth.values[a][0], costs[a]) for a in asked), least, most) / whole
+
+
+def member_costs(truth: Truth, cost: str) -> dict[Architecture, float]:
+    """Returns a cost of every member that has one."""
+    known = {a: known_costs(truth.task, a).get(cost) for a in truth.values}
+    return {a: value for a, value in known.items() if value is not None}
+
+
+class Store:
+    """The raw results under a folder.
+
+    A case's folder is named by its key and a hash of all of it: results of a case that was
+    changed since are left alone.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def path(self, case: Case, arm: str) -> Path:
+        """Returns where the results of an arm on a case are."""
+        digest = hashlib.sha256(repr(case).encode()).hexdigest()[:8]
+        return self.folder / "raw" / f"{_slug(case.key)}-{digest}" / f"{_slug(arm)}.jsonl"
+
+    def read(self, case: Case, arm: str) -> dict[int, Outcome]:
+        """Returns the finished searches by seed; the first of a seed counts."""
+        path = self.path(case, arm)
+        found: dict[int, Outcome] = {}
+        if path.is_file():
+            text = path.read_text(encoding="utf-8")
+            for line in text[: text.rfind("\n") + 1].splitlines():
+                outcome = Outcome.read(line)
+                found.setdefault(outcome.seed, outcome)
+        return found
+
+    def append(self, case: Case, arm: str, outcome: Outcome) -> None:
+        """Writes one finished search."""
+        path = self.path(case, arm)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+        try:
+            os.write(descriptor, f"{outcome.line()}\n".encode())
+        finally:
+            os.close(descriptor)
+
+    def mend(self, keys: Iterable[tuple[Case, str]]) -> None:
+        """Cuts off what a kill left of a last line."""
+        for case, arm in keys:
+            path = self.path(case, arm)
+            if path.is_file():
+                whole = path.read_bytes()
+                end = whole.rfind(b"\n") + 1
+                if end < len(whole):
+                    os.truncate(path, end)
+
+
+def _slug(name: str) -> str:
+    return re.sub(r"[^\w.=-]+", "_", name).strip("_")

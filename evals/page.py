@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from vitruvius.evals.arms.registry import find_arm
 from vitruvius.evals.cases import Case
-from vitruvius.evals.curves import draw_curves
-from vitruvius.evals.outcomes import Outcome
+from vitruvius.evals.outcomes import Outcome, Store
 from vitruvius.evals.protocols import Protocol
-from vitruvius.evals.store import Store
-from vitruvius.evals.tables import Table, tables_of
+from vitruvius.evals.tables import BySeed, Outcomes, Table, capped, tables_of
+from vitruvius.spaces.space import FloatArray
 
+WIDTH, HEIGHT = 9.0, 3.6  # inches
 HEAD = """# Results
 
 Made by `vitruvius eval` from the raw files beside this page. Queries are full trainings until one
@@ -73,3 +76,40 @@ def _markdown(table: Table) -> str:
     lines.append("|" + "---|" * len(table.columns))
     lines += [f"| {' | '.join(row)} |" for row in table.rows]
     return "\n".join(lines) + "\n"
+
+
+def draw_curves(protocol: Protocol, outcomes: Outcomes, folder: Path) -> Iterator[tuple[str, str]]:
+    """Writes one figure per case; returns its name and its file's."""
+    from matplotlib.figure import Figure
+
+    folder.mkdir(parents=True, exist_ok=True)
+    for case, arms in outcomes.items():
+        if not arms:
+            continue
+        figure = Figure(figsize=(WIDTH, HEIGHT), layout="constrained")
+        left, right = figure.subplots(1, 2)
+        for arm, found in arms.items():
+            queries = np.arange(1, case.queries + 1)
+            left.plot(queries, reached(found, case), label=arm)
+            if not case.stop_at_hit:
+                right.plot(queries, regrets(found, case), label=arm)
+        left.set(xlabel="queries", ylabel="reached the best 0.1 %", ylim=(0, 1.02))
+        right.set(xlabel="queries", ylabel="mean regret, validation", yscale="log")
+        left.legend(fontsize="x-small")
+        figure.suptitle(case.name, fontsize="small")
+        file = f"{protocol.name}-{re.sub(r'[^A-Za-z0-9]+', '_', case.name)}.svg"
+        figure.savefig(folder / file, metadata={"Date": None})
+        yield case.name, file
+
+
+def reached(found: BySeed, case: Case) -> FloatArray:
+    """Returns the share of searches that reached the top, by number of queries."""
+    hits = capped(found, case.queries)
+    return np.array([np.mean(hits <= query) for query in range(1, case.queries + 1)])
+
+
+def regrets(found: BySeed, case: Case) -> FloatArray:
+    """Returns the mean regret by number of queries."""
+    queries = range(1, case.queries + 1)
+    rows = [[outcome.regret_at(query) for query in queries] for outcome in found.values()]
+    return np.array(np.nanmean(np.array(rows), axis=0))

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from vitruvius.errors import ConfigError
-from vitruvius.evals.arms.disguise import Disguise
 from vitruvius.evals.cases import Case, SourceKind, SourceSpec, TableSpec, Twist
+from vitruvius.evals.disguise import Disguise
 
 Reading = Literal["queries", "rank", "lapt", "labels", "hypervolume"]
 

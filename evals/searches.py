@@ -24,8 +24,9 @@ from vitruvius.agents.chairs.theorist import ModelTheorist
 from vitruvius.budget import Budget
 from vitruvius.errors import ConfigError
 from vitruvius.events import Event
-from vitruvius.graphs.search.graph import create_search_graph
+from vitruvius.graphs.search.graph import MOST_STEPS, create_search_graph
 from vitruvius.graphs.search.policy import Policy
+from vitruvius.graphs.search.schedule import MODEL_BATCH
 from vitruvius.graphs.search.session import Session
 from vitruvius.memory.index.principle_index import PrincipleIndex
 from vitruvius.memory.ledger.ledger import Ledger
@@ -46,8 +47,6 @@ from vitruvius.tasks.task import Task
 from vitruvius.tools.training.evaluator import create_evaluator
 
 DRIVER = "evals"
-STEPS_PER_TRIAL = 100  # bound on graph steps, far above what one trial takes
-NAMES_AT_ONCE = 4  # most architectures that a model may name in one decision
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
@@ -119,7 +118,7 @@ def run_search(
             theorist=theorist,
             policy=policy or Policy(),
             driver=DRIVER,
-            batch=evaluator.slots if is_analyst else NAMES_AT_ONCE,
+            batch=evaluator.slots if is_analyst else MODEL_BATCH,
             shows_proxies=not is_analyst or isinstance(theorist, ModelTheorist),
             asks=False,
             listener=_ignore,
@@ -128,14 +127,14 @@ def run_search(
         )
         with asyncio.Runner(loop_factory=_InlineLoop) as runner, _uncollected():
             runner.run(_drive(session))
-    ledger.release(run.id, DRIVER, RunStatus.DONE)
+    ledger.runs.release(run.id, DRIVER, RunStatus.DONE)
     return Searched(
-        run=ledger.run(run.id),
-        trials=ledger.trials(run.id),
-        cuts=ledger.cuts(run.id),
-        evidence=ledger.evidence(run.id),
-        versions=ledger.current(run.id),
-        spent=ledger.spent(run.id),
+        run=ledger.runs.get(run.id),
+        trials=ledger.trials.of(run.id),
+        cuts=ledger.cuts.of(run.id),
+        evidence=ledger.evidence.of(run.id),
+        versions=ledger.principles.current(run.id),
+        spent=ledger.steps.spent(run.id),
     )
 
 
@@ -180,14 +179,14 @@ async def _drive(session: Session) -> None:
     graph = create_search_graph(InMemorySaver())
     config: Any = {
         "configurable": {"thread_id": session.run.id},
-        "recursion_limit": 200 + STEPS_PER_TRIAL * (session.run.budget.trials or 0),
+        "recursion_limit": MOST_STEPS,
     }
     await graph.ainvoke({"run_id": session.run.id}, config, context=session, durability="exit")
     await session.evaluator.aclose()
 
 
 def _create(ledger: Ledger, space: SearchSpace, task: Task, queries: int, seed: int) -> Run:
-    run = ledger.create_run(
+    run = ledger.runs.create(
         space_ref=space.ref,
         space_id=space.id,
         space_name=space.name,
@@ -200,7 +199,7 @@ def _create(ledger: Ledger, space: SearchSpace, task: Task, queries: int, seed: 
         sources={},
         metric=asdict(task.metric),
     )
-    ledger.claim(run.id, DRIVER)
+    ledger.runs.claim(run.id, DRIVER)
     return run
 
 
@@ -218,7 +217,7 @@ def _put_in_force(ledger: Ledger, run: Run, space: SearchSpace, rules: Sequence[
         }
         for number, rule in enumerate(rules, start=1)
     ]
-    made = ledger.import_principles(
+    made = ledger.principles.take_in(
         {"format": "vitruvius-principles", "version": 1, "principles": told}
     )
     if len(made) < len(rules):
@@ -229,8 +228,8 @@ def _put_in_force(ledger: Ledger, run: Run, space: SearchSpace, rules: Sequence[
         region = region.with_cut(
             Cut(number=number, rule=version.rule, principle=version.name, reason=reason)
         )
-        ledger.adopt(run.id, version.name, trust=1.0, source_effect=None, similarity=1.0)
-        ledger.add_cut(
+        ledger.principles.adopt(run.id, version.name, trust=1.0, source_effect=None, similarity=1.0)
+        ledger.cuts.add(
             run.id,
             0,
             rule=version.rule,
@@ -240,4 +239,4 @@ def _put_in_force(ledger: Ledger, run: Run, space: SearchSpace, rules: Sequence[
             kept=region.fraction(),
             top_loss_high=0.0,
         )
-    ledger.mark(run.id, "recalled", 0, {"adopted": len(made)})
+    ledger.steps.mark(run.id, "recalled", 0, {"adopted": len(made)})

@@ -48,11 +48,6 @@ def ratio_of_means(values: FloatArray, control: FloatArray) -> Interval:
     return Interval(value=float(values.mean() / control.mean()), low=float(low), high=float(high))
 
 
-def ratio_of_quantiles(values: FloatArray, control: FloatArray, share: float) -> float:
-    """Returns the ratio of the same quantile of two arms."""
-    return float(np.quantile(values, share) / np.quantile(control, share))
-
-
 @dataclass(frozen=True, kw_only=True)
 class Inferiority:
     """An arm beside one control: mean difference (above 0: worse) against a margin."""

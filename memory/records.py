@@ -71,7 +71,7 @@ class Origin(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Spent:
-    """What a run has used so far; see `Ledger.spent` for how trials are counted."""
+    """What a run has used so far; see `Steps.spent` for how trials are counted."""
 
     trials: int
     wall_s: float
@@ -220,6 +220,13 @@ class Decision:
     written: Mapping[str, Any]  # its row: the call, and what the program added; see below
     status: DecisionStatus
     outcome: str | None  # one line for the next view
+
+    @classmethod
+    def stored(cls, row: Mapping[str, Any]) -> Decision:
+        """Returns the decision of a row, whose column for it is `call`."""
+        fields = {name: value for name, value in row.items() if name != "call"}
+        status = DecisionStatus(row["status"])
+        return cls(**{**fields, "written": row["call"], "status": status})
 
     @cached_property
     def call(self) -> Call:

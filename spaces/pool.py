@@ -14,9 +14,11 @@ from vitruvius.spaces.space import (
     Builder,
     Feature,
     FloatArray,
+    NetworkKind,
     SearchSpace,
     Slot,
     distinct,
+    network_kind,
 )
 
 NEAREST = 16  # members that count as neighbours
@@ -53,6 +55,10 @@ class Pool:
     @property
     def id(self) -> str:
         return self.space.id
+
+    @property
+    def builds(self) -> NetworkKind:
+        return network_kind(self.space)
 
     @property
     def slots(self) -> tuple[Slot, ...]:

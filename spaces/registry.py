@@ -2,38 +2,21 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
-import importlib
 import inspect
 import re
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import ModuleType
 from typing import Any, cast
 
 from vitruvius.errors import ConfigError
-from vitruvius.spaces.cells.cell import Cell
-from vitruvius.spaces.cells.transnas import TransNas
-from vitruvius.spaces.macro import Macro
-from vitruvius.spaces.recurrent.space import Recurrent
-from vitruvius.spaces.sources import hash_sources
+from vitruvius.spaces.built_in import BUILT_IN, OF_A_FILE, forms, named
 from vitruvius.spaces.space import SearchSpace
-from vitruvius.spaces.transformers.space import FlexiBert, FlexiBertFull, FlexiBertTrained
-
-BUILT_IN: dict[str, Callable[..., SearchSpace]] = {
-    "nb201": Cell,
-    "transnas": TransNas,
-    "macro": Macro,
-    "recurrent": Recurrent,
-    "flexibert": FlexiBert,
-    "flexibert_full": FlexiBertFull,
-    "flexibert_trained": FlexiBertTrained,
-}
-# What makes a space of a reference of this name. Named by text: floors below know tables.
-DEFERRED = {"table": ("vitruvius.tasks.tables.references", "load_table_space")}
 
 _USER_OBJECT = re.compile(r"^(?!table:)(?P<path>.+\.py):(?P<name>[A-Za-z_]\w*)$")
 _OPTION = re.compile(r"^[a-z_]\w*=")
@@ -119,22 +102,25 @@ def load_space(ref: str) -> SearchSpace:
     if is_user_object(ref):
         return _as_space(load_object(ref), absolute_ref(ref))
     name, options = parse_ref(ref)
-    if name in DEFERRED:
-        module, function = DEFERRED[name]
-        return cast("SearchSpace", getattr(importlib.import_module(module), function)(ref))
+    if name in OF_A_FILE:
+        return cast("SearchSpace", named(OF_A_FILE[name])(ref))
     if name not in BUILT_IN:
-        raise ConfigError(
-            f"there is no space {name!r}; there are {', '.join(BUILT_IN)}, table:PATH and "
-            "file.py:object"
-        )
-    known = inspect.signature(BUILT_IN[name]).parameters
+        *names, last = forms()
+        raise ConfigError(f"there is no space {name!r}; there are {', '.join(names)} and {last}")
+    create = named(BUILT_IN[name])
+    known = inspect.signature(create).parameters
     values: dict[str, str | int] = {}
     for key, text in options.items():
         if key not in known:
             allowed = f"it has {', '.join(known)}" if known else "it has none"
             raise ConfigError(f"space {name} has no option {key!r}; {allowed}")
         values[key] = int(text) if text.isascii() and text.isdecimal() else text
-    return BUILT_IN[name](**values)
+    return cast("SearchSpace", create(**values))
+
+
+def built_in_spaces() -> Iterator[SearchSpace]:
+    """Returns every built-in space, without options, in the order of their table."""
+    return (named(create)() for create in BUILT_IN.values())
 
 
 def _as_space(found: object, ref: str) -> SearchSpace:
@@ -211,3 +197,58 @@ def _user_code(path: Path) -> Iterator[None]:
         line = error.lineno if isinstance(error, SyntaxError) else lines[-1] if lines else None
         where = f"line {line} of {path}" if line else str(path)
         raise ConfigError(f"{where} raised {type(error).__name__}: {error}") from error
+
+
+def hash_sources(path: Path) -> dict[str, str]:
+    """Returns the SHA-256 by path of a file and of the modules beside it that it imports.
+
+    The files are read, never run.
+    """
+    return {
+        str(source): hashlib.sha256(source.read_bytes()).hexdigest()
+        for source in sorted(_sources(path))
+    }
+
+
+def source_of(thing: Any) -> str:
+    """Returns the hash of the source of a user's class or function; "" for this package's."""
+    module = getattr(thing, "__module__", None) or ""
+    if thing is None or module.partition(".")[0] == "vitruvius":
+        return ""
+    path = getattr(sys.modules.get(module), "__file__", None)
+    if path and Path(path).is_file():
+        text = "".join(hash_sources(Path(path)).values())
+    else:
+        try:
+            text = inspect.getsource(thing)
+        except (OSError, TypeError):  # typed at a prompt: nothing to hash
+            return ""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _sources(path: Path) -> set[Path]:
+    found: set[Path] = set()
+    queue = [path]
+    while queue:
+        source = queue.pop()
+        if source in found:
+            continue
+        found.add(source)
+        for module in _imports(source):
+            part = path.parent.joinpath(*module.split("."))
+            candidates = (part.with_suffix(".py"), part / "__init__.py")
+            queue.extend(beside for beside in candidates if beside.is_file())
+    return found
+
+
+def _imports(source: Path) -> Iterator[str]:
+    try:
+        tree = ast.parse(source.read_bytes())
+    except SyntaxError:
+        return  # the hash does not need it; loading will say where it is
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)

@@ -114,12 +114,12 @@ def read_report(read_story: Story) -> Report:
 
 def tell_story(ledger: Ledger, home: Path) -> Story:
     space, task = load_space("nb201"), load_task("mnist1d")
-    run = ledger.create_run(
+    run = ledger.runs.create(
         space_ref=space.ref, space_id=space.id, space_name=space.name,
         task_ref=task.ref, task_id=task.id, task_name=task.name,
         seed=0, budget=Budget(trials=24, dollars=5.0), settings={"model": "gpt-x"}, sources={},
     )  # fmt: skip
-    ledger.claim(run.id, "me")
+    ledger.runs.claim(run.id, "me")
     rng = np.random.default_rng(3)
     archs: list[Architecture] = []
     while len(archs) < 16:
@@ -130,20 +130,24 @@ def tell_story(ledger: Ledger, home: Path) -> Story:
     plan += [(archs[14], Origin.CONTROL, 0), (archs[15], Origin.CONTROL, 0)]
     plan += [(archs[9], Origin.REPEAT, 1), (archs[9], Origin.REPEAT, 2)]
     plan += [(archs[i], Origin.CONFIRM, 1000 + s) for s in range(3) for i in (9, 10)]
-    decision = ledger.add_decision(run.id, 0, "analyst", {"tool": "train"}, DecisionStatus.ACCEPTED)
-    trials = ledger.open_trials(
+    decision = ledger.steps.add_decision(
+        run.id, 0, "analyst", {"tool": "train"}, DecisionStatus.ACCEPTED
+    )
+    trials = ledger.trials.open(
         run.id,
         decision.id,
         [NewTrial(architecture=a, fidelity="8ep", seed=s, origin=o) for a, o, s in plan],
     )
-    ledger.close_decision(decision.id, DecisionStatus.CARRIED_OUT, "done")
-    ledger.add_decision(run.id, 1, "gpt-x", {"text": HOSTILE}, DecisionStatus.MALFORMED, "no JSON")
+    ledger.steps.close_decision(decision.id, DecisionStatus.CARRIED_OUT, "done")
+    ledger.steps.add_decision(
+        run.id, 1, "gpt-x", {"text": HOSTILE}, DecisionStatus.MALFORMED, "no JSON"
+    )
     values: dict[int, float | None] = {}
     tests: dict[int, float] = {}
     for trial in trials:
-        ledger.start_result(trial.result_id, "me")
+        ledger.results.start(trial.result_id, "me")
         if trial.number == 5:
-            ledger.close_result(
+            ledger.results.close(
                 trial.result_id, status=ResultStatus.DIVERGED, train_s=1.5, message=HOSTILE
             )
             values[5] = None
@@ -155,21 +159,21 @@ def tell_story(ledger: Ledger, home: Path) -> Story:
             quality += 17.0
         values[trial.number] = round(quality + float(rng.normal()), 3)
         tests[trial.number] = values[trial.number] - 0.5  # type: ignore[operator]
-        ledger.close_result(
+        ledger.results.close(
             trial.result_id, status=ResultStatus.DONE, value=values[trial.number],
             test=tests[trial.number], train_s=3.0, curve=(1.0, 2.0), params=1234, flops=56789,
             weights=str(_touched(home / f"runs/{run.id}/weights/{trial.result_id}.pt")),
         )  # fmt: skip
     _learn(ledger, run.id)
-    ledger.add_call(
+    ledger.steps.add_call(
         run.id,
         ModelCall(
             chair="architect", step=1, model="gpt-x", prompt="p", reply="r", tokens_in=100,
             tokens_out=10, tokens_estimated=True, dollars=0.25, wall_s=2.0,
         ),
     )  # fmt: skip
-    ledger.beat(run.id, "me", 90.0)
-    ledger.release(run.id, "me", RunStatus.DONE)
+    ledger.runs.beat(run.id, "me", 90.0)
+    ledger.runs.release(run.id, "me", RunStatus.DONE)
     return Story(home=home, run_id=run.id, values=values, tests=tests, archs=archs)
 
 
@@ -187,18 +191,18 @@ def _learn(ledger: Ledger, run_id: str) -> None:
     ]
     rules.append(Rule(stance="avoid", all=(SlotCondition(slot="edge_0_1", choices=("none",)),)))
     for number, rule in enumerate(rules, start=1):
-        ledger.apply_edit(
+        ledger.principles.apply_edit(
             run_id, "mnist1d", "nb201", number, "gpt-x",
             Add(statement=f"{HOSTILE} {number}", rule=rule, rationale=HOSTILE),
         )  # fmt: skip
-    ledger.apply_edit(
+    ledger.principles.apply_edit(
         run_id, "mnist1d", "nb201", 5, "analyst", Retire(principle="P3", rationale="it failed")
     )
     for principle, effect, standing in (
         (1, 0.8, Standing.SUPPORTED),
         (2, -0.4, Standing.CONTRADICTED),
     ):
-        ledger.add_evidence(
+        ledger.evidence.add(
             [
                 Evidence(
                     run_id=run_id, principle=principle, version=1, up_to=14, look=2, n_in=4,
@@ -209,8 +213,8 @@ def _learn(ledger: Ledger, run_id: str) -> None:
             ]
         )  # fmt: skip
     for step, rule in ((2, rules[2]), (3, rules[0])):
-        ledger.add_cut(run_id, step, rule, "P1.1", HOSTILE, False, 0.5, 0.04)
-    ledger.undo_cut(run_id, 2, 4, "you", HOSTILE)
+        ledger.cuts.add(run_id, step, rule, "P1.1", HOSTILE, False, 0.5, 0.04)
+    ledger.cuts.undo(run_id, 2, 4, "you", HOSTILE)
 
 
 @pytest.fixture

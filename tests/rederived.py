@@ -21,9 +21,8 @@ from vitruvius.memory.ledger.ledger import Ledger
 from vitruvius.memory.model.gaussian_process import Surrogate
 from vitruvius.memory.model.proxy_scores import board_of
 from vitruvius.memory.model.ranking import learn
-from vitruvius.spaces.reference import reference_features
 from vitruvius.spaces.rules import Rule, holds
-from vitruvius.spaces.space import Architecture, SearchSpace
+from vitruvius.spaces.space import Architecture, SearchSpace, reference_features
 from vitruvius.tasks.task import Metric
 
 Numbers = dict[tuple[str, str], float]
@@ -79,7 +78,7 @@ def derived(home: Path, run_id: str, space: SearchSpace, metric: Metric) -> Numb
     _cuts(rows, space, metric, found)
     _account(rows, found)
     with Ledger.open(home) as ledger:
-        chosen = [t for t in ledger.trials(run_id) if t.origin not in ("control", "confirm")]
+        chosen = [t for t in ledger.trials.of(run_id) if t.origin not in ("control", "confirm")]
     lesson = learn(chosen, metric)
     _model(rows, space, metric, lesson, found)
     _proxies(rows, space, metric, lesson, found)
@@ -393,6 +392,6 @@ def _correlated(
 
 def _weights(rows: Rows, space: SearchSpace, lesson: Any) -> dict[str, float]:
     with Ledger.open(rows.home) as ledger:
-        scores = ledger.scores(rows.run["space_id"], rows.run["task_id"], None, None)
+        scores = ledger.scores.of(rows.run["space_id"], rows.run["task_id"], None, None)
     board = board_of(scores)
     return {} if board is None else proxy_weights(space, board, (), lesson)

@@ -33,13 +33,13 @@ def tell_small_story(home: Path, *, message: str = "it diverged", more: str = ""
     """Returns an interrupted run of 20 trials; `more` is added to texts that others wrote."""
     space, task = load_space(SPACE), load_task(LOOKUP)
     with Ledger.open(home) as ledger:
-        run = ledger.create_run(
+        run = ledger.runs.create(
             space_ref=space.ref, space_id=space.id, space_name=space.name, task_ref=task.ref,
             task_id=task.id, task_name=task.name, seed=0, budget=Budget(trials=20),
             settings={"model": "analyst", "workers": 1}, sources={},
         )  # fmt: skip
-        ledger.claim(run.id, "me")
-        decision = ledger.add_decision(
+        ledger.runs.claim(run.id, "me")
+        decision = ledger.steps.add_decision(
             run.id, 0, "analyst", {"tool": "train"}, DecisionStatus.ACCEPTED
         )
         news = []
@@ -52,18 +52,18 @@ def tell_small_story(home: Path, *, message: str = "it diverged", more: str = ""
                          seed=place if origin == Origin.REPEAT else 0, origin=origin,
                          propensity=1.0 if origin == Origin.EXPLORE else None)
             )  # fmt: skip
-        trials = ledger.open_trials(run.id, decision.id, news)
+        trials = ledger.trials.open(run.id, decision.id, news)
         for trial, (*_, value) in zip(trials, TRIALS, strict=True):
-            ledger.start_result(trial.result_id, "me")
+            ledger.results.start(trial.result_id, "me")
             failed = value is None
-            ledger.close_result(
+            ledger.results.close(
                 trial.result_id, value=value, train_s=1.0, params=10,
                 status=ResultStatus.DIVERGED if failed else ResultStatus.DONE,
                 test=None if failed else 77.77, message=message if failed else None,
             )  # fmt: skip
-        ledger.close_decision(decision.id, DecisionStatus.CARRIED_OUT, "done")
+        ledger.steps.close_decision(decision.id, DecisionStatus.CARRIED_OUT, "done")
         _learn(ledger, run.id, more)
-        ledger.release(run.id, "me", RunStatus.INTERRUPTED)
+        ledger.runs.release(run.id, "me", RunStatus.INTERRUPTED)
     return vt.open(run.id, home=home)
 
 
@@ -72,10 +72,10 @@ def _learn(ledger: Ledger, run_id: str, more: str) -> None:
     tanh = Rule(stance="require", all=(SlotCondition(slot="activation", choices=("tanh",)),))
     for step, (rule, text) in enumerate(((wide, "Wide is good."), (tanh, "Prefer tanh."))):
         add = Add(statement=text + more, rule=rule, rationale=f"seen{more}")
-        ledger.apply_edit(run_id, "lookup", "tiny", step, "analyst", add)
+        ledger.principles.apply_edit(run_id, "lookup", "tiny", step, "analyst", add)
     rows = ((1, 1.5, Standing.SUPPORTED, (5, 6, 8), (1, 3)),
             (2, 0.2, Standing.CANDIDATE, (5, 6), (3, 7)))  # fmt: skip
-    ledger.add_evidence(
+    ledger.evidence.add(
         [
             Evidence(
                 run_id=run_id, principle=principle, version=1, up_to=9, look=1, n_in=5, n_out=3,
@@ -86,4 +86,4 @@ def _learn(ledger: Ledger, run_id: str, more: str) -> None:
             for principle, effect, standing, supporting, contradicting in rows
         ]
     )  # fmt: skip
-    ledger.add_cut(run_id, 1, wide, "P1.1", f"narrow ones are bad{more}", False, 0.25, 0.01)
+    ledger.cuts.add(run_id, 1, wide, "P1.1", f"narrow ones are bad{more}", False, 0.25, 0.01)

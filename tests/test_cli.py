@@ -130,8 +130,8 @@ def test_show_tells_where_a_run_stands(shell: Shell, story: Story, home: Path) -
 
 def test_show_knows_a_run_whose_space_was_an_object(shell: Shell, story: Story, home: Path) -> None:
     with Ledger.open(home) as ledger:
-        old = ledger.run(story.run_id)
-        ledger.create_run(
+        old = ledger.runs.get(story.run_id)
+        ledger.runs.create(
             space_ref="", space_id="x", space_name="mine", task_ref=old.task_ref,
             task_id=old.task_id, task_name=old.task_name, seed=0, budget=old.budget, settings={},
             sources={},
@@ -186,10 +186,10 @@ def test_stop_of_a_run_that_is_not_running_says_so(shell: Shell, story: Story, h
 
 def test_stop_asks_the_driver(shell: Shell, story: Story, home: Path) -> None:
     with Ledger.open(home) as ledger:
-        ledger.claim(story.run_id, "other")
+        ledger.runs.claim(story.run_id, "other")
         shell("stop")
-        assert ledger.beat(story.run_id, "other", 1.0)
-        ledger.release(story.run_id, "other", RunStatus.INTERRUPTED)
+        assert ledger.runs.beat(story.run_id, "other", 1.0)
+        ledger.runs.release(story.run_id, "other", RunStatus.INTERRUPTED)
 
 
 def test_principles_are_listed_shown_and_carried_over(
@@ -239,7 +239,7 @@ def test_a_cut_is_undone_once(shell: Shell, story: Story, home: Path) -> None:
     assert (first["in_force"], second["in_force"]) == (True, False)
     shell("region", "undo", story.run_id, "1", "--reason", "pooling matters here")
     with Ledger.open(home) as ledger:
-        cut = ledger.cuts(story.run_id)[0]
+        cut = ledger.cuts.of(story.run_id)[0]
     assert (cut.in_force, cut.undone_by, cut.undone_reason) == (
         False,
         "you",

@@ -68,7 +68,7 @@ def test_kept_cuts_are_principles_that_a_run_recalls(shell: Shell, tmp_path: Pat
     assert data["cuts"]
     home = tmp_path / "home"
     with Ledger.open(home) as ledger:
-        kept = ledger.current(data["run"])
+        kept = ledger.principles.current(data["run"])
         assert [v.rule.model_dump(mode="json", exclude_none=True) for v in kept] == [
             cut["rule"] for cut in data["cuts"]
         ]
@@ -78,7 +78,9 @@ def test_kept_cuts_are_principles_that_a_run_recalls(shell: Shell, tmp_path: Pat
         principles_from=[data["run"]],
     )  # fmt: skip
     with Ledger.open(home) as ledger:
-        recalled = {adoption.version.split(".")[0] for adoption in ledger.adopted(run.id)}
+        recalled = {
+            adoption.version.split(".")[0] for adoption in ledger.principles.adopted(run.id)
+        }
     assert recalled & {f"P{version.principle}" for version in kept}
 
 
@@ -150,6 +152,6 @@ def test_the_architect_audits_and_its_cuts_become_candidates(
     assert asked
     assert len(trials_of(run)) == 30
     with Ledger.open(home) as ledger:
-        audits = [d for d in ledger.decisions(run.id) if d.call.tool == "audit"]
+        audits = [d for d in ledger.steps.decisions(run.id) if d.call.tool == "audit"]
     assert audits
     assert all("results, left-out ones predicted" in (one.outcome or "") for one in audits)

@@ -126,7 +126,7 @@ def test_a_session_killed_while_a_question_is_open_asks_it_again(
     again.expect_exact(PROMPT)
     leave(again)
     with Ledger.open(small_run.home) as ledger:
-        assert ledger.threads(small_run.id) == ["chat-1"]
+        assert ledger.requests.threads(small_run.id) == ["chat-1"]
 
 
 @pytest.mark.slow

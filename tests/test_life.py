@@ -30,7 +30,7 @@ def evidence_table(name: str, ledger: Ledger, run_id: str) -> list[str]:
     rows = [
         f"| P{e.principle}.{e.version} | T{e.up_to} | {e.standing} | {e.effect:+.2f} "
         f"({e.low:+.2f} to {e.high:+.2f}) | {e.n_in} | {e.n_out} | {e.top_loss_high:.1%} |"
-        for e in ledger.evidence_of(name)
+        for e in ledger.evidence.about(name)
         if e.run_id == run_id
     ]
     head = "| version | up to | standing | effect | keep it | do not | a cut would lose at most |"

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,6 +21,7 @@ from small_table import SLOTS, write_tables
 
 from vitruvius import api
 from vitruvius.memory.ledger.ledger import Ledger
+from vitruvius.memory.records import RunStatus
 
 ROOT = Path(__file__).parents[1]
 STARTS_S = 120.0
@@ -117,6 +119,65 @@ def test_the_graphs_say_what_they_take_and_give(served: Served) -> None:
     served.talk(scenario)
 
 
+STEPS = (
+    "recall", "prune", "wishes", "architect", "approve", "act", "reflect", "verify", "confirm",
+    "report",
+)  # fmt: skip
+
+
+def test_the_search_is_drawn_node_by_node(served: Served) -> None:
+    async def scenario(client: LangGraphClient, *, xray: bool) -> tuple[set[str], set[Any]]:
+        (found,) = await client.assistants.search(graph_id="search")
+        drawn = await client.assistants.get_graph(found["assistant_id"], xray=xray)
+        edges = {(edge["source"], edge["target"]) for edge in drawn["edges"]}
+        return {str(node["id"]) for node in drawn["nodes"]}, edges
+
+    for xray in (False, True):
+        names, edges = served.talk(partial(scenario, xray=xray))
+        assert names == {"__start__", "enter", *STEPS, "__end__"}
+        assert {("enter", "recall"), ("architect", "approve"), ("act", "reflect")} <= edges
+        assert {source for source, target in edges if target == "__end__"} == {"enter", "report"}
+
+
+def test_a_stream_names_the_nodes_as_they_run(served: Served) -> None:
+    async def scenario(client: LangGraphClient) -> list[str]:
+        thread = await thread_of(client)
+        return [
+            name
+            async for part in client.runs.stream(
+                thread,
+                "search",
+                input=served.request,
+                stream_mode=["updates"],
+                config={"recursion_limit": 5},  # of a client that knows short graphs
+            )
+            if part.event == "updates"
+            for name in part.data
+        ]
+
+    names = served.talk(scenario)
+    assert names[:4] == ["enter", "recall", "prune", "architect"]
+    assert names[-1] == "report"
+    assert set(names) == {"enter", *STEPS} - {"wishes", "approve"}
+
+
+def test_a_cancelled_search_lets_go_of_its_run(served: Served) -> None:
+    async def scenario(client: LangGraphClient) -> str:
+        thread = await thread_of(client)
+        wide = served.request | {"budget": "400 trials"}
+        going = await client.runs.create(thread, "search", input=wide)
+        run = ""
+        while not run:
+            await asyncio.sleep(0.1)
+            run = ((await client.threads.get_state(thread))["values"] or {}).get("run_id", "")
+        await client.runs.cancel(thread, going["run_id"], wait=True)
+        return run
+
+    run = served.talk(scenario)
+    with Ledger.open(served.home) as ledger:
+        assert ledger.runs.get(run).status == RunStatus.INTERRUPTED
+
+
 def test_a_search_streams_what_happens_and_its_run_is_in_the_ledger(served: Served) -> None:
     async def scenario(client: LangGraphClient) -> tuple[list[str], dict[str, Any]]:
         thread, kinds = await thread_of(client), []
@@ -134,7 +195,7 @@ def test_a_search_streams_what_happens_and_its_run_is_in_the_ledger(served: Serv
     assert values["status"] == "done"
     assert values["run_id"] in values["report"]
     with Ledger.open(served.home) as ledger:
-        assert len(ledger.trials(values["run_id"])) == 6
+        assert len(ledger.trials.of(values["run_id"])) == 6
 
 
 def test_questions_interrupt_the_thread_and_answers_are_heard(served: Served) -> None:
@@ -154,9 +215,9 @@ def test_questions_interrupt_the_thread_and_answers_are_heard(served: Served) ->
     assert asked > 1
     assert values["status"] == "done"
     with Ledger.open(served.home) as ledger:
-        first = ledger.decisions(values["run_id"])[0]
+        first = ledger.steps.decisions(values["run_id"])[0]
         assert "try another" in str(first.outcome)
-        assert len(ledger.trials(values["run_id"])) == 6
+        assert len(ledger.trials.of(values["run_id"])) == 6
 
 
 def test_a_run_of_another_thread_is_forked(served: Served) -> None:
@@ -170,9 +231,9 @@ def test_a_run_of_another_thread_is_forked(served: Served) -> None:
 
     run, fork = served.talk(scenario)
     with Ledger.open(served.home) as ledger:
-        assert ledger.run(fork).forked_from == run
-        assert len(ledger.trials(fork)) == 6
-        assert not ledger.trials(run)  # its thread still waits for an answer
+        assert ledger.runs.get(fork).forked_from == run
+        assert len(ledger.trials.of(fork)) == 6
+        assert not ledger.trials.of(run)  # its thread still waits for an answer
 
 
 def test_a_mistake_comes_back_as_its_sentence(served: Served) -> None:
@@ -203,5 +264,5 @@ def test_a_conversation_asks_before_it_trains_and_answers_from_the_ledger(served
     assert "T1" in done["reply"]
     assert "T1" in best
     with Ledger.open(served.home) as ledger:
-        (trial,) = ledger.trials(run)
+        (trial,) = ledger.trials.of(run)
         assert trial.architecture.spec == dict.fromkeys(SLOTS, "b")

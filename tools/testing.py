@@ -13,6 +13,7 @@ from torch import nn
 from vitruvius.spaces.space import Signature
 from vitruvius.tools.passes.probe import Batch, DoesNotApply, Probe
 from vitruvius.tools.proxies import Proxy
+from vitruvius.tools.proxies.formula import ANY_KIND
 
 SERIES = Signature(input_shape=(1, 8), outputs=3)
 PAIR = Signature(input_shape=(2,), outputs=2)
@@ -46,6 +47,10 @@ class ProxyContract:
     def test_it_says_what_it_is(self, proxy: Proxy) -> None:
         assert proxy.name.isidentifier()
         assert len(proxy.description) > 10
+
+    def test_it_says_where_it_applies(self, proxy: Proxy) -> None:
+        assert proxy.applies_to
+        assert proxy.applies_to <= ANY_KIND
 
     def test_it_gives_a_finite_number(self, proxy: Proxy, probe: Probe) -> None:
         assert math.isfinite(proxy(probe))

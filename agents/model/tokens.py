@@ -48,7 +48,7 @@ def _tiktoken(model: str) -> Callable[[str], int] | None:
 
 
 class TokenCounter:
-    """Counts tokens for one model. `is_estimate` unless tiktoken knows the model.
+    """Counts tokens for one model; estimates them unless tiktoken knows it.
 
     An estimate starts at four characters a token and follows what the endpoint reports.
     """
@@ -56,10 +56,6 @@ class TokenCounter:
     def __init__(self, model: str) -> None:
         self._exact = _tiktoken(model)
         self._chars_per_token = CHARS_PER_TOKEN
-
-    @property
-    def is_estimate(self) -> bool:
-        return self._exact is None
 
     def count(self, text: str) -> int:
         """Returns the number of tokens, rounded up where it is an estimate."""

@@ -1,1 +1,1 @@
-"""The arms of protocols: our search, its ablations, and the peers beside it."""
+"""What protocols compare: our search, whole and in parts, and the peers beside it."""

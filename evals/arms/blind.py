@@ -11,9 +11,9 @@ from functools import partial
 
 import numpy as np
 
+from vitruvius.evals.arms.arm import Arm, Given
 from vitruvius.evals.arms.gaussian import distances, expected_improvement, posterior, raw_of
-from vitruvius.evals.arms.oracle import Oracle
-from vitruvius.evals.arms.registry import Arm, Given
+from vitruvius.evals.oracle import Oracle
 from vitruvius.spaces.space import Architecture, SearchSpace
 from vitruvius.tasks.task import known_costs
 

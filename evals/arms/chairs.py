@@ -13,7 +13,7 @@ from vitruvius.agents.chairs.create import create_chairs
 from vitruvius.agents.model.resolving import at_hand, resolve_model
 from vitruvius.errors import ConfigError
 from vitruvius.evals.arms.agent import agent
-from vitruvius.evals.arms.registry import Arm, Given
+from vitruvius.evals.arms.arm import Arm, Given
 from vitruvius.memory.ledger.ledger import Ledger
 from vitruvius.memory.records import DecisionStatus
 from vitruvius.settings import ModelChairs, load_settings
@@ -35,13 +35,13 @@ def with_model(chairs: ModelChairs, given: Given) -> None:
         try:
             agent(given, chairs=lambda: seats, ledger=ledger)
         finally:  # an oracle that is spent ends a search by raising
-            for run in ledger.runs():
+            for run in ledger.runs.all():
                 given.oracle.notes |= costs(ledger, run.id, resolved.endpoint.model)
 
 
 def costs(ledger: Ledger, run_id: str, model: str) -> dict[str, float]:
     """Returns calls, tokens and seconds of a run, and what became of what the model proposed."""
-    calls, decisions = ledger.calls(run_id), ledger.decisions(run_id)
+    calls, decisions = ledger.steps.calls(run_id), ledger.steps.decisions(run_id)
     own = [d.status == DecisionStatus.CARRIED_OUT for d in decisions if d.author == model]
     return {
         "calls": len(calls),

@@ -6,7 +6,7 @@ from functools import partial
 
 import numpy as np
 
-from vitruvius.evals.arms.registry import Arm, Given
+from vitruvius.evals.arms.arm import Arm, Given
 from vitruvius.evals.searches import run_search
 from vitruvius.graphs.search.policy import Policy
 from vitruvius.memory.ledger.ledger import Ledger

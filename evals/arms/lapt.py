@@ -14,10 +14,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
+from vitruvius.evals.arms.arm import Arm, Given
 from vitruvius.evals.arms.blind import random_search
-from vitruvius.evals.arms.frequency import Allowed, Evolution, keep, ranked_choices
-from vitruvius.evals.arms.registry import Arm, Given
-from vitruvius.evals.arms.sources import good_of
+from vitruvius.evals.arms.controls import Allowed, Evolution, good_of, keep, ranked_choices
 from vitruvius.spaces.space import Architecture, SearchSpace
 
 WEIGHT = 5  # of a found architecture beside one of the source, when choices are rewritten

@@ -3,6 +3,10 @@
 The model reads good architectures of a source, without scores, and names for every slot the
 operations that a search of the target may use. What the script's operator typed in by hand is
 asked for by a strict schema here: every slot, at least one operation, at most so many.
+
+The model is the one that the settings name, at their endpoint (`VITRUVIUS_MODEL`,
+`OPENAI_BASE_URL`, ...): `vitruvius eval lapt_nb201 --arms "lapt nb201 model"`. These arms are in no
+protocol, since they need a model.
 """
 
 from __future__ import annotations
@@ -10,17 +14,24 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from string import Template
 
 from vitruvius.agents.model.client import ModelClient, Question, Reply
 from vitruvius.agents.model.quoting import fenced, quoted
 from vitruvius.agents.model.reader import json_values, without_thinking
+from vitruvius.agents.model.resolving import at_hand, resolve_model
 from vitruvius.agents.model.transport import BadReply, ContextFull, RequestRefused, TransportFailed
+from vitruvius.errors import ConfigError
+from vitruvius.evals.arms.arm import Arm, Given
+from vitruvius.evals.arms.controls import Allowed
+from vitruvius.evals.arms.lapt import NB201, TRANSNAS, Script, lapt
 from vitruvius.memory.records import ModelCall
+from vitruvius.settings import load_settings
 from vitruvius.spaces.space import Architecture, SearchSpace
 from vitruvius.tools.calls.schemas import Schema
 
-Allowed = dict[str, tuple[str, ...]]  # slot -> choices
+SEEDS = 5  # as published
 MENDS = 2
 PRINCIPLES = 6  # at most, each of at most so many characters
 PRINCIPLE_CHARS = 300
@@ -130,25 +141,6 @@ class LaptChair:
         return asyncio.run(self.client.ask(question, self.calls))
 
 
-def lapt_operations(
-    client: ModelClient,
-    space: SearchSpace,
-    architectures: Sequence[Architecture],
-    most: int,
-    log: list[ModelCall],
-) -> Allowed:
-    """Returns the operations that a model allows for every slot, from good architectures alone.
-
-    Args:
-        client: asks the model.
-        space: of fixed form.
-        architectures: the source's best, 50 in the published protocol.
-        most: operations per slot: 2 on NAS-Bench-201, 3 on TransNAS-Bench-101.
-        log: the calls are appended to it.
-    """
-    return LaptChair(client=client, space=space, most=most, calls=log).learn(architectures)
-
-
 class BadOperations(ValueError):
     """A reply that does not name operations for every slot; the sentence says how to mend it."""
 
@@ -226,3 +218,37 @@ def read_operations(reply: Reply, space: SearchSpace, most: int) -> tuple[list[s
 
 def _listed(architectures: Sequence[Architecture]) -> str:
     return fenced(str(architecture) for architecture in architectures)
+
+
+def with_model(script: Script, given: Given) -> None:
+    """Searches as the script does, asking the model of the settings.
+
+    Raises:
+        ConfigError: the settings name no model.
+    """
+    settings = load_settings()
+    with at_hand(resolve_model(settings), settings) as resolved:
+        if resolved.endpoint is None:
+            raise ConfigError(f"this arm needs a model. {resolved.words}")
+        client = ModelClient(resolved.endpoint)
+        lapt(script, LaptChair(client=client, space=given.space, most=script.choices), given)
+
+
+ARMS = (
+    Arm(
+        name="lapt nb201 model",
+        about="LAPT as published for NAS-Bench-201, the settings' model in its chair",
+        run=partial(with_model, NB201),
+        hears=True,
+        needs_model=True,
+        most_seeds=SEEDS,
+    ),
+    Arm(
+        name="lapt transnas model",
+        about="LAPT as published for TransNAS-Bench-101, the settings' model in its chair",
+        run=partial(with_model, TRANSNAS),
+        hears=True,
+        needs_model=True,
+        most_seeds=SEEDS,
+    ),
+)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from vitruvius.evals.arms.arm import Arm, Given
 from vitruvius.evals.arms.gaussian import distances, expected_improvement, posterior, raw_of
-from vitruvius.evals.arms.registry import Arm, Given
 from vitruvius.evals.searches import run_search
 from vitruvius.memory.transfer.sources import Source
 from vitruvius.spaces.space import Architecture, FloatArray

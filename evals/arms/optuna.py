@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from vitruvius.errors import ConfigError
+from vitruvius.evals.arms.arm import Arm, Given
 from vitruvius.evals.arms.blind import random_search
-from vitruvius.evals.arms.registry import Arm, Given
 from vitruvius.spaces.space import Architecture
 
 if TYPE_CHECKING:

@@ -1,93 +1,23 @@
-"""Arms: everything that can be given the same budget and seeds, by name.
-
-An arm is a function of what it is given. It asks the oracle until that says that the budget is
-spent.
-"""
+"""All arms by name. A family of arms is a module here that lists them as `ARMS`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
-
-import numpy as np
-
 from vitruvius.errors import ConfigError
-from vitruvius.evals.arms.oracle import Oracle, PaidTask
-from vitruvius.memory.transfer.sources import Source
-from vitruvius.spaces.rules import Rule
-from vitruvius.spaces.space import Architecture, SearchSpace
-from vitruvius.tasks.task import Constraints, Fidelity
+from vitruvius.evals.arms import (
+    agent,
+    blind,
+    chairs,
+    controls,
+    fidelity,
+    lapt,
+    lapt_chair,
+    latency,
+    optuna,
+)
+from vitruvius.evals.arms.arm import Arm
 
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Given:
-    """All that an arm may use.
-
-    `good` are the best architectures of each source, best first: all of one that holds the best
-    only, else its best tenth, at most 50.
-    """
-
-    space: SearchSpace
-    oracle: Oracle
-    seed: int
-    sources: Sequence[Source] = ()
-    good: Sequence[Sequence[Architecture]] = ()
-    cuts: Sequence[Rule] = ()
-
-    def task(
-        self,
-        *,
-        tells_costs: bool = True,
-        fidelity: Fidelity | None = None,
-        constraints: Constraints | None = None,
-    ) -> PaidTask:
-        """Returns the target as a task whose answers are paid."""
-        return PaidTask(
-            self.oracle, tells_costs=tells_costs, fidelity=fidelity, constraints=constraints
-        )
-
-    def rng(self) -> np.random.Generator:
-        """Returns the generator of the seed, the same for every arm."""
-        return np.random.default_rng(self.seed)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Arm:
-    """A way to search. `hears` says that sources and cuts change it; else it is run without."""
-
-    name: str
-    about: str
-    run: Callable[[Given], None]
-    hears: bool = False
-    most_seeds: int | None = None  # for one that is too slow for more
-    needs_model: bool = False  # left out of a protocol where the settings name none
-
-
-@lru_cache(maxsize=1)
-def all_arms() -> dict[str, Arm]:
-    """Returns the arms by name. A module that brings some lists them as `ARMS`."""
-    from vitruvius.evals.arms import agent as agent_arms
-    from vitruvius.evals.arms import blind as blind_arms
-    from vitruvius.evals.arms import chairs as chair_arms
-    from vitruvius.evals.arms import fidelity as fidelity_arms
-    from vitruvius.evals.arms import lapt, lapt_model
-    from vitruvius.evals.arms import latency as latency_arms
-    from vitruvius.evals.arms import optuna as optuna_arms
-    from vitruvius.evals.arms import sources as source_arms
-
-    modules = (
-        agent_arms,
-        chair_arms,
-        blind_arms,
-        source_arms,
-        lapt,
-        lapt_model,
-        optuna_arms,
-        fidelity_arms,
-        latency_arms,
-    )
-    return {arm.name: arm for module in modules for arm in module.ARMS}
+FAMILIES = (agent, chairs, blind, controls, lapt, lapt_chair, optuna, fidelity, latency)
+ARMS: dict[str, Arm] = {arm.name: arm for family in FAMILIES for arm in family.ARMS}
 
 
 def find_arm(name: str) -> Arm:
@@ -96,7 +26,6 @@ def find_arm(name: str) -> Arm:
     Raises:
         ConfigError: if there is none of that name.
     """
-    arms = all_arms()
-    if name not in arms:
-        raise ConfigError(f"there is no arm {name!r}; there are {', '.join(arms)}")
-    return arms[name]
+    if name not in ARMS:
+        raise ConfigError(f"there is no arm {name!r}; there are {', '.join(ARMS)}")
+    return ARMS[name]

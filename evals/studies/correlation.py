@@ -28,17 +28,6 @@ def tau(scores: FloatArray, loss: FloatArray) -> float:
     return float(kendalltau(ranked(scores), loss).statistic)
 
 
-def partial_tau(scores: FloatArray, loss: FloatArray, given: FloatArray) -> float:
-    """Returns Kendall's partial tau of scores and loss, with what `given` tells taken away.
-
-    Kendall 1942, "Partial rank correlation". NaN where one of the three never changes, or `given`
-    orders the scores or the loss alone.
-    """
-    direct, first, second = tau(scores, loss), tau(scores, given), tau(loss, given)
-    left = (1 - first**2) * (1 - second**2)
-    return (direct - first * second) / math.sqrt(left) if left > 1e-12 else math.nan
-
-
 def with_interval(
     scores: FloatArray,
     loss: FloatArray,
@@ -46,7 +35,11 @@ def with_interval(
     given: FloatArray | None = None,
     draws: int = DRAWS,
 ) -> Interval:
-    """Returns tau, or the partial tau where something is given, and its percentile interval."""
+    """Returns tau, or the partial tau where something is given, and its percentile interval.
+
+    The partial tau takes away what `given` tells (Kendall 1942, "Partial rank correlation"). A draw
+    in which one of the three never changes, or `given` orders the scores or the loss alone, is NaN.
+    """
     counts = _resamples(len(loss), draws)
     direct = _taus(scores, loss, counts)
     if given is None:

@@ -41,8 +41,8 @@ from vitruvius.tools.passes.jacobians import saliency
 from vitruvius.tools.passes.probe import Batch, Probe
 from vitruvius.tools.passes.scoring import measure
 from vitruvius.tools.proxies import PROXIES
+from vitruvius.tools.proxies.attention import part_slopes, wide_outputs
 from vitruvius.tools.proxies.formula import Formula
-from vitruvius.tools.proxies.parts import part_slopes, wide_outputs
 from vitruvius.tools.proxies.spectra import correlation_score, cosine_score
 
 Form = Literal["measured", "trained"]  # the networks behind the stored metrics, or the scores

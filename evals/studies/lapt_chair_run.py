@@ -15,7 +15,8 @@ from pathlib import Path
 from vitruvius.agents.model.client import ModelClient
 from vitruvius.agents.model.endpoint import DUMMY_KEY, Endpoint
 from vitruvius.agents.model.local import REPLY_TOKENS, served
-from vitruvius.evals.arms.lapt_chair import Allowed, LaptChair
+from vitruvius.evals.arms.controls import Allowed
+from vitruvius.evals.arms.lapt_chair import LaptChair
 from vitruvius.spaces.registry import load_space
 from vitruvius.spaces.space import Architecture, SearchSpace
 from vitruvius.tasks.registry import load_task

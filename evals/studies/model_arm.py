@@ -86,9 +86,9 @@ def found(run: vt.SearchRun) -> dict[str, Any]:
     assert isinstance(task, TabularTask)
     sign = task.metric.sign
     with Ledger.open(run.home) as ledger:
-        trials = ledger.trials(run.id)
-        versions = ledger.newest(run.id)
-        evidence = ledger.latest_evidence(run.id)
+        trials = ledger.trials.of(run.id)
+        versions = ledger.principles.newest(run.id)
+        evidence = ledger.evidence.latest(run.id)
     values = [sign * trial.value for trial in trials if trial.value is not None]
     threshold = sign * task.top_threshold()
     hits = [number for number, value in enumerate(values, start=1) if value >= threshold]
@@ -113,7 +113,7 @@ def found(run: vt.SearchRun) -> dict[str, Any]:
 def guards(run: vt.SearchRun) -> dict[str, Any]:
     """Returns who decided, what was turned down and why, and what the calls cost."""
     with Ledger.open(run.home) as ledger:
-        decisions, calls = ledger.decisions(run.id), ledger.calls(run.id)
+        decisions, calls = ledger.steps.decisions(run.id), ledger.steps.calls(run.id)
     carried = [d for d in decisions if d.status == DecisionStatus.CARRIED_OUT]
     down = [d for d in decisions if d.status in GUARDS]
     return {

@@ -125,10 +125,10 @@ def judge_run(
 ) -> dict[str, Verdict]:
     """Returns the verdict on every author of a finished run."""
     hidden = (Origin.CONTROL, Origin.CONFIRM)
-    trials = [trial for trial in ledger.trials(run_id) if trial.origin not in hidden]
+    trials = [trial for trial in ledger.trials.of(run_id) if trial.origin not in hidden]
     versions = _versions(ledger, run_id)
     verdicts = judge(space, metric, trials, _looks(ledger, run_id, versions))
-    latest = ledger.latest_evidence(run_id)
+    latest = ledger.evidence.latest(run_id)
     for version in versions:
         if version.run_id != run_id or version.edit in ("retire", "carry"):
             continue
@@ -136,7 +136,7 @@ def judge_run(
         verdict.proposed += 1
         evidence = latest.get((version.principle, version.version))
         verdict.survived += evidence is not None and evidence.standing == Standing.SUPPORTED
-    for call in ledger.calls(run_id):
+    for call in ledger.steps.calls(run_id):
         if call.chair == "theorist" and call.model in verdicts:
             verdicts[call.model].tokens += call.tokens_in + call.tokens_out
     return verdicts
@@ -144,16 +144,19 @@ def judge_run(
 
 def _versions(ledger: Ledger, run_id: str) -> list[PrincipleVersion]:
     """Returns every version that a run wrote, in order of time, after those that it recalled."""
-    own = {version.principle for version in ledger.newest(run_id)}
-    history = [version for number in sorted(own) for version in ledger.versions(number)]
+    own = {version.principle for version in ledger.principles.newest(run_id)}
+    history = [version for number in sorted(own) for version in ledger.principles.versions(number)]
     written = [version for version in history if version.run_id == run_id]
-    recalled = [ledger.version(adoption.version) for adoption in ledger.adopted(run_id)]
+    recalled = [
+        ledger.principles.version(adoption.version)
+        for adoption in ledger.principles.adopted(run_id)
+    ]
     return [*recalled, *sorted(written, key=lambda v: (v.step, v.created))]
 
 
 def _looks(ledger: Ledger, run_id: str, versions: Sequence[PrincipleVersion]) -> list[Look]:
     looks = []
-    for mark in ledger.marks(run_id, "verified"):
+    for mark in ledger.steps.marks(run_id, "verified"):
         live: dict[int, PrincipleVersion] = {}
         for version in versions:
             if version.run_id != run_id or version.step <= mark.step:

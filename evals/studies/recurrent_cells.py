@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from vitruvius.memory.records import Score
 from vitruvius.spaces.pool import Pool
-from vitruvius.spaces.recurrent.classics import CLASSICS
+from vitruvius.spaces.recurrent.graph import CLASSICS
 from vitruvius.spaces.recurrent.space import Recurrent
 from vitruvius.spaces.space import Architecture, FloatArray
 from vitruvius.tasks.tables.nas_bench_nlp import LoggedRun, read_log

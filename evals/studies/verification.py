@@ -27,9 +27,9 @@ from vitruvius.agents.analyst.analyst import Analyst
 from vitruvius.agents.analyst.edits import propose_edits
 from vitruvius.agents.chairs.protocols import Rewrite
 from vitruvius.agents.chairs.view import RunView
-from vitruvius.evals.arms.oracle import Truth
-from vitruvius.evals.arms.wrong_cuts import wrong_rule
+from vitruvius.evals.oracle import Truth
 from vitruvius.evals.searches import run_search
+from vitruvius.evals.wrong_cuts import wrong_rule
 from vitruvius.graphs.search.prune import EVIDENCE
 from vitruvius.memory.edits import Add, Edit, Merge
 from vitruvius.memory.ledger.ledger import Ledger
@@ -211,8 +211,8 @@ def verify(table: str, metric: str, seed: int, queries: int, start: Start = "col
             space, task, queries=queries, seed=seed, chairs=chairs, cuts=cuts, ledger=ledger
         )
         names = {(e.principle, e.version): f"P{e.principle}.{e.version}" for e in found.evidence}
-        versions = {key: ledger.version(name) for key, name in names.items()}
-        looks = [mark.data for mark in ledger.marks(found.run.id, "verified")]
+        versions = {key: ledger.principles.version(name) for key, name in names.items()}
+        looks = [mark.data for mark in ledger.steps.marks(found.run.id, "verified")]
     claims = [
         Claim(
             metric=metric,

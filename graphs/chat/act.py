@@ -52,7 +52,9 @@ def price_of(session: ChatSession, asked: Tool) -> Price:
     """
     seconds: float | None = 0.0
     if isinstance(asked, Train):
-        taken = [t.train_s for t in session.ledger.trials(session.run_id) if t.train_s is not None]
+        taken = [
+            t.train_s for t in session.ledger.trials.of(session.run_id) if t.train_s is not None
+        ]
         count = len(asked.architectures)
         seconds = count * sum(taken) / len(taken) if taken else None
     return {"seconds": seconds, "tokens": 0, "dollars": 0.0}
@@ -100,7 +102,7 @@ def tell_closed(session: ChatSession) -> None:
     for message in session.turn().messages:
         if (number := message.data.get("wish")) is not None:
             (waiting.add if message.data.get("waits") else waiting.discard)(int(number))
-    for wish in session.ledger.wishes(session.run_id, is_open=False) if waiting else ():
+    for wish in session.ledger.requests.wishes(session.run_id, is_open=False) if waiting else ():
         if wish.id in waiting:
             text = f"Wish {wish.id} ({wish.call.tool}) is {wish.status.value}: {wish.words}"
             _store(session, wish.written, text, {"wish": wish.id})
@@ -138,9 +140,9 @@ def _fork(session: ChatSession, call: Mapping[str, Any], asked: Fork) -> None:
 def _close_copy(session: ChatSession, made: str, call: Mapping[str, Any]) -> None:
     """Ends this turn in the fork's copy of the thread, lest its reader fork once more."""
     ledger, thread = session.ledger, session.thread
-    if Turn(messages=ledger.messages(made, thread, last=MOST_READ)).pending == call:
+    if Turn(messages=ledger.requests.messages(made, thread, last=MOST_READ)).pending == call:
         text = f"This run, {made}, is the fork of {session.run_id}."
-        ledger.add_message(made, thread, "tool", text, {"tool": "fork"})
+        ledger.requests.add_message(made, thread, "tool", text, {"tool": "fork"})
 
 
 async def _wish(session: ChatSession, call: dict[str, Any], edited: str) -> None:
@@ -179,7 +181,7 @@ def _left(session: ChatSession, call: dict[str, Any]) -> Wish:
     turn = session.turn()
     assert turn.reply is not None
     told = {message.data.get("wish") for message in turn.messages}
-    for wish in session.ledger.wishes(session.run_id):
+    for wish in session.ledger.requests.wishes(session.run_id):
         is_ours = wish.written == call and wish.created >= turn.reply.created
         if is_ours and wish.id not in told:
             return wish
@@ -187,7 +189,7 @@ def _left(session: ChatSession, call: dict[str, Any]) -> Wish:
 
 
 def _became(session: ChatSession, wish: Wish, problem: str) -> str:
-    now = next(w for w in session.ledger.wishes(session.run_id) if w.id == wish.id)
+    now = next(w for w in session.ledger.requests.wishes(session.run_id) if w.id == wish.id)
     if now.status == WishStatus.OPEN:
         return f"{problem} Wish {wish.id} waits.".strip()
     return f"{'Done' if now.status == WishStatus.DONE else 'Not done'}: {now.words}"

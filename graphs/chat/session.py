@@ -103,7 +103,7 @@ class ChatSession:
 
     def book(self) -> Book:
         """Returns the run as it stands, to be read."""
-        calls = [c for c in self.ledger.calls(self.run_id) if c.chair == "chat"]
+        calls = [c for c in self.ledger.steps.calls(self.run_id) if c.chair == "chat"]
         cost = {
             "calls": len(calls),
             "tokens": sum(c.tokens_in + c.tokens_out for c in calls),
@@ -118,13 +118,15 @@ class ChatSession:
 
     def turn(self) -> Turn:
         """Returns where the thread stands."""
-        return Turn(messages=self.ledger.messages(self.run_id, self.thread, last=MOST_READ))
+        return Turn(
+            messages=self.ledger.requests.messages(self.run_id, self.thread, last=MOST_READ)
+        )
 
     def add(
         self, role: Literal["user", "agent", "tool"], text: str, data: Mapping[str, Any]
     ) -> Message:
         """Stores a message of the thread, tells the door, and returns it."""
-        message = self.ledger.add_message(self.run_id, self.thread, role, text, data)
+        message = self.ledger.requests.add_message(self.run_id, self.thread, role, text, data)
         if role != "user":
             self.tell(Told(kind="message", text=text, message=message))
         return message

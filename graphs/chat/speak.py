@@ -77,7 +77,7 @@ async def _model(session: ChatSession, turn: Turn, voice: ChatVoice) -> Message:
         raise
     finally:
         for call in log:
-            session.ledger.add_call(session.run_id, replace(call, chair="chat"))
+            session.ledger.steps.add_call(session.run_id, replace(call, chair="chat"))
     return await session.call(session.add, "agent", text, about)
 
 

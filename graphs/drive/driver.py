@@ -25,10 +25,11 @@ from vitruvius.errors import ConfigError, VitruviusError
 from vitruvius.events import Ask, Event, EventKind, Listener
 from vitruvius.graphs.drive.ending import end
 from vitruvius.graphs.drive.log import logged
-from vitruvius.graphs.drive.replaying import check_same, recorded_run
+from vitruvius.graphs.drive.replay import check_same, recorded_run
 from vitruvius.graphs.drive.tracing import send_traces, traced_as
-from vitruvius.graphs.search.graph import create_search_graph
+from vitruvius.graphs.search.graph import MOST_STEPS, create_search_graph
 from vitruvius.graphs.search.policy import Policy
+from vitruvius.graphs.search.schedule import MODEL_BATCH
 from vitruvius.graphs.search.session import Session
 from vitruvius.memory.index.principle_index import PrincipleIndex
 from vitruvius.memory.ledger.ledger import Ledger
@@ -41,8 +42,6 @@ from vitruvius.tools.training.evaluator import create_evaluator
 
 HEARTBEAT_S = 5.0
 KEPT_CHECKPOINTS = 50
-MODEL_BATCH = 4  # a model names up to so many architectures at once
-STEPS_PER_TRIAL = 100  # bound on graph steps, far above what one trial takes
 
 
 Through = Callable[["Job", Session], Awaitable[None]]
@@ -78,7 +77,7 @@ async def drive(job: Job) -> RunStatus:
     ledger = await asyncio.to_thread(Ledger.open, job.home, secrets=secrets)
     driver = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
     try:
-        await asyncio.to_thread(ledger.claim, job.run.id, driver)
+        await asyncio.to_thread(ledger.runs.claim, job.run.id, driver)
         engines = contextlib.ExitStack()  # those that block when they end: log, a model's server
         try:
             listener = await asyncio.to_thread(_listener, job, engines)
@@ -101,7 +100,7 @@ async def _claimed(
                 if not session.stopping.is_set():
                     status = RunStatus.DONE
         finally:
-            await asyncio.to_thread(ledger.release, job.run.id, driver, status)
+            await asyncio.to_thread(ledger.runs.release, job.run.id, driver, status)
         path = job.home / "runs" / job.run.id / "report.md"
         job.listener(
             Event(
@@ -157,7 +156,7 @@ def _open(job: Job, ledger: Ledger, driver: str, engines: contextlib.ExitStack) 
             recorded.calls,
             analyst,
             prompt_tokens=settings.prompt_tokens,
-            already=sum(call.chair != "chat" for call in ledger.calls(job.run.id)),
+            already=sum(call.chair != "chat" for call in ledger.steps.calls(job.run.id)),
             chairs=settings.model_chairs,
         )
     evaluator = create_evaluator(
@@ -218,7 +217,7 @@ async def _heartbeat(session: Session) -> None:
             await asyncio.sleep(HEARTBEAT_S)
             if await asyncio.to_thread(session.beat):
                 session.stopping.set()
-            spent = await asyncio.to_thread(session.ledger.spent, session.run.id)
+            spent = await asyncio.to_thread(session.ledger.steps.spent, session.run.id)
             await asyncio.to_thread(session.foresight.warn, session, spent)
     except VitruviusError:
         session.stopping.set()
@@ -233,7 +232,7 @@ async def _search(job: Job, session: Session) -> None:
         graph = create_search_graph(saver)
         config: Any = traced_as(job.run) | {
             "configurable": {"thread_id": job.run.id},
-            "recursion_limit": recursion_limit(job.run),
+            "recursion_limit": MOST_STEPS,
         }
         thinning = asyncio.create_task(_thin_regularly(saver.conn, job.run.id))
         try:
@@ -246,11 +245,6 @@ async def _search(job: Job, session: Session) -> None:
             with contextlib.suppress(asyncio.CancelledError):
                 await thinning
             await thin_checkpoints(saver.conn, job.run.id)
-
-
-def recursion_limit(run: Run) -> int:
-    """Returns a bound on the graph's steps that no run comes near."""
-    return 200 + STEPS_PER_TRIAL * (run.budget.trials or 1_000_000)
 
 
 async def _answer(job: Job, state: Mapping[str, Any]) -> Any:

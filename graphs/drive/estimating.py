@@ -168,7 +168,7 @@ def _all(trials: int | None, each: float | None, limit: float | None) -> float |
 def _earlier(ledger: Ledger, task: Task, space: SearchSpace) -> list[Run]:
     same = [
         run
-        for run in ledger.runs()
+        for run in ledger.runs.all()
         if run.kind == RunKind.SEARCH and (run.task_id, run.space_id) == (task.id, space.id)
     ]
     return same[:LOOKED_AT]
@@ -176,10 +176,10 @@ def _earlier(ledger: Ledger, task: Task, space: SearchSpace) -> list[Run]:
 
 def _rate_of(ledger: Ledger, run: Run, task: Task, settings: Settings) -> Rate | None:
     """Returns what a trial of an earlier run would take with the workers of now."""
-    paid = [t for t in ledger.trials(run.id) if t.train_s is not None and not t.reused]
+    paid = [t for t in ledger.trials.of(run.id) if t.train_s is not None and not t.reused]
     if not paid:
         return None
-    spent, train_s = ledger.spent(run.id), sum(t.train_s or 0.0 for t in paid)
+    spent, train_s = ledger.steps.spent(run.id), sum(t.train_s or 0.0 for t in paid)
     wall_s = spent.wall_s / len(paid)
     if not isinstance(task, Tabular):
         each, then = train_s / len(paid), int(run.settings.get("workers", settings.workers))

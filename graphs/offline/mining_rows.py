@@ -54,16 +54,18 @@ def mine(
         measured: dict[Key, Evidence] = {}
         for step in range(MAX_ROUNDS):
             beat()
-            versions = scratch.current(run.id)
+            versions = scratch.principles.current(run.id)
             edits = propose_edits(_view(run, space, task, trials, versions, measured, step))
             for place, edit in enumerate(edits):
-                scratch.apply_edit(run.id, task.name, space.name, step, AUTHOR, edit, ordinal=place)
+                scratch.principles.apply_edit(
+                    run.id, task.name, space.name, step, AUTHOR, edit, ordinal=place
+                )
             measured = _measured(scratch, run, space, task, trials)
             if not edits:
                 break
         return [
             Mined(version=version, evidence=evidence)
-            for version in scratch.current(run.id)
+            for version in scratch.principles.current(run.id)
             if (evidence := measured.get((version.principle, version.version))) is not None
             and evidence.standing == Standing.SUPPORTED
         ]
@@ -79,7 +81,9 @@ def measure_rules(
     with Ledger.in_memory() as scratch:
         run = _scratch_run(scratch, space, task, seed)
         versions = [
-            scratch.apply_edit(run.id, task.name, space.name, 0, AUTHOR, edit, ordinal=place)
+            scratch.principles.apply_edit(
+                run.id, task.name, space.name, 0, AUTHOR, edit, ordinal=place
+            )
             for place, edit in enumerate(edits)
         ]
         measured = _measured(scratch, run, space, task, trials) if edits else {}
@@ -90,7 +94,7 @@ def measure_rules(
 
 
 def _scratch_run(scratch: Ledger, space: SearchSpace, task: Task, seed: int) -> Run:
-    return scratch.create_run(
+    return scratch.runs.create(
         space_ref="",
         space_id=space.id,
         space_name=space.name,
@@ -112,9 +116,9 @@ def _measured(
         space=space,
         metric=task.metric,
         trials=trials,
-        versions=scratch.current(run.id),
+        versions=scratch.principles.current(run.id),
         previous={},
-        proposed_ever=scratch.proposed_ever(run.id),
+        proposed_ever=scratch.principles.proposed_ever(run.id),
     )
     return {(one.principle, one.version): one for one in found}
 

@@ -93,7 +93,7 @@ def refuse(session: Session, decision: Decision, reason: str) -> None:
     ledger, run_id = session.ledger, session.run.id
     outcome = f"the person refused: {reason or 'no reason given'}"
     session.close_decision(decision, DecisionStatus.REFUSED, outcome)
-    latest = ledger.decisions(run_id, last=MAX_REFUSED)
+    latest = ledger.steps.decisions(run_id, last=MAX_REFUSED)
     if len(latest) == MAX_REFUSED and all(d.status == DecisionStatus.REFUSED for d in latest):
         session.tell(EventKind.WARNING, f"the last {MAX_REFUSED} decisions were refused: stopping")
         session.stopping.set()
@@ -110,7 +110,7 @@ async def _train(session: Session, decision: Decision) -> str | None:
         )
         for plan in decision.plans
     ]
-    trials = await session.call(session.ledger.open_trials, session.run.id, decision.id, news)
+    trials = await session.call(session.ledger.trials.open, session.run.id, decision.id, news)
     session.has_new_trials()
     demanded = await session.call(_demands, session, trials[0].number)
     closed = await asyncio.gather(*(finish(session, trial, demanded) for trial in trials))
@@ -164,7 +164,7 @@ async def finish(
     if trial.number in await session.call(session.cut_off):
         return await session.call(_tell_done, session, trial.number)
     if trial.status == ResultStatus.CANCELLED:
-        await session.call(ledger.reopen_result, result_id)
+        await session.call(ledger.results.reopen, result_id)
     elif not trial.status.is_open:
         return await session.call(_tell_done, session, trial.number)
     request = Request(
@@ -186,7 +186,7 @@ async def finish(
                     break
                 if not (isinstance(outcome, Failed) and outcome.retriable):
                     break
-                if not await session.call(ledger.reopen_result, result_id):
+                if not await session.call(ledger.results.reopen, result_id):
                     break
             case "another's":
                 await asyncio.sleep(POLL_S)
@@ -201,17 +201,17 @@ def _take_up(
     """Says who brings a result to an end: a killed process did, we shall, or a live run does."""
     if _adopt(session, request):
         return "closed"
-    if session.ledger.start_result(request.result_id, session.driver):
+    if session.ledger.results.start(request.result_id, session.driver):
         return "ours"
     status = _now(session, trial.number).status
     if status == ResultStatus.CANCELLED:
-        session.ledger.reopen_result(request.result_id)
+        session.ledger.results.reopen(request.result_id)
     return "another's" if status.is_open or status == ResultStatus.CANCELLED else "closed"
 
 
 def _adopt(session: Session, request: Request) -> bool:
     """Takes over the outcome that a killed process left behind; returns whether there was one."""
-    starter = session.ledger.started_by(request.result_id)
+    starter = session.ledger.results.started_by(request.result_id)
     if starter is None:
         return False
     outcome = adopt(session.run_dir.parent / starter, request.result_id, request)
@@ -222,7 +222,7 @@ def _adopt(session: Session, request: Request) -> bool:
 
 
 def _now(session: Session, number: int) -> Trial:
-    return session.ledger.trials(session.run.id, after=number - 1)[0]
+    return session.ledger.trials.of(session.run.id, after=number - 1)[0]
 
 
 def _tell_done(session: Session, number: int) -> Trial:
@@ -235,7 +235,7 @@ def _tell_done(session: Session, number: int) -> Trial:
         status=trial.status,
         value=trial.value,
         train_s=trial.train_s,
-        spent=session.ledger.spent(session.run.id),
+        spent=session.ledger.steps.spent(session.run.id),
         architecture=trial.architecture.text,
         seed=trial.seed,
         params=trial.params,
@@ -273,7 +273,7 @@ async def _train_once(session: Session, trial: Trial, request: Request) -> Outco
 def _close(session: Session, result_id: int, outcome: Outcome) -> None:
     """Writes an outcome to the result's row; a row that is closed stays as it is."""
     if isinstance(outcome, Failed):
-        session.ledger.close_result(
+        session.ledger.results.close(
             result_id,
             status=ResultStatus(outcome.kind.value),
             train_s=outcome.train_s,
@@ -281,7 +281,7 @@ def _close(session: Session, result_id: int, outcome: Outcome) -> None:
         )
         return
     if isinstance(outcome, Stopped):
-        session.ledger.close_result(
+        session.ledger.results.close(
             result_id,
             status=ResultStatus.STOPPED_EARLY,
             train_s=outcome.train_s,
@@ -290,7 +290,7 @@ def _close(session: Session, result_id: int, outcome: Outcome) -> None:
             flops=outcome.flops,
         )
         return
-    session.ledger.close_result(
+    session.ledger.results.close(
         result_id,
         status=ResultStatus.DONE,
         value=outcome.value,
@@ -308,7 +308,7 @@ def _recalled(session: Session, query: str) -> str:
     features = {feature.name for feature in session.space.features}
     found = session.index.search(query, session.space.name, features, 5)
     kin = kin_of(session.ledger, session.run.id)
-    versions = {v.name: v for v in session.ledger.all_current() if v.run_id not in kin}
+    versions = {v.name: v for v in session.ledger.principles.all_current() if v.run_id not in kin}
     lines = [
         f"{name}: {versions[name].statement!r} (similarity {similarity:.2f})"
         for name, similarity in found

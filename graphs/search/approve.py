@@ -53,7 +53,7 @@ def is_asked_about(session: Session, decision: Decision) -> bool:
 
 def note_asked(session: Session, decision: Decision) -> None:
     """Notes that somebody is being asked, before they are."""
-    session.ledger.mark(session.run.id, ASKED, decision.step, {})
+    session.ledger.steps.mark(session.run.id, ASKED, decision.step, {})
 
 
 def is_waiting(session: Session, decision: Decision) -> bool:
@@ -110,12 +110,12 @@ def take_answer(session: Session, decision: Decision, answer: Mapping[str, Any])
     """Stores a person's yes, and the call that they wrote if they did; returns the decision."""
     if isinstance(written := answer.get("call"), Mapping):
         decision = session.amend(decision, edited(session, decision, written))
-    session.ledger.mark(session.run.id, APPROVED, decision.step, {})
+    session.ledger.steps.mark(session.run.id, APPROVED, decision.step, {})
     return decision
 
 
 def _is_noted(session: Session, name: str, decision: Decision) -> bool:
-    lines = session.ledger.marks(session.run.id, name, last=1)
+    lines = session.ledger.steps.marks(session.run.id, name, last=1)
     return bool(lines) and lines[-1].step == decision.step
 
 

@@ -49,7 +49,7 @@ def _written(session: Session, decision: Decision, audit: Audit) -> str:
     versions: list[PrincipleVersion] = []
     for place, edit in enumerate(edits_of(session.space, [one.cut for one in audit.cuts])):
         try:
-            version = session.ledger.apply_edit(
+            version = session.ledger.principles.apply_edit(
                 session.run.id,
                 session.task.name,
                 session.space.name,

@@ -89,9 +89,9 @@ def _book(session: Session, proposal: Proposal | None, step: int) -> None:
     if proposal is None:
         return
     for call in proposal.calls:
-        session.ledger.add_call(session.run.id, call)
+        session.ledger.steps.add_call(session.run.id, call)
     for down in proposal.turned_down:
-        session.ledger.add_decision(
+        session.ledger.steps.add_decision(
             session.run.id, step, down.author, {"text": down.text}, down.status, down.problem
         )
         session.tell(EventKind.WARNING, f"turned down ({down.status}): {down.problem}")

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from vitruvius.memory.ledger.forks import roots
 from vitruvius.memory.ledger.ledger import Ledger
-from vitruvius.memory.ledger.lineage import roots
 from vitruvius.memory.records import DecisionStatus, Run
 from vitruvius.spaces.space import Architecture, SearchSpace
 from vitruvius.tools.calls.proxy import Proxy
@@ -21,18 +21,20 @@ if TYPE_CHECKING:
 
 def kin_of(ledger: Ledger, run_id: str) -> set[str]:
     """Returns the other runs of its family: those forked from it, or from the same."""
-    of = roots(ledger.runs())
+    of = roots(ledger.runs.all())
     return {name for name, root in of.items() if root == of[run_id] and name != run_id}
 
 
 def one_of_each_family(ledger: Ledger, runs: Sequence[Run]) -> list[Run]:
     """Returns the runs, of each family only the one with most scored trials."""
-    of = roots(ledger.runs())
+    of = roots(ledger.runs.all())
     families: dict[str, list[Run]] = {}
     for run in runs:
         families.setdefault(of[run.id], []).append(run)
     loudest = {
-        root: max(kin, key=lambda run: ledger.settled(run.id)[1]).id if len(kin) > 1 else kin[0].id
+        root: max(kin, key=lambda run: ledger.trials.settled(run.id)[1]).id
+        if len(kin) > 1
+        else kin[0].id
         for root, kin in families.items()
     }
     return [run for run in runs if loudest[of[run.id]] == run.id]
@@ -49,7 +51,7 @@ def hidden_scores(session: Session, forked_from: Iterable[str]) -> set[Architect
 def _asked(ledger: Ledger, space: SearchSpace, run_id: str) -> set[Architecture]:
     return {
         space.parse(spec)
-        for decision in ledger.decisions(run_id)
+        for decision in ledger.steps.decisions(run_id)
         if decision.status == DecisionStatus.CARRIED_OUT and isinstance(decision.call, Proxy)
         for spec in decision.call.architectures
     }

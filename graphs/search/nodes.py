@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from langgraph.runtime import Runtime
 from langgraph.types import Command, interrupt
+from typing_extensions import TypedDict  # pydantic wants this one before Python 3.12
 
 from vitruvius.errors import ToolError
 from vitruvius.events import EventKind
@@ -24,11 +25,25 @@ from vitruvius.graphs.search import source_weights as crediting
 from vitruvius.graphs.search import wishes as wishing
 from vitruvius.graphs.search.schedule import next_node
 from vitruvius.graphs.search.session import Session
-from vitruvius.graphs.search.state import SearchState
 from vitruvius.memory.records import RunStatus
 from vitruvius.tools.report import write_report
 
 Due = Literal["verify", "architect", "wishes", "reflect", "confirm", "report"]
+
+
+class SearchInput(TypedDict):
+    """What a caller gives: the run to drive, new or interrupted."""
+
+    run_id: str
+
+
+class SearchState(TypedDict, total=False):
+    """What flows: the run and the decision under way, as ids. The ledger has all else."""
+
+    run_id: str
+    decision_id: int
+    answer: dict[str, object] | None  # of the person who was asked, None where nobody was
+    problem: str | None  # with the call that the person wrote instead: they are asked again
 
 
 async def _due(session: Session) -> Due:

@@ -42,7 +42,7 @@ async def answer_proxies(session: Session, asked: Proxy) -> str | None:
 
 def _known(session: Session, proxies: Sequence[str], about: Sequence[Architecture]) -> Known:
     run = session.run
-    scores = session.ledger.scores(run.space_id, run.task_id, proxies, about)
+    scores = session.ledger.scores.of(run.space_id, run.task_id, proxies, about)
     return {(score.proxy, score.architecture): score for score in scores}
 
 
@@ -76,7 +76,7 @@ async def _ask_about(session: Session, proxies: Sequence[str], architecture: Arc
             return
         found = _unknown(question, found)
     run = session.run
-    await session.call(session.ledger.put_scores, run.space_id, run.task_id, found)
+    await session.call(session.ledger.scores.put, run.space_id, run.task_id, found)
 
 
 def _unknown(question: Question, failed: Failed) -> tuple[Score, ...]:

@@ -33,7 +33,7 @@ def prune_by_evidence(session: Session) -> None:
     loss = _undo_unlicensed(session, principles, step)
     stays_away = {
         cut.rule.key
-        for cut in session.ledger.cuts(session.run.id)
+        for cut in session.ledger.cuts.of(session.run.id)
         if cut.undone_by not in (None, EVIDENCE)
     }
     candidates = [
@@ -67,7 +67,7 @@ def _undo_unlicensed(session: Session, principles: Mapping[str, PrincipleView], 
 
 
 def _undo(session: Session, cut: CutRecord, step: int, by: str, problem: str) -> None:
-    session.ledger.undo_cut(session.run.id, cut.number, step, by, problem)
+    session.ledger.cuts.undo(session.run.id, cut.number, step, by, problem)
     session.tell(
         EventKind.CUT,
         f"cut {cut.number} undone: {problem}",
@@ -118,7 +118,7 @@ def prune_by_decision(session: Session, decision: Decision, asked: Prune) -> str
     reason = asked.reason or "no reason given"
     if asked.action == "undo":
         by = PERSON if is_wish else decision.author
-        session.ledger.undo_cut(session.run.id, int(asked.cut or 0), step, by, reason)
+        session.ledger.cuts.undo(session.run.id, int(asked.cut or 0), step, by, reason)
         return f"cut {asked.cut} is undone"
     name = str(asked.principle)
     view = next((v for v in session.principles() if f"P{v.version.principle}" == name), None)
@@ -137,14 +137,14 @@ def prune_by_decision(session: Session, decision: Decision, asked: Prune) -> str
 
 def _undone_for_good(session: Session, rule: Rule) -> str | None:
     """Returns why no chair may cut by this rule again, or None."""
-    undone = {c.undone_by for c in session.ledger.cuts(session.run.id) if c.rule.key == rule.key}
+    undone = {c.undone_by for c in session.ledger.cuts.of(session.run.id) if c.rule.key == rule.key}
     if PERSON in undone:
         return "the person undid this cut"
     return "it left nothing untried and was undone" if PROGRAM in undone else None
 
 
 def _in_force(session: Session) -> list[CutRecord]:
-    return [cut for cut in session.ledger.cuts(session.run.id) if cut.in_force]
+    return [cut for cut in session.ledger.cuts.of(session.run.id) if cut.in_force]
 
 
 def _removed(view: PrincipleView) -> float:
@@ -183,7 +183,7 @@ def _try_cut(
         return None
     if smaller.fraction() > USELESS_CUT * region.fraction():
         return None
-    record = session.ledger.add_cut(
+    record = session.ledger.cuts.add(
         session.run.id,
         step,
         rule=version.rule,

@@ -43,7 +43,7 @@ class _Found:
 
 def recall_principles(session: Session) -> None:
     """Takes in what other runs know, once; a resume finds the same principles and sources."""
-    marks = session.ledger.marks(session.run.id, MARK)
+    marks = session.ledger.steps.marks(session.run.id, MARK)
     if marks:
         found = sources_of(session, marks[0].data.get("sources", ()))
         session.sources = (*session.sources, *found)
@@ -69,7 +69,9 @@ def recall_principles(session: Session) -> None:
             source=source.run_id,
             trust=source.trust,
         )
-    session.ledger.mark(session.run.id, MARK, 0, {"adopted": len(kept), **mark_of(chosen, refused)})
+    session.ledger.steps.mark(
+        session.run.id, MARK, 0, {"adopted": len(kept), **mark_of(chosen, refused)}
+    )
 
 
 def _with_a_say(
@@ -115,14 +117,14 @@ def _of_this_space(session: Session, choice: Choice) -> list[_Found]:
     similarities: dict[str, float] = {}
     names = session.policy.principles_from
     if MEMORY in names:
-        everything = {version.name: version for version in session.ledger.all_current()}
+        everything = {version.name: version for version in session.ledger.principles.all_current()}
         for name, similarity in session.index.search(query, session.space.name, features, SEARCHED):
             version = _by_a_speaker(session, choice, everything.get(name))
             if version is not None:
                 versions[version.name], similarities[version.name] = version, similarity
     for run_id in names:
         if run_id in choice.speakers:
-            mine = session.ledger.current(run_id)
+            mine = session.ledger.principles.current(run_id)
             for name, similarity in session.index.rank(mine, query, session.space.name, features):
                 versions[name] = next(v for v in mine if v.name == name)
                 similarities[name] = similarity
@@ -150,7 +152,7 @@ def _by_a_speaker(
         return version
     before = [
         v
-        for v in session.ledger.versions(version.principle)
+        for v in session.ledger.principles.versions(version.principle)
         if v.run_id is None or v.run_id in choice.speakers
     ]
     return before[-1] if before and before[-1].edit != "retire" else None
@@ -167,10 +169,10 @@ def _word(session: Session, choice: Choice, version: PrincipleVersion) -> Word:
     """Returns what the speakers measured of the version, or of an equal one before it."""
     equal = {
         v.version
-        for v in session.ledger.versions(version.principle)
+        for v in session.ledger.principles.versions(version.principle)
         if v.rule.key == version.rule.key
     }
-    evidence = session.ledger.evidence_of(version.principle)
+    evidence = session.ledger.evidence.about(version.principle)
     return word_of(
         [one for one in evidence if one.version in equal], choice.speakers, session.task.name
     )
@@ -179,7 +181,7 @@ def _word(session: Session, choice: Choice, version: PrincipleVersion) -> Word:
 def _of_another_space(session: Session, choice: Choice, source: Chosen) -> list[_Found | Refusal]:
     """Returns the trusted principles of a run in another space, carried or refused."""
     found: list[_Found | Refusal] = []
-    for version in session.ledger.current(source.run.id):
+    for version in session.ledger.principles.current(source.run.id):
         word = _word(session, choice, version)
         trust = word.trust * source.share
         if trust < LEAST_TRUST or version.space_name != source.space.name:
@@ -195,7 +197,7 @@ def _of_another_space(session: Session, choice: Choice, source: Chosen) -> list[
 
 
 def _adopt(session: Session, choice: Choice, one: _Found) -> str:
-    session.ledger.adopt(
+    session.ledger.principles.adopt(
         session.run.id,
         one.version.name,
         trust=one.trust,
@@ -214,7 +216,7 @@ def _carry(session: Session, choice: Choice, one: _Found, rule: Rule) -> None:
         source_effect=one.word.effect,
         similarity=one.similarity,
     )
-    version = session.ledger.carry(
+    version = session.ledger.principles.carry(
         one.version,
         rule,
         adoption,

@@ -25,8 +25,8 @@ _EDIT: TypeAdapter[Edit] = TypeAdapter(Edit)
 async def rewrite_principles(session: Session) -> None:
     """Stores the theorist's edits, then applies them: a kill in between loses nothing."""
     ledger, run_id = session.ledger, session.run.id
-    number = await session.call(ledger.count_marks, run_id, REFLECTED)
-    proposed = await session.call(ledger.marks, run_id, PROPOSED, last=1)
+    number = await session.call(ledger.steps.count_marks, run_id, REFLECTED)
+    proposed = await session.call(ledger.steps.marks, run_id, PROPOSED, last=1)
     if not proposed or proposed[-1].step < number:
         step = await session.call(session.steps)
         spent = await session.call(session.spent)
@@ -37,18 +37,18 @@ async def rewrite_principles(session: Session) -> None:
             "author": rewrite.author,
             "edits": [edit.model_dump(mode="json") for edit in rewrite.edits],
         }
-        await session.call(ledger.mark, run_id, PROPOSED, number, data)
-        proposed = await session.call(ledger.marks, run_id, PROPOSED, last=1)
+        await session.call(ledger.steps.mark, run_id, PROPOSED, number, data)
+        proposed = await session.call(ledger.steps.marks, run_id, PROPOSED, last=1)
     await session.call(_apply, session, number, proposed[-1].data)
-    await session.call(ledger.mark, run_id, REFLECTED, number, {})
+    await session.call(ledger.steps.mark, run_id, REFLECTED, number, {})
 
 
 def book(session: Session, rewrite: Rewrite, step: int) -> None:
     """Stores what a rewrite cost, and what was turned down before it."""
     for call in rewrite.calls:
-        session.ledger.add_call(session.run.id, call)
+        session.ledger.steps.add_call(session.run.id, call)
     for down in rewrite.turned_down:
-        session.ledger.add_decision(
+        session.ledger.steps.add_decision(
             session.run.id, step, down.author, {"text": down.text}, down.status, down.problem
         )
 
@@ -66,7 +66,7 @@ def apply_one(
     Raises:
         ToolError: the edit cannot be made.
     """
-    version = session.ledger.apply_edit(
+    version = session.ledger.principles.apply_edit(
         session.run.id,
         session.task.name,
         session.space.name,
@@ -91,7 +91,7 @@ def _apply(session: Session, number: int, data: Mapping[str, Any]) -> None:
         try:
             written.append(apply_one(session, number, author, edit, ordinal=ordinal))
         except ToolError as error:
-            session.ledger.add_decision(
+            session.ledger.steps.add_decision(
                 session.run.id,
                 session.steps(),
                 author,
@@ -117,7 +117,7 @@ def verify_principles(session: Session) -> None:
     """
     ledger, run_id = session.ledger, session.run.id
     trials = session.digest().search
-    number = ledger.count_marks(run_id, VERIFIED)
+    number = ledger.steps.count_marks(run_id, VERIFIED)
     views = session.principles()
     evidence = measure(
         run_id=run_id,
@@ -125,12 +125,12 @@ def verify_principles(session: Session) -> None:
         metric=session.task.metric,
         trials=trials,
         versions=[view.version for view in views],
-        previous=ledger.latest_evidence(run_id),
-        proposed_ever=ledger.proposed_ever(run_id),
+        previous=ledger.evidence.latest(run_id),
+        proposed_ever=ledger.principles.proposed_ever(run_id),
     )
-    ledger.add_evidence(evidence)
+    ledger.evidence.add(evidence)
     session.has_new_principles()
-    proposed, before = ledger.marks(run_id, PROPOSED, last=1), session.last_verified()
+    proposed, before = ledger.steps.marks(run_id, PROPOSED, last=1), session.last_verified()
     is_wish = bool(proposed) and "wish" in proposed[-1].data and proposed[-1].step == number
     found = {
         "closed": len(trials),
@@ -142,8 +142,8 @@ def verify_principles(session: Session) -> None:
     if session.sources:
         lesson = learn(trials, session.task.metric)
         weights = learned_weights(session.space, session.sources, lesson)
-        ledger.mark(run_id, "transferred", number, {"weights": weights})
-    ledger.mark(run_id, VERIFIED, number, found)
+        ledger.steps.mark(run_id, "transferred", number, {"weights": weights})
+    ledger.steps.mark(run_id, VERIFIED, number, found)
     for row in evidence:
         seen = next(v for v in views if v.version.name == f"P{row.principle}.{row.version}")
         if seen.standing != row.standing:

@@ -15,6 +15,7 @@ ROUND = 1.25  # of the mean training: what a round of them takes, with some room
 MOST_KEPT = 0.5  # of a limit on time, for confirmation
 FINALISTS = 3
 INITIAL_DRAWS = 4
+MODEL_BATCH = 4  # a model names up to so many architectures at once
 GUIDED_DRAWS = (4, 6)  # enough to find out whether a source misleads
 MAX_IDLE = 6  # decisions without a training before a reflection
 MAX_REPEATS = 5

@@ -16,7 +16,7 @@ import numpy as np
 from vitruvius.agents.chairs.protocols import Architect, Theorist
 from vitruvius.agents.chairs.view import PrincipleView, RunView
 from vitruvius.events import Event, EventKind, Listener
-from vitruvius.graphs.drive.replaying import CUT_OFF, Recorded
+from vitruvius.graphs.drive.replay import CUT_OFF, Recorded
 from vitruvius.graphs.search import schedule
 from vitruvius.graphs.search.digest import Digest
 from vitruvius.graphs.search.fork_isolation import hidden_scores
@@ -117,13 +117,13 @@ class Session:
             now = time.monotonic()
             elapsed = 0.0 if self._is_account_closed else now - self._beaten
             self._beaten = now
-        return self.ledger.beat(self.run.id, self.driver, elapsed)
+        return self.ledger.runs.beat(self.run.id, self.driver, elapsed)
 
     def spent(self) -> Spent:
         """Returns the account, up to this moment."""
         if self.beat():
             self.stopping.set()
-        spent = self.ledger.spent(self.run.id)
+        spent = self.ledger.steps.spent(self.run.id)
         self.foresight.warn(self, spent)
         return spent
 
@@ -138,12 +138,12 @@ class Session:
     def cut_off(self) -> set[int]:
         """Returns the trials that the end of the run's time cut off: they are never taken up."""
         if self._cut_off is None:
-            self._cut_off = {mark.step for mark in self.ledger.marks(self.run.id, CUT_OFF)}
+            self._cut_off = {mark.step for mark in self.ledger.steps.marks(self.run.id, CUT_OFF)}
         return self._cut_off
 
     def note_cut_off(self, number: int) -> None:
         """Notes that a trial was cut off."""
-        self.ledger.mark(self.run.id, CUT_OFF, number, {})
+        self.ledger.steps.mark(self.run.id, CUT_OFF, number, {})
         self.cut_off().add(number)
 
     def digest(self) -> Digest:
@@ -152,7 +152,7 @@ class Session:
             self._digest = Digest(metric=self.task.metric)
         if not self._is_digest_old:
             return self._digest
-        for trial in self.ledger.trials(self.run.id, after=self._digest.last):
+        for trial in self.ledger.trials.of(self.run.id, after=self._digest.last):
             if trial.number in self.cut_off():
                 self._digest.last = trial.number
                 continue
@@ -176,7 +176,7 @@ class Session:
         return self._board
 
     def _seen(self, *wanted: Any) -> list[Score]:
-        found = self.ledger.scores(*wanted)
+        found = self.ledger.scores.of(*wanted)
         return [s for s in found if s.architecture not in self._hidden] if self._hidden else found
 
     def has_new_scores(self) -> None:
@@ -189,34 +189,34 @@ class Session:
 
     def region(self) -> Region:
         """Returns the space less the cuts in force."""
-        return region_of(self.space, self.ledger.cuts(self.run.id))
+        return region_of(self.space, self.ledger.cuts.of(self.run.id))
 
     def open_decision(self) -> Decision | None:
         """Returns the decision that waits to be carried out, from the ledger at first."""
         if self._open is None:
-            self._open = self.ledger.open_decision(self.run.id)
+            self._open = self.ledger.steps.open_decision(self.run.id)
         return self._open
 
     def accept(self, step: int, author: str, call: Mapping[str, Any]) -> Decision:
         """Stores a decision that is to be carried out next, and returns it."""
         status = DecisionStatus.ACCEPTED
-        self._open = self.ledger.add_decision(self.run.id, step, author, call, status)
+        self._open = self.ledger.steps.add_decision(self.run.id, step, author, call, status)
         return self._open
 
     def accept_wish(self, wish: Wish, step: int, call: Mapping[str, Any]) -> Decision:
         """Makes a wish the decision that is to be carried out next, and returns it."""
-        self._open = self.ledger.take_wish(wish.id, step, call)
+        self._open = self.ledger.requests.take_wish(wish.id, step, call)
         return self._open
 
     def amend(self, decision: Decision, call: Mapping[str, Any]) -> Decision:
         """Changes what the open decision will do, and returns it."""
-        self.ledger.amend_decision(decision.id, call)
+        self.ledger.steps.amend_decision(decision.id, call)
         self._open = replace(decision, written=dict(call))
         return self._open
 
     def open_wishes(self) -> list[Wish]:
         """Returns what people ask of the run; in a replay, what they had asked by now."""
-        found = self.ledger.wishes(self.run.id, is_open=True)
+        found = self.ledger.requests.wishes(self.run.id, is_open=True)
         steps = self.steps() if any(wish.step is not None for wish in found) else 0
         return [wish for wish in found if wish.step is None or wish.step <= steps]
 
@@ -236,12 +236,12 @@ class Session:
 
     def close_decision(self, decision: Decision, status: DecisionStatus, outcome: str) -> None:
         """Records what became of the open decision."""
-        self.ledger.close_decision(decision.id, status, outcome)
+        self.ledger.steps.close_decision(decision.id, status, outcome)
         self._open = None
 
     def steps(self) -> int:
         """Returns how many decisions were accepted so far: the number of the next step."""
-        return self.ledger.accepted_decisions(self.run.id)
+        return self.ledger.steps.accepted_decisions(self.run.id)
 
     def rng(self, purpose: str, step: int) -> np.random.Generator:
         """Returns the generator of one purpose at one step, the same in every process."""
@@ -266,7 +266,7 @@ class Session:
     def progress(self) -> schedule.Progress:
         """Returns where the run stands, from its rows alone."""
         digest = self.digest()
-        course = self.ledger.course(self.run.id, schedule.MAX_IDLE)
+        course = self.ledger.steps.course(self.run.id, schedule.MAX_IDLE)
         return schedule.Progress(
             closed=len(digest.search),
             reflected_at=course.reflected_at,
@@ -276,17 +276,19 @@ class Session:
             has_open_decision=course.has_open_decision,
             is_search_over=self.search_left(self.spent()) < 1 or self.is_exhausted(),
             has_loan=course.verified_closed < schedule.LOAN
-            and any(cut.in_force and cut.provisional for cut in self.ledger.cuts(self.run.id)),
+            and any(cut.in_force and cut.provisional for cut in self.ledger.cuts.of(self.run.id)),
         )
 
     def verifications(self) -> int:
         """Returns how often the principles were measured after a theorist's turn."""
         last = self.last_verified()
-        return last.get("turns", self.ledger.count_marks(self.run.id, "verified") if last else 0)
+        return last.get(
+            "turns", self.ledger.steps.count_marks(self.run.id, "verified") if last else 0
+        )
 
     def last_verified(self) -> Mapping[str, int]:
         """Returns what the last verification noted: results that it saw, and the like."""
-        marks = self.ledger.marks(self.run.id, "verified", last=1)
+        marks = self.ledger.steps.marks(self.run.id, "verified", last=1)
         return marks[-1].data if marks else {}
 
     def view(self, step: int, purpose: str, k: int, spent: Spent) -> RunView:
@@ -325,7 +327,7 @@ class Session:
         if self._notes is None:
             self._notes = [
                 f"{wish.author}: {wish.call.text}"
-                for wish in self.ledger.wishes(self.run.id, is_open=False)
+                for wish in self.ledger.requests.wishes(self.run.id, is_open=False)
                 if isinstance(wish.call, Note)
             ][-NOTES_SHOWN:]
         return self._notes
@@ -338,11 +340,11 @@ class Session:
 
     def _read_principles(self) -> list[PrincipleView]:
         ledger, run_id = self.ledger, self.run.id
-        latest = ledger.latest_evidence(run_id)
-        adopted = {adoption.version: adoption for adoption in ledger.adopted(run_id)}
+        latest = ledger.evidence.latest(run_id)
+        adopted = {adoption.version: adoption for adoption in ledger.principles.adopted(run_id)}
         closed = self.last_verified().get("closed", 0) if adopted else 0
         views = []
-        for found in ledger.current(run_id):
+        for found in ledger.principles.current(run_id):
             shared = found.run_id in self._forked_from  # what a fork shares is its own
             version = replace(found, run_id=run_id) if shared else found
             evidence = latest.get((version.principle, version.version))
@@ -358,11 +360,11 @@ class Session:
         return views
 
     def _recent_decisions(self) -> list[Decision]:
-        return self.ledger.decisions(self.run.id, last=RECENT_DECISIONS)
+        return self.ledger.steps.decisions(self.run.id, last=RECENT_DECISIONS)
 
     @cached_property
     def _forked_from(self) -> Sequence[str]:
-        return self.ledger.lineage(self.run.id)[1:]
+        return self.ledger.runs.lineage(self.run.id)[1:]
 
     @cached_property
     def _trains(self) -> bool:
@@ -370,7 +372,7 @@ class Session:
         return isinstance(self.task, TrainableTask)
 
     def _asked(self) -> int:
-        calls = (decision.call for decision in self.ledger.decisions(self.run.id))
+        calls = (decision.call for decision in self.ledger.steps.decisions(self.run.id))
         return sum(len(call.architectures) for call in calls if isinstance(call, Proxy))
 
     def _calibrations(self, trials: Sequence[Trial], board: Board | None) -> list[Calibration]:

@@ -62,11 +62,11 @@ def choose_sources(session: Session) -> Choice:
     names = session.policy.principles_from
     if NONE in names:
         return Choice(speakers={}, chosen=(), refused=())
-    named = [session.ledger.run(name) for name in names if name != MEMORY]
+    named = [session.ledger.runs.get(name) for name in names if name != MEMORY]
     others = []
     if MEMORY in names:
         known = {run.id for run in named} | {session.run.id}
-        others = [run for run in session.ledger.runs() if run.id not in known]
+        others = [run for run in session.ledger.runs.all() if run.id not in known]
         others = one_of_each_family(session.ledger, others)
     weights = _weights_elsewhere(session)
     speakers: dict[str, Run] = {}
@@ -98,8 +98,8 @@ def sources_of(session: Session, told: Iterable[Mapping[str, Any]]) -> list[Sour
     """
     made = []
     for one in told:
-        run = session.ledger.run(str(one["run"]))
-        trials = session.ledger.trials(run.id)
+        run = session.ledger.runs.get(str(one["run"]))
+        trials = session.ledger.trials.of(run.id)
         trials = [trial for trial in trials if trial.number <= int(one["up_to"])]
         tried = list(dict.fromkeys(trial.architecture for trial in trials))
         made.append(
@@ -110,7 +110,7 @@ def sources_of(session: Session, told: Iterable[Mapping[str, Any]]) -> list[Sour
                 metric=_metric_of(session, run),
                 trials=trials,
                 trust=float(one["trust"]),
-                scores=session.ledger.scores(run.space_id, run.task_id, None, tried),
+                scores=session.ledger.scores.of(run.space_id, run.task_id, None, tried),
             )
         )
     return made
@@ -139,7 +139,7 @@ def _chosen(session: Session, run: Run, weights: Sequence[float], is_named: bool
     Raises:
         ConfigError: it cannot be used here.
     """
-    up_to, scored = session.ledger.settled(run.id)
+    up_to, scored = session.ledger.trials.settled(run.id)
     if not scored and not is_named:
         return None
     space = _space_of(session, run)
@@ -159,7 +159,9 @@ def _chosen(session: Session, run: Run, weights: Sequence[float], is_named: bool
 
 def _weights_elsewhere(session: Session) -> dict[str, list[float]]:
     """Returns the weights that other runs learned for each source, as their last notes say."""
-    last = {mark.run_id: mark.data["weights"] for mark in session.ledger.marks_of_all(TRANSFERRED)}
+    last = {
+        mark.run_id: mark.data["weights"] for mark in session.ledger.steps.marks_of_all(TRANSFERRED)
+    }
     last.pop(session.run.id, None)
     found: dict[str, list[float]] = {}
     for told in last.values():
@@ -170,11 +172,15 @@ def _weights_elsewhere(session: Session) -> dict[str, list[float]]:
 
 def _standings_elsewhere(session: Session, run: Run) -> list[Standing]:
     """Returns what later runs measured of the versions that they recalled from this one."""
-    wrote = {(v.principle, v.version) for v in session.ledger.newest(run.id) if v.run_id == run.id}
+    wrote = {
+        (v.principle, v.version)
+        for v in session.ledger.principles.newest(run.id)
+        if v.run_id == run.id
+    }
     last: dict[tuple[str, int, int], Standing] = {}
     no_witness = {run.id, session.run.id} | kin_of(session.ledger, run.id)
     for principle in sorted({principle for principle, _ in wrote}):
-        for one in session.ledger.evidence_of(principle):
+        for one in session.ledger.evidence.about(principle):
             if one.run_id not in no_witness and (one.principle, one.version) in wrote:
                 last[one.run_id, one.principle, one.version] = one.standing
     return list(last.values())

@@ -19,4 +19,4 @@ def note_weights(session: Session) -> None:
         return
     view = session.view(session.steps(), "credit", 1, session.spent())
     weights = {run: w for run, w in learned_weights(view).items() if math.isfinite(w)}
-    session.ledger.mark(session.run.id, TRANSFERRED, closed, {"weights": weights})
+    session.ledger.steps.mark(session.run.id, TRANSFERRED, closed, {"weights": weights})

@@ -45,10 +45,12 @@ class Foresight:
         if digest.last < max(FIRST, self.first.trials + 1):
             return
         self.is_estimated = True
-        if any(mark.step > 0 for mark in session.ledger.marks(session.run.id, ESTIMATED, last=1)):
+        if any(
+            mark.step > 0 for mark in session.ledger.steps.marks(session.run.id, ESTIMATED, last=1)
+        ):
             return  # by the driver before this one
         found = estimate_after(self.first, spent, digest.last, digest.train_s, budget)
-        session.ledger.mark(session.run.id, ESTIMATED, 1, found.data)
+        session.ledger.steps.mark(session.run.id, ESTIMATED, 1, found.data)
         session.listener(estimate_event(found))
         every, is_noisy = session.policy.reflect_every, session.task.is_noisy
         for sentence in shortfalls(found, budget, reflect_every=every, is_noisy=is_noisy):

@@ -75,7 +75,7 @@ def tell_closed(session: Session, decision: Decision) -> None:
     """Tells what became of the wish that a decision was; nothing where it was none."""
     if decision.wish is None:
         return
-    wish = session.ledger.wish(decision.wish)
+    wish = session.ledger.requests.wish(decision.wish)
     if wish.status != WishStatus.OPEN:
         _tell(session, wish)
 
@@ -120,13 +120,13 @@ async def _rewrite(session: Session, wish: Wish, make: Callable[[], Awaitable[Ed
 
 
 def _line_of(session: Session, wish: Wish) -> Mark | None:
-    lines = session.ledger.marks(session.run.id, reflecting.PROPOSED)
+    lines = session.ledger.steps.marks(session.run.id, reflecting.PROPOSED)
     return next((line for line in lines if line.data.get("wish") == wish.id), None)
 
 
 def _has_unfinished_rewrite(session: Session) -> bool:
-    lines = session.ledger.marks(session.run.id, reflecting.PROPOSED, last=1)
-    done = session.ledger.count_marks(session.run.id, reflecting.REFLECTED)
+    lines = session.ledger.steps.marks(session.run.id, reflecting.PROPOSED, last=1)
+    done = session.ledger.steps.count_marks(session.run.id, reflecting.REFLECTED)
     return bool(lines) and lines[-1].step >= done
 
 
@@ -153,9 +153,9 @@ async def _rule_of(session: Session, said: str) -> Rule:
 
 def _write_line(session: Session, wish: Wish, edit: Edit) -> Mark:
     run_id = session.run.id
-    number = session.ledger.count_marks(run_id, reflecting.REFLECTED)
+    number = session.ledger.steps.count_marks(run_id, reflecting.REFLECTED)
     data = {"author": wish.author, "edits": [edit.model_dump(mode="json")], "wish": wish.id}
-    session.ledger.mark(run_id, reflecting.PROPOSED, number, data)
+    session.ledger.steps.mark(run_id, reflecting.PROPOSED, number, data)
     return Mark(run_id=run_id, name=reflecting.PROPOSED, step=number, data=data)
 
 
@@ -169,11 +169,11 @@ def _apply(session: Session, wish: Wish, line: Mark) -> None:
     else:
         status, told = WishStatus.DONE, ""
         session.index.add([version])
-    ledger.mark(run_id, reflecting.REFLECTED, line.step, {})
-    if ledger.count_marks(run_id, reflecting.VERIFIED) <= line.step:
+    ledger.steps.mark(run_id, reflecting.REFLECTED, line.step, {})
+    if ledger.steps.count_marks(run_id, reflecting.VERIFIED) <= line.step:
         reflecting.verify_principles(session)
     if not told:
-        latest = ledger.latest_evidence(run_id).get((version.principle, version.version))
+        latest = ledger.evidence.latest(run_id).get((version.principle, version.version))
         gone = f"{version.name}: P{version.principle} is given up"
         told = gone if isinstance(edit, Retire) else _stated(version.name, version.rule, latest)
     _close(session, wish, status, told)
@@ -199,9 +199,9 @@ def _note(session: Session, wish: Wish) -> None:
 
 
 def _close(session: Session, wish: Wish, status: WishStatus, told: str) -> None:
-    session.ledger.close_wish(wish.id, status, told, session.steps())
+    session.ledger.requests.close_wish(wish.id, status, told, session.steps())
     session.has_new_notes()
-    _tell(session, session.ledger.wish(wish.id))
+    _tell(session, session.ledger.requests.wish(wish.id))
 
 
 def _tell(session: Session, wish: Wish) -> None:

@@ -61,7 +61,7 @@ class PrincipleIndex:
         times `OTHER_SPACE` unless the principle is of this space, times a half to one by the
         cosine of the texts. Principles whose rule shares nothing with `features` are left out.
         """
-        current = {version.name: version for version in self._ledger.all_current()}
+        current = {version.name: version for version in self._ledger.principles.all_current()}
         query = embed([text])[0]
 
         def near(store: ChromaStore) -> set[str] | None:
@@ -82,7 +82,7 @@ class PrincipleIndex:
         """Returns the given versions with their similarity, as `search` does for all of them."""
         query = embed([text])[0]
         known = {version.name: version for version in versions}
-        vectors = self._ledger.vectors(known)
+        vectors = self._ledger.principles.vectors(known)
         ranked = []
         for name, vector in vectors.items():
             version = known[name]
@@ -101,7 +101,7 @@ class PrincipleIndex:
         """
         if self._store is None:
             return []
-        known = set(self._ledger.vectors())
+        known = set(self._ledger.principles.vectors())
         with self._turn:
             self._must_hold(self._store)
             try:
@@ -118,7 +118,7 @@ class PrincipleIndex:
         """
         if self._store is None:
             return 0
-        names = set(self._ledger.vectors())
+        names = set(self._ledger.principles.vectors())
         with self._turn:
             self._must_hold(self._store)
             try:
@@ -164,9 +164,9 @@ class PrincipleIndex:
 
     def _catch_up(self, store: ChromaStore) -> None:
         """Adds what other processes wrote, or a kill left out; drops what the ledger lacks."""
-        if store.count() == self._ledger.count_versions():
+        if store.count() == self._ledger.principles.count_versions():
             return
-        known, held = set(self._ledger.vectors()), store.names()
+        known, held = set(self._ledger.principles.vectors()), store.names()
         _write(store, self._ledger, known - held)
         if held - known:
             store.delete(sorted(held - known))
@@ -188,8 +188,8 @@ def _known(condition: Condition, features: AbstractSet[str]) -> float:
 
 def _write(store: ChromaStore, ledger: Ledger, names: set[str]) -> None:
     if names:
-        spaces = {name: ledger.version(name).space_name for name in names}
-        store.upsert(ledger.vectors(names), spaces)
+        spaces = {name: ledger.principles.version(name).space_name for name in names}
+        store.upsert(ledger.principles.vectors(names), spaces)
 
 
 def _candidates(

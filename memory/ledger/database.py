@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from threading import RLock
 from typing import Any
@@ -14,6 +14,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import DatabaseError
 
 from vitruvius.errors import ConfigError, VitruviusError
+from vitruvius.memory.ledger.redaction import redact_texts
 
 BUSY_S = 30.0
 
@@ -26,8 +27,12 @@ class Database:
     file. Full synchronisation would cost a disk flush per commit.
     """
 
-    def __init__(self, path: Path | None) -> None:
-        """Makes the engine; `path` None keeps everything in memory."""
+    def __init__(self, path: Path | None, *, secrets: tuple[str, ...] = ()) -> None:
+        """Makes the engine; `path` None keeps everything in memory.
+
+        `secrets` are texts, such as an API key, that must never be stored.
+        """
+        self.secrets = secrets
         self.place = "the ledger in memory" if path is None else str(path)
         # one connection serves all threads of a ledger in memory, one at a time
         self._turn: AbstractContextManager[Any] = RLock() if path is None else nullcontext()
@@ -46,30 +51,9 @@ class Database:
         with self._turn, told_plainly(self.place), self._writer.begin() as connection:
             yield connection
 
-    @contextmanager
-    def quick_read(self) -> Iterator[sqlite3.Connection]:
-        """Does what `read` does, for prepared statements."""
-        with self._driver("BEGIN") as connection:
-            yield connection
-
-    @contextmanager
-    def quick_write(self) -> Iterator[sqlite3.Connection]:
-        """Does what `write` does, for prepared statements."""
-        with self._driver("BEGIN IMMEDIATE") as connection:
-            yield connection
-
-    @contextmanager
-    def _driver(self, begin: str) -> Iterator[sqlite3.Connection]:
-        with self._turn, told_plainly(self.place), closing(self._engine.raw_connection()) as lent:
-            connection = lent.driver_connection
-            assert connection is not None
-            connection.execute(begin)
-            try:
-                yield connection
-            except BaseException:
-                connection.rollback()
-                raise
-            connection.commit()
+    def without_keys(self, data: Any) -> Any:
+        """Returns JSON-able data in whose texts keys are blanked out: the last gate before SQL."""
+        return None if data is None else redact_texts(data, self.secrets)
 
     def close(self) -> None:
         self._engine.dispose()

@@ -16,24 +16,30 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Table, and_, func, insert, or_, select, true
-from sqlalchemy.dialects.sqlite import insert as insert_or
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Table,
+    and_,
+    bindparam,
+    func,
+    insert,
+    or_,
+    select,
+    true,
+)
 
-from vitruvius.budget import Budget
 from vitruvius.errors import ConfigError
 from vitruvius.memory.ledger import schema
-from vitruvius.memory.ledger.lineage import lineage_of
 from vitruvius.memory.ledger.requests import WishStatus
-from vitruvius.memory.ledger.runs import RunRows, insert_run
-from vitruvius.memory.records import DecisionStatus, Origin, Run, RunKind, RunStatus
+from vitruvius.memory.records import DecisionStatus, Origin, Run
 
 CONFIRMATION = "confirmation"  # author of the decision that ends a run
-_KEPT = ("space_ref", "space_id", "space_name", "task_ref", "task_id", "task_name", "seed",
-         "settings", "sources", "parent", "kind", "metric")  # fmt: skip
 _REFLECTION = ("proposed", "reflected", "verified")  # journal lines numbered by reflection
 _decisions, _trials, _marks = schema.decisions.c, schema.trials.c, schema.marks.c
 _versions, _adoptions = schema.versions.c, schema.adoptions.c
 _evidence, _cuts = schema.evidence.c, schema.cuts.c
+_PARENT = select(schema.runs.c.forked_from).where(schema.runs.c.id == bindparam("run"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,55 +58,56 @@ class _Share:
         return true() if self.is_whole else column <= self.last
 
 
-class ForkRows(RunRows):
-    """Runs made from runs."""
+def share_facts(
+    connection: Connection, source: str, fork: str, last: int, *, is_whole: bool
+) -> None:
+    """Copies what a run had found up to a step under the id of its fork.
 
-    def fork(self, run_id: str, at: int | None = None, *, budget: Budget | None = None) -> Run:
-        """Returns a new run that shares what `run_id` had found up to a step.
-
-        Its account counts the shared trials, which were reused; seconds, tokens and dollars start
-        at zero. The other run may be at work meanwhile.
-
-        Args:
-            run_id: a search, or a fork of one.
-            at: the last step that is shared; None: the run as it stands, but for a decision that
-                is not over yet.
-            budget: of the fork; None: the limits of the other run.
-
-        Raises:
-            ConfigError: there is no such run or step, or the run is no search.
-        """
-        found = self.run(run_id)
-        if found.kind != RunKind.SEARCH:
-            raise ConfigError(f"run {run_id} is no search ({found.kind}): it cannot be forked")
-        with self._database.write() as connection:
-            last = _last_step(connection, run_id, at)
-            fields = {name: getattr(found, name) for name in _KEPT}
-            fork = insert_run(
-                connection,
-                budget=found.budget if budget is None else budget,
-                status=RunStatus.PENDING if last < 0 else RunStatus.INTERRUPTED,
-                forked_from=run_id,
-                forked_at=last,
-                **fields,
-            )
-            share = _share(connection, run_id, fork.id, last, is_whole=at is None)
-            ids = _share_decisions(connection, share)
-            _share_trials(connection, share, ids)
-            _share_marks(connection, share)
-            _share_versions(connection, share, lineage=lineage_of(connection, run_id))
-            _share_measurements(connection, share)
-            _share_cuts(connection, share)
-            _share_words(connection, share, ids)
-        return fork
-
-    def lineage(self, run_id: str) -> list[str]:
-        """Returns the run, the one that it was forked from, and so on to the first."""
-        with self._database.read() as connection:
-            return lineage_of(connection, run_id)
+    Args:
+        connection: that writes.
+        source: the run.
+        fork: the new run, whose row is there.
+        last: the last step that is shared, of `last_shared_step`.
+        is_whole: whether what came after the last decision is shared, too.
+    """
+    share = _share(connection, source, fork, last, is_whole=is_whole)
+    ids = _share_decisions(connection, share)
+    _share_trials(connection, share, ids)
+    _share_marks(connection, share)
+    _share_versions(connection, share, lineage=lineage_of(connection, source))
+    _share_measurements(connection, share)
+    _share_cuts(connection, share)
+    _share_words(connection, share, ids)
 
 
-def _last_step(connection: Connection, run_id: str, at: int | None) -> int:
+def lineage_of(connection: Connection, run_id: str) -> list[str]:
+    """Returns the run, the one that it was forked from, and so on to the first."""
+    found: list[str] = []
+    name: str | None = run_id
+    while name is not None:
+        found.append(name)
+        name = connection.scalar(_PARENT, {"run": name})
+    return found
+
+
+def roots(runs: Sequence[Run]) -> dict[str, str]:
+    """Returns for each run the one from which it was forked in the end, itself where from none.
+
+    Example:
+        >>> roots([])
+        {}
+    """
+    parents = {run.id: run.forked_from for run in runs}
+    found = {}
+    for run in runs:
+        root = run.id
+        while (parent := parents.get(root)) is not None:
+            root = parent
+        found[run.id] = root
+    return found
+
+
+def last_shared_step(connection: Connection, run_id: str, at: int | None) -> int:
     """Returns the last step to share.
 
     Raises:
@@ -225,7 +232,7 @@ def _share_versions(connection: Connection, share: _Share, lineage: Sequence[str
     own = {"run_id": share.fork, "trust": 0.0, "source_effect": None, "similarity": 1.0}
     rows += [{**own, **row._mapping} for row in written]
     if rows:
-        connection.execute(insert_or(schema.adoptions).on_conflict_do_nothing(), rows)
+        connection.execute(schema.insert_or(schema.adoptions).on_conflict_do_nothing(), rows)
 
 
 def _share_measurements(connection: Connection, share: _Share) -> None:

@@ -6,39 +6,48 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
-from vitruvius.memory.ledger.cuts import CutRows
 from vitruvius.memory.ledger.database import Database
-from vitruvius.memory.ledger.exchange import ExchangeRows
-from vitruvius.memory.ledger.external_results import GivenRows
-from vitruvius.memory.ledger.forks import ForkRows
-from vitruvius.memory.ledger.messages import MessageRows
-from vitruvius.memory.ledger.opening import create_tables, prepare_file
-from vitruvius.memory.ledger.results import ResultRows
-from vitruvius.memory.ledger.steps import StepRows
-from vitruvius.memory.ledger.translated import CarriedRows
-from vitruvius.memory.ledger.trials import TrialRows
-from vitruvius.memory.ledger.wishes import WishRows
+from vitruvius.memory.ledger.evidence import Cuts, Measurements
+from vitruvius.memory.ledger.file import create_tables, prepare_file
+from vitruvius.memory.ledger.principles import Principles
+from vitruvius.memory.ledger.requests import Requests
+from vitruvius.memory.ledger.results import Results, Scores
+from vitruvius.memory.ledger.runs import Runs
+from vitruvius.memory.ledger.steps import Steps
+from vitruvius.memory.ledger.trials import Trials
 
 FILE = "ledger.db"
 
 
-class Ledger(
-    ExchangeRows,
-    TrialRows,
-    GivenRows,
-    ResultRows,
-    StepRows,
-    CutRows,
-    CarriedRows,
-    ForkRows,
-    WishRows,
-    MessageRows,
-):
-    """Facts in SQL. Synchronous, and safe to call from many threads and processes.
+class Ledger:
+    """Facts in SQL, in stores. Synchronous, and safe to call from many threads and processes.
 
     Every write is one short transaction: when a method returns, what it wrote is kept; when it
     raises, nothing of it was written.
+
+    Attributes:
+        runs: made, forked, held by one driver at a time.
+        trials: what a run sees of results.
+        results: started by one driver, closed once, shared by all runs.
+        scores: what proxies said of architectures.
+        steps: a run's decisions, calls of a model, journal and account.
+        principles: what is believed and was, over all runs.
+        evidence: what a run's trials say of a version.
+        cuts: what a run searches no more, and why.
+        requests: what is asked and said of a run from outside its loop.
     """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self.runs = Runs(database)
+        self.trials = Trials(database)
+        self.results = Results(database)
+        self.scores = Scores(database)
+        self.steps = Steps(database)
+        self.principles = Principles(database)
+        self.evidence = Measurements(database)
+        self.cuts = Cuts(database)
+        self.requests = Requests(database)
 
     @classmethod
     def open(cls, home: Path, *, secrets: Sequence[str] = (), file: str = FILE) -> Ledger:
@@ -52,7 +61,7 @@ class Ledger(
         """
         path = home / file
         prepare_file(path)
-        return cls(Database(path), secrets=tuple(secrets))
+        return cls(Database(path, secrets=tuple(secrets)))
 
     @classmethod
     def in_memory(cls) -> Ledger:

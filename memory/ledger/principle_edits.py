@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
+import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, assert_never
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, bindparam, select
 
 from vitruvius.errors import ToolError
 from vitruvius.memory.edits import Add, Edit, Merge, Narrow, Retire, Revise
 from vitruvius.memory.ledger import schema
-from vitruvius.memory.ledger.narrowing import is_narrower
-from vitruvius.memory.ledger.version_rows import (
+from vitruvius.memory.ledger.versions import (
     current_of_all,
     current_of_run,
     holders,
@@ -20,85 +19,28 @@ from vitruvius.memory.ledger.version_rows import (
     version_of,
     write_version,
 )
-from vitruvius.memory.ledger.versions import VersionRows
 from vitruvius.memory.records import PrincipleVersion
-from vitruvius.spaces.rules import Rule
+from vitruvius.spaces.rules import Condition, RangeCondition, Rule, SlotCondition
+
+_versions = schema.versions.c
+_MADE = select(schema.versions).where(
+    _versions.run_id == bindparam("of_run"),
+    _versions.step == bindparam("at"),
+    _versions.edit_key == bindparam("key"),
+)
 
 
-class PrincipleRows(VersionRows):
-    """The `versions` table: what is believed, and what was."""
-
-    def apply_edit(
-        self,
-        run_id: str | None,
-        task_name: str,
-        space_name: str,
-        step: int,
-        author: str,
-        edit: Edit,
-        *,
-        ordinal: int = 0,
-    ) -> PrincipleVersion:
-        """Applies an edit and returns the version that it made.
-
-        The same edit at the same step and `ordinal` (its place in a batch) of a run is applied
-        once: a replay gets the version that the first call made. An `add` whose rule a principle
-        of another run holds becomes that principle's next version, found again; without a run (a
-        person's edit) all principles are in view.
-
-        Raises:
-            ToolError: says how to mend the edit: the principle is unknown or retired, another one
-                holds the rule, nothing would change, or `narrow` does not narrow.
-        """
-        text = f"{space_name} {ordinal} {edit.model_dump_json()}"
-        key = hashlib.sha256(text.encode()).hexdigest()[:32]
-        with self._database.write() as connection:
-            made = _made_before(connection, run_id, step, key)
-            if made is not None:
-                return made
-            write = _Writer(
-                connection,
-                run_id,
-                {
-                    "run_id": run_id,
-                    "task_name": task_name,
-                    "space_name": space_name,
-                    "step": step,
-                    "author": author,
-                    "edit": edit.edit,
-                    "rationale": self._one_line(edit.rationale),
-                },
-                key,
-            )
-            if isinstance(edit, Retire):
-                return write.retire(edit.principle)
-            statement = self._one_line(edit.statement)
-            if isinstance(edit, Add):
-                return write.add(statement, edit.rule)
-            if isinstance(edit, Merge):
-                return write.merge(edit.principles, statement, edit.rule)
-            return write.rewrite(edit, statement)
-
-    def _one_line(self, text: str) -> str:
-        line: str = self._without_keys(" ".join(text.split()))
-        return line
-
-
-def _made_before(
+def made_before(
     connection: Connection, run_id: str | None, step: int, key: str
 ) -> PrincipleVersion | None:
+    """Returns the version that an edit of this key wrote, if it was applied before."""
     if run_id is None:
         return None
-    columns = schema.versions.c
-    row = connection.execute(
-        select(schema.versions).where(
-            columns.run_id == run_id, columns.step == step, columns.edit_key == key
-        )
-    ).one_or_none()
+    row = connection.execute(_MADE, {"of_run": run_id, "at": step, "key": key}).one_or_none()
     return None if row is None else version_of(row)
 
 
-class _Writer:
+class EditWriter:
     """One edit under way: what is in view, and what every version it writes has in common."""
 
     def __init__(
@@ -111,7 +53,25 @@ class _Writer:
             current_of_all(connection) if run_id is None else current_of_run(connection, run_id)
         )
 
-    def add(self, statement: str, rule: Rule) -> PrincipleVersion:
+    def apply(self, edit: Edit) -> PrincipleVersion:
+        """Writes what the edit asks for and returns the version that it made.
+
+        Raises:
+            ToolError: says how to mend the edit.
+        """
+        match edit:
+            case Add():
+                return self._add(edit.statement, edit.rule)
+            case Revise() | Narrow():
+                return self._rewrite(edit)
+            case Merge():
+                return self._merge(edit)
+            case Retire():
+                return self._end(self._find(edit.principle), edit.rationale, self._key)
+            case _:
+                assert_never(edit)
+
+    def _add(self, statement: str, rule: Rule) -> PrincipleVersion:
         self._refuse_held(rule)
         found = holders(self._connection, rule, self._common["space_name"])
         others = current_of_all(self._connection, found)
@@ -121,10 +81,10 @@ class _Writer:
                 return self._write(number, statement, rule, (_name(row),))
         return self._write(None, statement, rule, ())
 
-    def rewrite(self, edit: Revise | Narrow, statement: str) -> PrincipleVersion:
+    def _rewrite(self, edit: Revise | Narrow) -> PrincipleVersion:
         old = self._find(edit.principle)
         rule = Rule.model_validate(old.rule)
-        if old.rule_key == edit.rule.key and old.statement == statement:
+        if old.rule_key == edit.rule.key and old.statement == edit.statement:
             raise ToolError(f"{edit.principle} already says exactly this; nothing was changed")
         if isinstance(edit, Narrow) and not is_narrower(edit.rule, rule):
             raise ToolError(
@@ -132,20 +92,17 @@ class _Writer:
                 "and add one or tighten one; to say something else, use revise"
             )
         self._refuse_held(edit.rule, but=(old.principle,))
-        return self._write(old.principle, statement, edit.rule, (_name(old),))
+        return self._write(old.principle, edit.statement, edit.rule, (_name(old),))
 
-    def merge(self, names: Sequence[str], statement: str, rule: Rule) -> PrincipleVersion:
-        olds = [self._find(name) for name in dict.fromkeys(names)]
+    def _merge(self, edit: Merge) -> PrincipleVersion:
+        olds = [self._find(name) for name in dict.fromkeys(edit.principles)]
         if len(olds) < 2:
             raise ToolError("merge needs at least two different principles")
-        self._refuse_held(rule, but=[old.principle for old in olds])
-        merged = self._write(None, statement, rule, tuple(_name(old) for old in olds))
+        self._refuse_held(edit.rule, but=[old.principle for old in olds])
+        merged = self._write(None, edit.statement, edit.rule, tuple(_name(old) for old in olds))
         for old in olds:
-            self._end(old, f"merged into P{merged.principle}: {self._common['rationale']}", None)
+            self._end(old, f"merged into P{merged.principle}: {edit.rationale}", None)
         return merged
-
-    def retire(self, name: str) -> PrincipleVersion:
-        return self._end(self._find(name), self._common["rationale"], self._key)
 
     def _end(self, old: Row[Any], rationale: str, key: str | None) -> PrincipleVersion:
         return write_version(
@@ -197,3 +154,34 @@ class _Writer:
 
 def _name(row: Row[Any]) -> str:
     return f"P{row.principle}.{row.version}"
+
+
+def is_narrower(new: Rule, old: Rule) -> bool:
+    """Returns whether `new` is `old` under further conditions.
+
+    It is when both take the same stance and each condition of the old rule follows from one of
+    the new rule's: the same, fewer choices at the slot, or tighter bounds. Then what the new
+    conditions describe is a part of what the old ones describe in every space, whichever
+    architectures were sampled; a rule that happens to hold for fewer of a sample is refused.
+    """
+    if new.stance != old.stance or new.key == old.key:
+        return False
+    return all(any(_implies(one, other) for one in new.all) for other in old.all)
+
+
+def _implies(one: Condition, other: Condition) -> bool:
+    if isinstance(one, SlotCondition) and isinstance(other, SlotCondition):
+        return one.slot == other.slot and set(one.choices) <= set(other.choices)
+    if isinstance(one, RangeCondition) and isinstance(other, RangeCondition):
+        return (
+            one.feature == other.feature and _low(one) >= _low(other) and _high(one) <= _high(other)
+        )
+    return one == other
+
+
+def _low(condition: RangeCondition) -> float:
+    return -math.inf if condition.at_least is None else condition.at_least
+
+
+def _high(condition: RangeCondition) -> float:
+    return math.inf if condition.at_most is None else condition.at_most

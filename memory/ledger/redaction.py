@@ -15,11 +15,6 @@ _SECRET_TEXT = re.compile(r"\b(?:sk|pk|hf|gsk|xai)[-_][A-Za-z0-9_\-]{16,}|(?<=Be
 _SHORTEST = 8  # a dummy key like "x" is no secret, and would blank out words
 
 
-def redact(text: str, secrets: Iterable[str] = ()) -> str:
-    """Returns the text without keys: the given ones, those of the environment, and look-alikes."""
-    return _redact(text, _known(secrets))
-
-
 def redact_texts(data: Any, secrets: Iterable[str] = ()) -> Any:
     """Returns JSON-able data in which no text holds a key; names are not looked at."""
     return _walk(data, _known(secrets), by_name=False)

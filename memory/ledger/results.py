@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import math
-import sqlite3
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, func, or_, select, update
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy import Connection, bindparam, func, or_, select, update
 
 from vitruvius.errors import VitruviusError
 from vitruvius.memory.ledger import schema
-from vitruvius.memory.ledger.lease import is_live
-from vitruvius.memory.ledger.part import LedgerPart
-from vitruvius.memory.ledger.statements import Prepared
+from vitruvius.memory.ledger.database import Database
+from vitruvius.memory.ledger.runs import is_live
 from vitruvius.memory.ledger.trials import note_trained
 from vitruvius.memory.records import STOPPED_IN, ResultStatus, Score
 from vitruvius.spaces.space import Architecture
@@ -31,27 +28,32 @@ _results, _trials, _runs, _scores = (
 _OPEN = (ResultStatus.PENDING, ResultStatus.RUNNING)
 
 
-class ResultRows(LedgerPart):
-    """The `results` and `scores` tables."""
+class Results:
+    """The `results` table."""
 
-    def start_result(self, result_id: int, driver: str) -> bool:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def start(self, result_id: int, driver: str) -> bool:
         """Returns whether `driver` shall train this result now.
 
         False where it is closed (use it), or where a live driver trains it (wait). A result whose
         driver is dead goes to the caller; `started_by` named the run that has its files.
         """
         at = schema.now()
-        with self._database.quick_write() as connection:
+        with self._database.write() as connection:
             row = _row(connection, result_id)
             if row.status not in _OPEN or _is_taken(connection, row, at):
                 return False
-            run_id = _RUN_OF.scalar(connection, result=result_id, by=driver)
-            _START.run(connection, result=result_id, driver=driver, run_id=run_id, started=at)
+            run_id = connection.scalar(_RUN_OF, {"result": result_id, "by": driver})
+            connection.execute(
+                _START, {"result": result_id, "driver": driver, "run_id": run_id, "started": at}
+            )
             if run_id is not None:
                 note_trained(connection, result_id, run_id)
             return True
 
-    def close_result(
+    def close(
         self,
         result_id: int,
         *,
@@ -79,35 +81,37 @@ class ResultRows(LedgerPart):
             raise ValueError(f"a result is closed with a final status, not {status!r}")
         if (status == ResultStatus.DONE) != (value is not None and math.isfinite(value)):
             raise ValueError(f"a result that ends as {status!r} cannot have the value {value!r}")
-        with self._database.quick_write() as connection:
-            closed = _CLOSE.run(
-                connection,
-                result=result_id,
-                status=ResultStatus(status),
-                value=value,
-                test=test,
-                train_s=train_s,
-                curve=list(curve),
-                params=params,
-                flops=flops,
-                peak_mib=peak_mib,
-                weights=None if weights is None else str(weights),
-                message=self._without_keys(message),
-                closed=schema.now(),
+        with self._database.write() as connection:
+            closed = connection.execute(
+                _CLOSE,
+                {
+                    "result": result_id,
+                    "status": ResultStatus(status),
+                    "value": value,
+                    "test": test,
+                    "train_s": train_s,
+                    "curve": list(curve),
+                    "params": params,
+                    "flops": flops,
+                    "peak_mib": peak_mib,
+                    "weights": None if weights is None else str(weights),
+                    "message": self._database.without_keys(message),
+                    "closed": schema.now(),
+                },
             )
             if closed.rowcount == 0:
                 _row(connection, result_id)
             elif status == ResultStatus.STOPPED_EARLY:
-                _SET_APART.run(connection, result=result_id)
+                connection.execute(_SET_APART, {"result": result_id})
             return closed.rowcount == 1
 
-    def reopen_result(self, result_id: int, driver: str | None = None) -> bool:
+    def reopen(self, result_id: int, driver: str | None = None) -> bool:
         """Makes a result pending again where that is right; returns whether it is pending now.
 
         Right for a cancelled one, for one whose driver is dead (or is the given `driver`), and,
         once, for one that failed. A measured result is never opened again.
         """
-        with self._database.quick_write() as connection:
+        with self._database.write() as connection:
             row = _row(connection, result_id)
             if row.status == ResultStatus.FAILED:
                 may = row.attempts < MAX_ATTEMPTS
@@ -116,16 +120,23 @@ class ResultRows(LedgerPart):
             else:
                 may = row.status in (ResultStatus.CANCELLED, ResultStatus.PENDING)
             if may and row.status != ResultStatus.PENDING:
-                _REOPEN.run(connection, result=result_id)
+                connection.execute(_REOPEN, {"result": result_id})
             return bool(may)
 
     def started_by(self, result_id: int) -> str | None:
         """Returns the run that last started this result: its folder may hold the outcome."""
-        with self._database.quick_read() as connection:
+        with self._database.read() as connection:
             run_id: str | None = _row(connection, result_id).run_id
             return run_id
 
-    def put_scores(self, space_id: str, task_id: str, scores: Sequence[Score]) -> None:
+
+class Scores:
+    """The `scores` table: values of proxies, shared by all runs."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def put(self, space_id: str, task_id: str, scores: Sequence[Score]) -> None:
         """Stores proxies' values; what is there already stays."""
         if not scores:
             return
@@ -142,9 +153,9 @@ class ResultRows(LedgerPart):
             for score in scores
         ]
         with self._database.write() as connection:
-            connection.execute(insert(schema.scores).on_conflict_do_nothing(), rows)
+            connection.execute(schema.insert_or(schema.scores).on_conflict_do_nothing(), rows)
 
-    def scores(
+    def of(
         self,
         space_id: str,
         task_id: str,
@@ -178,69 +189,60 @@ class ResultRows(LedgerPart):
         return [found[key] for key in wanted if key in found]
 
     def _scored(self, space_id: str, task_id: str) -> list[Architecture]:
-        with self._database.quick_read() as connection:
-            rows = _SCORED.all(connection, space=space_id, task=task_id)
+        with self._database.read() as connection:
+            rows = connection.execute(_SCORED, {"space": space_id, "task": task_id}).all()
         return [Architecture(row.architecture) for row in rows]
 
 
 _of_result = _results.id == bindparam("result")
-_SCORED = Prepared(
+_SCORED = (
     select(_scores.architecture)
     .where(_scores.space_id == bindparam("space"), _scores.task_id == bindparam("task"))
     .distinct()
     .order_by(_scores.architecture)
 )
-_STATE = Prepared(
-    select(
-        _results.status, _results.driver, _results.run_id, _results.started, _results.attempts
-    ).where(_of_result)
-)
-_RUN_OF = Prepared(
+_STATE = select(
+    _results.status, _results.driver, _results.run_id, _results.started, _results.attempts
+).where(_of_result)
+_RUN_OF = (
     select(_trials.run_id)
     .join_from(schema.trials, schema.runs)
     .where(_trials.result_id == bindparam("result"), _runs.driver == bindparam("by"))
     .limit(1)
 )
-_START = Prepared(
+_START = (
     update(schema.results)
     .where(_of_result)
-    .values(status=ResultStatus.RUNNING, attempts=_results.attempts + 1),
-    ["driver", "run_id", "started"],
+    .values(status=ResultStatus.RUNNING, attempts=_results.attempts + 1)
 )
-_CLOSE = Prepared(
-    update(schema.results).where(_of_result, or_(*(_results.status == open for open in _OPEN))),
-    [
-        "status", "value", "test", "train_s", "curve", "params", "flops", "peak_mib", "weights",
-        "message", "closed",
-    ],
-)  # fmt: skip
-_SET_APART = Prepared(
+_CLOSE = update(schema.results).where(_of_result, or_(*(_results.status == open for open in _OPEN)))
+_SET_APART = (
     update(schema.results)
     .where(_of_result)
     .values(fidelity=_results.fidelity + STOPPED_IN + func.coalesce(_results.run_id, ""))
 )
-_REOPEN = Prepared(
+_REOPEN = (
     update(schema.results)
     .where(_of_result)
     .values(status=ResultStatus.PENDING, value=None, test=None, curve=[], message=None, closed=None)
 )
-_LEASE = Prepared(
-    select(_runs.driver, _runs.host, _runs.pid, _runs.heartbeat).where(_runs.id == bindparam("run"))
+_LEASE = select(_runs.driver, _runs.host, _runs.pid, _runs.heartbeat).where(
+    _runs.id == bindparam("run")
 )
 
 
-def _row(connection: sqlite3.Connection, result_id: int) -> Any:
-    row = _STATE.one(connection, result=result_id)
+def _row(connection: Connection, result_id: int) -> Any:
+    row = connection.execute(_STATE, {"result": result_id}).one_or_none()
     if row is None:
         raise VitruviusError(f"the ledger has no result {result_id}")
     return row
 
 
-def _is_taken(connection: sqlite3.Connection, row: Any, at: datetime) -> bool:
+def _is_taken(connection: Connection, row: Any, at: datetime) -> bool:
     """Returns whether a live driver trains the result."""
     if row.status != ResultStatus.RUNNING:
         return False
     if row.run_id is None:  # started outside a claimed run: nobody renews this lease
         return is_live(None, None, row.started, at)
-    run = _LEASE.one(connection, run=row.run_id)
+    run = connection.execute(_LEASE, {"run": row.run_id}).one()
     return bool(run.driver == row.driver) and is_live(run.host, run.pid, run.heartbeat, at)

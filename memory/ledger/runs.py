@@ -1,12 +1,15 @@
-"""Runs in the ledger: made, listed, held by one driver at a time."""
+"""Runs in the ledger: made, forked, listed, held by one driver at a time."""
 
 from __future__ import annotations
 
 import difflib
 import os
 import secrets
+import socket
 from collections.abc import Mapping
 from dataclasses import asdict
+from datetime import datetime
+from functools import cache
 from typing import Any
 
 from sqlalchemy import Connection, Row, Select, bindparam, insert, select, update
@@ -14,27 +17,34 @@ from sqlalchemy import Connection, Row, Select, bindparam, insert, select, updat
 from vitruvius.budget import Budget
 from vitruvius.errors import ConfigError, RunHeld
 from vitruvius.memory.ledger import schema
-from vitruvius.memory.ledger.lease import STALE_S, is_live, this_host
-from vitruvius.memory.ledger.part import LedgerPart
+from vitruvius.memory.ledger.database import Database
+from vitruvius.memory.ledger.forks import last_shared_step, lineage_of, share_facts
 from vitruvius.memory.ledger.redaction import redact_settings
-from vitruvius.memory.ledger.statements import Prepared
 from vitruvius.memory.records import ResultStatus, Run, RunKind, RunStatus
 
 _ID_TRIES = 50
+STALE_S = 30.0  # without a heartbeat for so long, a driver is dead
 _RUN_COLUMNS = [column for column in schema.runs.c if column.name != "wall_s"]
-_BEAT = Prepared(
+_columns = schema.runs.c
+_ONE: Select[Any] = select(*_RUN_COLUMNS).where(_columns.id == bindparam("run"))
+_BEAT = (
     update(schema.runs)
-    .where(schema.runs.c.id == bindparam("run"), schema.runs.c.driver == bindparam("by"))
-    .values(wall_s=schema.runs.c.wall_s + bindparam("elapsed"))
-    .returning(schema.runs.c.stop_requested),
-    ["heartbeat"],
+    .where(_columns.id == bindparam("run"), _columns.driver == bindparam("by"))
+    .values(heartbeat=bindparam("at"), wall_s=_columns.wall_s + bindparam("elapsed"))
+    .returning(_columns.stop_requested)
 )
+# of a run that a fork starts with as well
+_KEPT = ("space_ref", "space_id", "space_name", "task_ref", "task_id", "task_name", "seed",
+         "settings", "sources", "parent", "kind", "metric")  # fmt: skip
 
 
-class RunRows(LedgerPart):
+class Runs:
     """The `runs` table."""
 
-    def create_run(
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def create(
         self,
         *,
         space_ref: str,
@@ -63,21 +73,21 @@ class RunRows(LedgerPart):
                 task_name=task_name,
                 seed=seed,
                 budget=budget,
-                settings=redact_settings(settings, self._secrets),
+                settings=redact_settings(settings, self._database.secrets),
                 sources=dict(sources),
                 parent=parent,
                 kind=kind,
                 metric=None if metric is None else dict(metric),
             )
 
-    def run(self, run_id: str) -> Run:
+    def get(self, run_id: str) -> Run:
         """Returns a run.
 
         Raises:
             ConfigError: names the nearest ids, where there is no such run.
         """
         with self._database.read() as connection:
-            row = connection.execute(_of(run_id)).one_or_none()
+            row = connection.execute(_ONE, {"run": run_id}).one_or_none()
             if row is not None:
                 return _run(row)
             known = list(connection.scalars(select(schema.runs.c.id)))
@@ -85,7 +95,7 @@ class RunRows(LedgerPart):
         hint = f"did you mean {' or '.join(near)}?" if near else "`vitruvius runs` lists them"
         raise ConfigError(f"there is no run {run_id!r} in {self._database.place}; {hint}")
 
-    def runs(self) -> list[Run]:
+    def all(self) -> list[Run]:
         """Returns all runs, newest first."""
         query = select(*_RUN_COLUMNS).order_by(schema.runs.c.created.desc(), schema.runs.c.id)
         with self._database.read() as connection:
@@ -100,7 +110,7 @@ class RunRows(LedgerPart):
         """
         at = schema.now()
         with self._database.write() as connection:
-            row = connection.execute(_of(run_id)).one_or_none()
+            row = connection.execute(_ONE, {"run": run_id}).one_or_none()
             if (
                 row is not None
                 and row.driver not in (None, driver)
@@ -128,7 +138,7 @@ class RunRows(LedgerPart):
                 )
                 _drop_leftovers(connection, run_id, driver)
                 return
-        self.run(run_id)  # says what is known instead
+        self.get(run_id)  # says what is known instead
 
     def beat(self, run_id: str, driver: str, wall_s: float) -> bool:
         """Renews the lease, books wall seconds; returns whether a stop was requested.
@@ -136,9 +146,9 @@ class RunRows(LedgerPart):
         Raises:
             RunHeld: where the run was taken from this driver.
         """
-        given = {"run": run_id, "by": driver, "heartbeat": schema.now(), "elapsed": wall_s}
-        with self._database.quick_write() as connection:
-            row = _BEAT.one(connection, **given)
+        given = {"run": run_id, "by": driver, "at": schema.now(), "elapsed": wall_s}
+        with self._database.write() as connection:
+            row = connection.execute(_BEAT, given).one_or_none()
         if row is None:
             raise RunHeld(f"run {run_id} is no longer driven by this process: another has taken it")
         return bool(row.stop_requested)
@@ -171,7 +181,44 @@ class RunRows(LedgerPart):
         with self._database.write() as connection:
             found = connection.execute(query).rowcount
         if not found:
-            self.run(run_id)
+            self.get(run_id)
+
+    def fork(self, run_id: str, at: int | None = None, *, budget: Budget | None = None) -> Run:
+        """Returns a new run that shares what `run_id` had found up to a step.
+
+        Its account counts the shared trials, which were reused; seconds, tokens and dollars start
+        at zero. The other run may be at work meanwhile.
+
+        Args:
+            run_id: a search, or a fork of one.
+            at: the last step that is shared; None: the run as it stands, but for a decision that
+                is not over yet.
+            budget: of the fork; None: the limits of the other run.
+
+        Raises:
+            ConfigError: there is no such run or step, or the run is no search.
+        """
+        found = self.get(run_id)
+        if found.kind != RunKind.SEARCH:
+            raise ConfigError(f"run {run_id} is no search ({found.kind}): it cannot be forked")
+        with self._database.write() as connection:
+            last = last_shared_step(connection, run_id, at)
+            fields = {name: getattr(found, name) for name in _KEPT}
+            fork = insert_run(
+                connection,
+                budget=found.budget if budget is None else budget,
+                status=RunStatus.PENDING if last < 0 else RunStatus.INTERRUPTED,
+                forked_from=run_id,
+                forked_at=last,
+                **fields,
+            )
+            share_facts(connection, run_id, fork.id, last, is_whole=at is None)
+        return fork
+
+    def lineage(self, run_id: str) -> list[str]:
+        """Returns the run, the one that it was forked from, and so on to the first."""
+        with self._database.read() as connection:
+            return lineage_of(connection, run_id)
 
 
 def insert_run(
@@ -192,17 +239,13 @@ def insert_run(
             **fields,
         )
     )
-    return _run(connection.execute(_of(run_id)).one())
-
-
-def _of(run_id: str) -> Select[Any]:
-    return select(*_RUN_COLUMNS).where(schema.runs.c.id == run_id)
+    return _run(connection.execute(_ONE, {"run": run_id}).one())
 
 
 def _free_id(connection: Connection, day: str) -> str:
     for _ in range(_ID_TRIES):
         run_id = f"{day}-{secrets.token_hex(2)}"
-        if connection.execute(_of(run_id)).one_or_none() is None:
+        if connection.execute(_ONE, {"run": run_id}).one_or_none() is None:
             return run_id
     raise ConfigError(f"no free run id is left for {day}: more than 60,000 runs were made")
 
@@ -226,3 +269,52 @@ def _run(row: Row[Any]) -> Run:
     fields["budget"] = Budget(**row.budget)
     fields["kind"] = RunKind(row.kind)
     return Run(**fields)
+
+
+def run_data(run: Run) -> dict[str, Any]:
+    """Returns a run without what its driver needs."""
+    return {
+        "id": run.id,
+        "status": run.status.value,
+        "created": run.created.isoformat(),
+        "finished": run.finished.isoformat() if run.finished else None,
+        "task": run.task_ref or run.task_name,
+        "space": run.space_ref or run.space_name,
+        "seed": run.seed,
+        "budget": asdict(run.budget),
+        "model": run.settings.get("model"),
+        "parent": run.parent,
+        "forked_from": run.forked_from,
+        "forked_at": run.forked_at,
+        "kind": run.kind.value,
+    }
+
+
+@cache
+def this_host() -> str:
+    """Returns the name of this machine."""
+    return socket.gethostname()
+
+
+def is_live(host: str | None, pid: int | None, heartbeat: datetime | None, at: datetime) -> bool:
+    """Returns whether a driver may still be working: a fresh heartbeat and, here, a process."""
+    if heartbeat is None or (at - heartbeat).total_seconds() >= STALE_S:
+        return False
+    return pid is None or host != this_host() or _is_running(pid)
+
+
+def _is_running(pid: int) -> bool:
+    if pid == os.getpid():
+        return True
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    import psutil  # only here: most questions are answered above
+
+    try:
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False

@@ -23,6 +23,9 @@ from sqlalchemy import (
     UniqueConstraint,
     text,
 )
+from sqlalchemy.dialects.sqlite import insert as insert_or
+
+__all__ = ["insert_or"]  # what to do on a conflict: the one statement that each dialect writes
 
 NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",

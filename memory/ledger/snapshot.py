@@ -7,13 +7,16 @@ the run; rewound, it holds the memory that the run began with and the run itself
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Row, text
 
 from vitruvius.errors import ConfigError
-from vitruvius.memory.ledger.database import BUSY_S, told_plainly
+from vitruvius.memory.ledger.database import told_plainly
+from vitruvius.memory.ledger.file import connected, copy_file
 
 RECORDING = "recording.db"  # beside the ledger of a home that is a replay
 
@@ -42,7 +45,7 @@ def write_recording(ledger: Path, run_id: str, target: Path) -> None:
             "run_id IS NULL AND created > COALESCE((SELECT finished FROM runs WHERE id = :run), "
             "(SELECT max(created) FROM calls WHERE run_id = :run))",
         )
-        connection.execute(f"DELETE FROM runs WHERE id IN {_YOUNGER}", {"run": run_id})
+        connection.execute(text(f"DELETE FROM runs WHERE id IN {_YOUNGER}"), {"run": run_id})
         _drop_orphans(connection)
 
 
@@ -67,35 +70,42 @@ def rewind(recording: Path, run_id: str, target: Path, *, reuse: bool) -> None:
         )
         if not reuse:
             connection.execute(
-                f"DELETE FROM results WHERE task_id = {task} "
-                "AND id NOT IN (SELECT result_id FROM trials)",
+                text(
+                    f"DELETE FROM results WHERE task_id = {task} "
+                    "AND id NOT IN (SELECT result_id FROM trials)"
+                ),
                 {"run": run_id},
             )
         connection.execute(
-            "UPDATE runs SET status = 'pending', finished = NULL, driver = NULL, host = NULL, "
-            "pid = NULL, heartbeat = NULL, stop_requested = 0, wall_s = 0 WHERE id = :run",
+            text(
+                "UPDATE runs SET status = 'pending', finished = NULL, driver = NULL, host = NULL, "
+                "pid = NULL, heartbeat = NULL, stop_requested = 0, wall_s = 0 WHERE id = :run"
+            ),
             {"run": run_id},
         )
         _drop_orphans(connection)
 
 
-def _asked(connection: sqlite3.Connection, run_id: str) -> list[tuple[object, ...]]:
+def _asked(connection: Connection, run_id: str) -> list[Row[Any]]:
     """Returns what people had asked of the run and its driver had taken up."""
     rows = connection.execute(
-        "SELECT id, run_id, created, author, call, step FROM wishes "
-        "WHERE run_id = ? AND step IS NOT NULL AND status != 'open'",
-        (run_id,),
+        text(
+            "SELECT id, run_id, created, author, call, step FROM wishes "
+            "WHERE run_id = :run AND step IS NOT NULL AND status != 'open'"
+        ),
+        {"run": run_id},
     )
-    return rows.fetchall()
+    return list(rows)
 
 
-def _ask_again(connection: sqlite3.Connection, asked: list[tuple[object, ...]]) -> None:
+def _ask_again(connection: Connection, asked: list[Row[Any]]) -> None:
     """Leaves the wishes open, to be taken up where they were."""
-    connection.executemany(
+    again = text(
         "INSERT INTO wishes (id, run_id, created, author, call, step, status, words) "
-        "VALUES (?, ?, ?, ?, ?, ?, 'open', '')",
-        asked,
+        "VALUES (:id, :run_id, :created, :author, :call, :step, 'open', '')"
     )
+    for wish in asked:
+        connection.execute(again, wish._asdict())
 
 
 def repoint(ledger: Path, run_id: str, *, task_ref: str, space_ref: str, sources: str) -> None:
@@ -108,53 +118,56 @@ def repoint(ledger: Path, run_id: str, *, task_ref: str, space_ref: str, sources
         space_ref: of the same space.
         sources: the user's files and their digests, as JSON.
     """
-    with closing(sqlite3.connect(ledger, timeout=BUSY_S)) as connection:
+    with connected(ledger) as connection:
         connection.execute(
-            "UPDATE runs SET task_ref = ?, space_ref = ?, sources = ? WHERE id = ?",
-            (task_ref, space_ref, sources, run_id),
+            text(
+                "UPDATE runs SET task_ref = :task, space_ref = :space, sources = :sources "
+                "WHERE id = :run"
+            ),
+            {"task": task_ref, "space": space_ref, "sources": sources, "run": run_id},
         )
         connection.commit()
 
 
 @contextmanager
-def _copied(source: Path, target: Path) -> Iterator[sqlite3.Connection]:
+def _copied(source: Path, target: Path) -> Iterator[Connection]:
     """Yields a connection to a copy; compacts it and checks its references at the end."""
-    with (
-        told_plainly(str(target)),
-        closing(sqlite3.connect(source, timeout=BUSY_S)) as old,
-        closing(sqlite3.connect(target)) as new,
-    ):
-        old.backup(new)
-        new.execute("PRAGMA foreign_keys=OFF")
-        yield new
-        new.commit()
-        broken = new.execute("PRAGMA foreign_key_check").fetchall()
-        if broken:
-            raise ConfigError(f"{source} has rows that refer to nothing: {broken[:3]}")
-        new.execute("VACUUM")
+    with told_plainly(str(target)):
+        copy_file(source, target)
+        with connected(target) as new:
+            new.exec_driver_sql("PRAGMA foreign_keys=OFF")
+            yield new
+            new.commit()
+            broken = list(new.exec_driver_sql("PRAGMA foreign_key_check"))
+            if broken:
+                raise ConfigError(f"{source} has rows that refer to nothing: {broken[:3]}")
+            new.commit()  # VACUUM wants no transaction
+            new.exec_driver_sql("VACUUM")
 
 
-def _drop_runs(connection: sqlite3.Connection, run_id: str, which: str) -> None:
+def _drop_runs(connection: Connection, run_id: str, which: str) -> None:
     """Deletes what runs did, and the versions that they wrote; their rows in `runs` stay."""
     given = {"run": run_id}
     _drop_versions(connection, run_id, f"run_id {which}")
     for table in _OF_RUNS:
-        connection.execute(f"DELETE FROM {table} WHERE run_id {which}", given)
-    connection.execute(f"UPDATE results SET run_id = NULL WHERE run_id {which}", given)
+        connection.execute(text(f"DELETE FROM {table} WHERE run_id {which}"), given)
+    connection.execute(text(f"UPDATE results SET run_id = NULL WHERE run_id {which}"), given)
 
 
-def _drop_versions(connection: sqlite3.Connection, run_id: str, which: str) -> None:
+def _drop_versions(connection: Connection, run_id: str, which: str) -> None:
     gone = f"(SELECT principle, version FROM versions WHERE {which})"
     for table in ("vectors", "evidence", "adoptions"):
         connection.execute(
-            f"DELETE FROM {table} WHERE (principle, version) IN {gone}", {"run": run_id}
+            text(f"DELETE FROM {table} WHERE (principle, version) IN {gone}"), {"run": run_id}
         )
-    connection.execute(f"DELETE FROM versions WHERE {which}", {"run": run_id})
+    connection.execute(text(f"DELETE FROM versions WHERE {which}"), {"run": run_id})
 
 
-def _drop_orphans(connection: sqlite3.Connection) -> None:
+def _drop_orphans(connection: Connection) -> None:
     """Deletes open results that nobody waits for any more."""
     connection.execute(
-        "DELETE FROM results WHERE id NOT IN (SELECT result_id FROM trials) "
-        "AND status IN ('pending', 'running')"
+        text(
+            "DELETE FROM results WHERE id NOT IN (SELECT result_id FROM trials) "
+            "AND status IN ('pending', 'running')"
+        )
     )

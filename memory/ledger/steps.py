@@ -17,13 +17,11 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.dialects.sqlite import insert as insert_or
 
 from vitruvius.errors import ConfigError, VitruviusError
 from vitruvius.memory.ledger import schema
-from vitruvius.memory.ledger.part import LedgerPart
-from vitruvius.memory.ledger.statements import Prepared
-from vitruvius.memory.ledger.wishes import close_wish_of
+from vitruvius.memory.ledger.database import Database
+from vitruvius.memory.ledger.requests import close_wish_of
 from vitruvius.memory.records import (
     BREAKS_A_TRIAL,
     Course,
@@ -58,10 +56,8 @@ _OF_RUN = {
     "tokens": select(func.sum(_calls.tokens_in + _calls.tokens_out)).where(*_OF_SEARCH),
     "dollars": select(func.sum(_calls.dollars)).where(*_OF_SEARCH),
 }
-_ACCOUNT = Prepared(
-    select(*(query.scalar_subquery().label(name) for name, query in _OF_RUN.items()))
-)
-_TRAINED = Prepared(
+_ACCOUNT = select(*(query.scalar_subquery().label(name) for name, query in _OF_RUN.items()))
+_TRAINED = (
     select(func.sum(_results.train_s))
     .join_from(schema.results, schema.trials)
     .where(_trials.run_id == _RUN, _trials.reused.is_(False))
@@ -76,39 +72,28 @@ _SELECT: Select[Any] = select(
     _decisions.outcome,
 ).where(_decisions.run_id == _RUN)
 _open = _SELECT.where(_decisions.was_accepted, _decisions.status == DecisionStatus.ACCEPTED)
-_OPEN = Prepared(_open.order_by(_decisions.id).limit(1))
-_LAST = Prepared(_SELECT.order_by(_decisions.id.desc()).limit(bindparam("last")))
-_ACCEPTED = Prepared(select(func.count()).where(_decisions.run_id == _RUN, _decisions.was_accepted))
-_ADD = Prepared(
-    insert(schema.decisions),
-    ["run_id", "step", "author", "call", "was_accepted", "status", "outcome"],
+_OPEN = _open.order_by(_decisions.id).limit(1)
+_LAST = _SELECT.order_by(_decisions.id.desc()).limit(bindparam("last"))
+_ACCEPTED = select(func.count()).where(_decisions.run_id == _RUN, _decisions.was_accepted)
+_ADD = insert(schema.decisions)
+_CLOSE = update(schema.decisions).where(
+    _decisions.id == bindparam("decision"), _decisions.status == DecisionStatus.ACCEPTED
 )
-_CLOSE = Prepared(
-    update(schema.decisions).where(
-        _decisions.id == bindparam("decision"), _decisions.status == DecisionStatus.ACCEPTED
-    ),
-    ["status", "outcome"],
+_AMEND = update(schema.decisions).where(
+    _decisions.id == bindparam("decision"), _decisions.status == DecisionStatus.ACCEPTED
 )
-_AMEND = Prepared(
-    update(schema.decisions).where(
-        _decisions.id == bindparam("decision"), _decisions.status == DecisionStatus.ACCEPTED
-    ),
-    ["call"],
-)
-_FIND = Prepared(select(_decisions.id).where(_decisions.id == bindparam("decision")))
-_MARK = Prepared(
-    insert_or(schema.marks).on_conflict_do_nothing(), ["run_id", "name", "step", "data"]
-)
+_FIND = select(_decisions.id).where(_decisions.id == bindparam("decision"))
+_MARK = schema.insert_or(schema.marks).on_conflict_do_nothing()
 _OF_NAME = (_marks.run_id == _RUN, _marks.name == bindparam("of_name"))
-_MARKS = Prepared(
+_MARKS = (
     select(_marks.step, _marks.data)
     .where(*_OF_NAME)
     .order_by(_marks.step.desc())
     .limit(bindparam("last"))
 )
-_COUNT_MARKS = Prepared(select(func.count()).where(*_OF_NAME))
+_COUNT_MARKS = select(func.count()).where(*_OF_NAME)
 _NOTHING = Spent(trials=0, wall_s=0.0, tokens=0, dollars=0.0, train_s=0.0)
-_ALL = -1  # SQLite's limit that is none
+_ALL = 2**62  # no limit, in words that every database takes
 
 
 def _of_journal(name: str) -> Select[Any]:
@@ -129,28 +114,29 @@ _latest = (
 )
 _closed = func.coalesce(select(_verified.c.data["closed"].as_integer()).scalar_subquery(), 0)
 _since = func.coalesce(select(_verified.c.data["step"].as_integer()).scalar_subquery(), -1)
-_COURSE = Prepared(
-    select(
-        _counted(_of_journal("reflected")).label("reflections"),
-        _counted(_of_journal("verified")).label("verifications"),
-        _closed.label("verified_closed"),
-        func.coalesce(
-            select(_verified.c.data["reflected_at"].as_integer()).scalar_subquery(), _closed
-        ).label("reflected_at"),
-        _counted(
-            select(_latest.c.step).where(
-                _latest.c.status == DecisionStatus.CARRIED_OUT,
-                _latest.c.step >= _since,
-                _latest.c.call["tool"].as_string().is_distinct_from("train"),
-            )
-        ).label("idle"),
-        _open.with_only_columns(_decisions.id).exists().label("has_open_decision"),
-    )
+_COURSE = select(
+    _counted(_of_journal("reflected")).label("reflections"),
+    _counted(_of_journal("verified")).label("verifications"),
+    _closed.label("verified_closed"),
+    func.coalesce(
+        select(_verified.c.data["reflected_at"].as_integer()).scalar_subquery(), _closed
+    ).label("reflected_at"),
+    _counted(
+        select(_latest.c.step).where(
+            _latest.c.status == DecisionStatus.CARRIED_OUT,
+            _latest.c.step >= _since,
+            _latest.c.call["tool"].as_string().is_distinct_from("train"),
+        )
+    ).label("idle"),
+    _open.with_only_columns(_decisions.id).exists().label("has_open_decision"),
 )
 
 
-class StepRows(LedgerPart):
+class Steps:
     """The `decisions`, `calls` and `marks` tables."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     def add_decision(
         self,
@@ -166,20 +152,22 @@ class StepRows(LedgerPart):
             "run_id": run_id,
             "step": step,
             "author": author,
-            "call": self._without_keys(call),
+            "call": self._database.without_keys(call),
             "status": DecisionStatus(status),
             "outcome": outcome,
         }
-        with self._database.quick_write() as connection:
+        with self._database.write() as connection:
             is_accepted = status == DecisionStatus.ACCEPTED
-            number = _ADD.run(connection, **row, was_accepted=is_accepted).lastrowid
+            number = connection.execute(
+                _ADD, {**row, "was_accepted": is_accepted}
+            ).inserted_primary_key
         assert number is not None
-        return _as_decision({"id": number, **row})
+        return Decision.stored({"id": number[0], **row})
 
     def open_decision(self, run_id: str) -> Decision | None:
         """Returns the decision that was accepted and is not carried out yet, if any."""
-        with self._database.quick_read() as connection:
-            row = _OPEN.one(connection, run=run_id)
+        with self._database.read() as connection:
+            row = connection.execute(_OPEN, {"run": run_id}).one_or_none()
         return None if row is None else _decision(row)
 
     def close_decision(self, decision_id: int, status: DecisionStatus, outcome: str | None) -> None:
@@ -188,40 +176,43 @@ class StepRows(LedgerPart):
         A closed one stays as it is.
         """
         row = {"decision": decision_id, "status": DecisionStatus(status), "outcome": outcome}
-        with self._database.quick_write() as connection:
-            if _CLOSE.run(connection, **row).rowcount:
+        with self._database.write() as connection:
+            if connection.execute(_CLOSE, row).rowcount:
                 close_wish_of(connection, decision_id, status, outcome)
                 return
-            if _FIND.one(connection, decision=decision_id):
+            if connection.execute(_FIND, {"decision": decision_id}).one_or_none():
                 return
         raise VitruviusError(f"the ledger has no decision {decision_id}")
 
     def amend_decision(self, decision_id: int, call: Mapping[str, Any]) -> None:
         """Changes what an open decision will do: the person who was asked wrote another call."""
-        changed = self._without_keys(call)
-        with self._database.quick_write() as connection:
-            if not _AMEND.run(connection, decision=decision_id, call=changed).rowcount:
+        changed = self._database.without_keys(call)
+        with self._database.write() as connection:
+            if not connection.execute(_AMEND, {"decision": decision_id, "call": changed}).rowcount:
                 raise VitruviusError(f"the ledger has no open decision {decision_id}")
 
     def decisions(self, run_id: str, last: int | None = None) -> list[Decision]:
         """Returns the run's decisions in order, those turned down included; the `last` few."""
-        with self._database.quick_read() as connection:
-            rows = _LAST.all(connection, run=run_id, last=_ALL if last is None else last)
+        with self._database.read() as connection:
+            rows = connection.execute(
+                _LAST, {"run": run_id, "last": _ALL if last is None else last}
+            ).all()
         return [_decision(row) for row in reversed(rows)]
 
     def accepted_decisions(self, run_id: str) -> int:
         """Returns how many decisions were accepted, whatever became of them."""
-        with self._database.quick_read() as connection:
-            return _ACCEPTED.scalar(connection, run=run_id) or 0
+        with self._database.read() as connection:
+            return connection.scalar(_ACCEPTED, {"run": run_id}) or 0
 
     def course(self, run_id: str, last: int) -> Course:
         """Returns where the loop of a run stands; `last` decisions are looked at for idle ones."""
-        with self._database.quick_read() as connection:
-            return Course(**_COURSE.one(connection, run=run_id, last=last)._asdict())
+        with self._database.read() as connection:
+            row = connection.execute(_COURSE, {"run": run_id, "last": last}).one()
+            return Course(**row._asdict())
 
     def add_call(self, run_id: str, call: ModelCall) -> None:
         """Stores a call of a language model; keys in its texts are blanked out."""
-        row = self._without_keys(asdict(call))
+        row = self._database.without_keys(asdict(call))
         with self._database.write() as connection:
             connection.execute(
                 insert(schema.calls).values(run_id=run_id, created=schema.now(), **row)
@@ -251,10 +242,10 @@ class StepRows(LedgerPart):
         Raises:
             ConfigError: where there is no such run.
         """
-        with self._database.quick_read() as connection:
-            row = _ACCOUNT.one(connection, run=run_id)
+        with self._database.read() as connection:
+            row = connection.execute(_ACCOUNT, {"run": run_id}).one()
             is_limited = (row.budget or {}).get("train_s") is not None
-            trained = _TRAINED.scalar(connection, run=run_id) or 0.0 if is_limited else None
+            trained = connection.scalar(_TRAINED, {"run": run_id}) or 0.0 if is_limited else None
         if row.wall_s is None:
             raise ConfigError(f"there is no run {run_id!r} in {self._database.place}")
         breaks = row.breaks
@@ -269,15 +260,20 @@ class StepRows(LedgerPart):
 
     def mark(self, run_id: str, name: str, step: int, data: Mapping[str, Any]) -> None:
         """Notes in the run's journal that something happened at a step; the first note stays."""
-        row = {"run_id": run_id, "name": name, "step": step, "data": self._without_keys(data)}
-        with self._database.quick_write() as connection:
-            _MARK.run(connection, **row)
+        row = {
+            "run_id": run_id,
+            "name": name,
+            "step": step,
+            "data": self._database.without_keys(data),
+        }
+        with self._database.write() as connection:
+            connection.execute(_MARK, row)
 
     def marks(self, run_id: str, name: str, last: int | None = None) -> list[Mark]:
         """Returns the notes of one name in order of step; the `last` few."""
         last = _ALL if last is None else last
-        with self._database.quick_read() as connection:
-            rows = _MARKS.all(connection, run=run_id, of_name=name, last=last)
+        with self._database.read() as connection:
+            rows = connection.execute(_MARKS, {"run": run_id, "of_name": name, "last": last}).all()
         return [Mark(run_id=run_id, name=name, step=step, data=data) for step, data in rows[::-1]]
 
     def marks_of_all(self, name: str) -> list[Mark]:
@@ -289,14 +285,9 @@ class StepRows(LedgerPart):
 
     def count_marks(self, run_id: str, name: str) -> int:
         """Returns how many notes of one name there are."""
-        with self._database.quick_read() as connection:
-            return _COUNT_MARKS.scalar(connection, run=run_id, of_name=name) or 0
+        with self._database.read() as connection:
+            return connection.scalar(_COUNT_MARKS, {"run": run_id, "of_name": name}) or 0
 
 
 def _decision(row: Any) -> Decision:
-    return _as_decision(row._asdict())
-
-
-def _as_decision(row: dict[str, Any]) -> Decision:
-    written, status = row.pop("call"), DecisionStatus(row.pop("status"))
-    return Decision(written=written, status=status, **row)
+    return Decision.stored(row._asdict())

@@ -3,7 +3,7 @@
 Names of nodes do not matter, nor the order of the inputs of linear, product and sum, nor which
 number a hidden state has, but for the first, which is the output. Nodes without weights that
 compute the same are one. Two linear nodes that read the same are two, since each has its own
-weights: there this form is finer than a hash of what each output unfolds to (`unfolded`).
+weights: there this form is finer than a hash of what each output unfolds to.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from vitruvius.spaces.recurrent.graph import (
     X,
     in_order,
     new,
-    outputs,
     previous,
     state_read,
     states,
@@ -37,29 +36,9 @@ def canonical_graph(graph: Graph) -> Graph:
     return best[1]
 
 
-def unfolded(graph: Graph) -> str:
-    """Returns what every new state unfolds to, as if nodes that read the same were one node.
-
-    Two cells have the same text if they compute the same function when linear nodes that read
-    the same also share their weights. This is the equality of the hash `canon` in the shared
-    copy of NAS-Bench-NLP, except that hidden states other than the first may be renumbered.
-    """
-    return min(_unfolded(graph, numbers) for numbers in _numberings(states(graph)))
-
-
 def _numberings(count: int) -> list[tuple[int, ...]]:
     """Returns the new number of each hidden state, in every way that keeps the first."""
     return [(0, *rest) for rest in itertools.permutations(range(1, count))]
-
-
-def _unfolded(graph: Graph, numbers: Sequence[int]) -> str:
-    texts = {X: X} | {previous(old): previous(number) for old, number in enumerate(numbers)}
-    for name in in_order(graph):
-        op, inputs = graph[name]
-        parts = [texts[each] for each in inputs]
-        texts[name] = f"{op}({','.join(sorted(parts) if op in COMMUTATIVE else parts)})"
-    named = sorted((numbers[state], texts[name]) for state, name in enumerate(outputs(graph)))
-    return "|".join(text for _, text in named)
 
 
 @dataclass

@@ -27,9 +27,16 @@ from vitruvius.spaces.recurrent.graph import (
     read_recipe,
     to_recipe,
 )
-from vitruvius.spaces.recurrent.moves import MOVES, checked
-from vitruvius.spaces.recurrent.sampler import sample_graph
-from vitruvius.spaces.space import Architecture, Feature, FloatArray, Signature, Slot, distinct
+from vitruvius.spaces.recurrent.moves import MOVES, checked, sample_graph
+from vitruvius.spaces.space import (
+    Architecture,
+    Feature,
+    FloatArray,
+    NetworkKind,
+    Signature,
+    Slot,
+    distinct,
+)
 
 if TYPE_CHECKING:
     import torch
@@ -66,7 +73,7 @@ class Recurrent:
     """Recurrent cells in a network of some layers, with an embedding or a linear layer in front."""
 
     name = "recurrent"
-    builds = "recurrent"  # which proxies say something
+    builds: NetworkKind = "recurrent"  # which proxies say something
     slots: tuple[Slot, ...] = ()
     features: tuple[Feature, ...] = FEATURES
 

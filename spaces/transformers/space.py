@@ -23,11 +23,17 @@ from vitruvius.spaces.space import (
     Architecture,
     Feature,
     FloatArray,
+    NetworkKind,
     Signature,
     Slot,
     distinct,
 )
-from vitruvius.spaces.transformers.features import feature_columns, featurised
+from vitruvius.spaces.transformers.features import (
+    EMBEDDING,
+    feature_columns,
+    featurised,
+    network_params,
+)
 from vitruvius.spaces.transformers.form import (
     FULL,
     KINDS,
@@ -40,12 +46,11 @@ from vitruvius.spaces.transformers.form import (
     Layers,
     built_layers,
     layers_of,
+    moves,
     without_idle_choices,
     without_transforms,
     written,
 )
-from vitruvius.spaces.transformers.moves import moves
-from vitruvius.spaces.transformers.size import EMBEDDING, network_params
 from vitruvius.spaces.transformers.text import described, drawn, parsed
 
 if TYPE_CHECKING:
@@ -60,7 +65,7 @@ class FlexiBert:
     """The smaller space. It has no slots, as networks differ in their number of layers."""
 
     name = "flexibert"
-    builds = "transformer"  # which proxies say something
+    builds: NetworkKind = "transformer"  # which proxies say something
     learning_rate = 0.005  # at four times that, networks of four layers stay where they began
     menu = SUBSPACE
     built_as: BuiltAs = "specified"

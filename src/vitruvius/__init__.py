@@ -9,16 +9,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from vitruvius.api import asearch, create, estimate, open, search
+    from vitruvius.api import asearch, create, estimate, learn, open, search
     from vitruvius.errors import (
         ConfigError,
         RunHeld,
         ToolError,
         VitruviusError,
     )
-    from vitruvius.run.auditing import audit
+    from vitruvius.graphs.offline.auditing import audit
     from vitruvius.run.handle import SearchRun
-    from vitruvius.run.learning import learn
 
 __version__ = "0.1.0"
 __all__ = [
@@ -38,10 +37,10 @@ __all__ = [
 _HOMES = {
     "SearchRun": "vitruvius.run.handle",
     "asearch": "vitruvius.api",
-    "audit": "vitruvius.run.auditing",
+    "audit": "vitruvius.graphs.offline.auditing",
     "create": "vitruvius.api",
     "estimate": "vitruvius.api",
-    "learn": "vitruvius.run.learning",
+    "learn": "vitruvius.api",
     "open": "vitruvius.api",
     "search": "vitruvius.api",
 }

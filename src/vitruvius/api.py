@@ -13,14 +13,18 @@ from vitruvius.errors import ConfigError
 from vitruvius.events import Ask, Event, EventKind, Listener
 from vitruvius.graphs.drive.estimate_words import estimate_event
 from vitruvius.graphs.drive.estimating import ESTIMATED, Estimate, estimate_before, shortfalls
+from vitruvius.graphs.drive.replay import create_replay
+from vitruvius.graphs.offline.learning import Wanted, learn_from, resolve_sources
+from vitruvius.graphs.offline.rows import find_origin
 from vitruvius.memory.ledger.ledger import Ledger
 from vitruvius.memory.model.halving import check_has_rungs
 from vitruvius.run.handle import SearchRun, ignore
-from vitruvius.run.learning import resolve_sources
 from vitruvius.run.short_first import create_short_run, shortened, told_of
 from vitruvius.settings import OF_THE_PROCESS, Settings, load_settings
+from vitruvius.spaces.built_in import DEFAULT as DEFAULT_SPACE
 from vitruvius.spaces.registry import absolute_ref, load_space, source_hash
 from vitruvius.spaces.space import SearchSpace
+from vitruvius.tasks.built_in import DEFAULT as DEFAULT_TASK
 from vitruvius.tasks.registry import load_task
 from vitruvius.tasks.tables.references import recorded_part
 from vitruvius.tasks.tables.table import TabularTask
@@ -28,8 +32,7 @@ from vitruvius.tasks.task import Task
 from vitruvius.tools.tensorboard import check_tracker
 from vitruvius.tools.training.evaluator import check_can_evaluate
 
-DEFAULT_TASK = "mnist1d"
-DEFAULT_SPACE = "nb201"
+LEARNS_BY = ("home", "seed")  # the settings that learning reads
 
 
 def search(
@@ -105,7 +108,7 @@ def open(run_id: str, *, home: Path | str | None = None) -> SearchRun:
     if not (folder / "ledger.db").exists():  # opening it would make one
         raise ConfigError(f"there is no run {run_id!r}: {folder} has no ledger")
     with Ledger.open(folder) as ledger:
-        ledger.run(run_id)
+        ledger.runs.get(run_id)
     return SearchRun(run_id, folder)
 
 
@@ -138,7 +141,7 @@ def create(
         if resolved.fidelity_first is not None:
             short = create_short_run(ledger, the_space, the_task, resolved, limits, names)
             names = told_of(names, short)
-        run = ledger.create_run(
+        run = ledger.runs.create(
             space_ref=the_space.ref,
             space_id=the_space.id,
             space_name=the_space.name,
@@ -152,7 +155,7 @@ def create(
             parent=short.id if short else None,
             metric=asdict(the_task.metric),
         )
-        ledger.mark(run.id, ESTIMATED, 0, found.data)
+        ledger.steps.mark(run.id, ESTIMATED, 0, found.data)
     on_event(estimate_event(found))
     every, is_noisy = resolved.reflect_every, the_task.is_noisy
     for sentence in shortfalls(found, limits, reflect_every=every, is_noisy=is_noisy):
@@ -178,6 +181,75 @@ def estimate(
         return estimate_before(None, the_task, the_space, resolved, limits)
     with Ledger.open(resolved.home) as ledger:
         return estimate_before(ledger, the_task, the_space, resolved, limits)
+
+
+def learn(
+    source: str | Task,
+    space: str | SearchSpace | None = None,
+    *,
+    rows: int | None = None,
+    best: int | None = None,
+    name: str | None = None,
+    on_event: Listener = ignore,
+    **settings: Any,
+) -> SearchRun:
+    """Learns principles from evaluated architectures; returns a finished run of the ledger.
+
+    Nothing is trained. Later searches recall its principles, and its rows guide their model.
+
+    Args:
+        source: `table:PATH,metric=...`, the path of a file of rows, the id of an earlier run, or
+            a task that answers from a table.
+        space: of the architectures; left out, the table or the run says.
+        rows: so many rows, drawn at random by the seed; left out, all.
+        best: of these, only so many of the best: for results of which the rest is lost.
+        name: of the task in listings and reports; left out, the table's or run's own. A search on
+            a task of this name trusts it fully.
+        on_event: called with each event.
+        settings: home and seed.
+
+    Raises:
+        ConfigError: there is nothing to learn from; nothing was written.
+    """
+    for setting in settings:
+        if setting not in LEARNS_BY:
+            raise ConfigError(f"learning has no setting {setting!r}; it has home and seed")
+    resolved = load_settings(settings)
+    origin = find_origin(source, space, resolved.home)
+    run = learn_from(origin, resolved, on_event, Wanted(rows=rows, best=best, name=name))
+    return SearchRun(run.id, resolved.home, space=origin.space, task=origin.task)
+
+
+def keep_cuts(
+    space: str | SearchSpace,
+    source: str | Task,
+    *,
+    draws: int | None = None,
+    name: str | None = None,
+    seed: int = 0,
+    home: Path | str | None = None,
+    on_event: Listener = ignore,
+) -> SearchRun:
+    """Writes the cuts that an audit proposes as principles; returns a finished run.
+
+    Later searches recall them as those of any run, and measure them on their own trials.
+
+    Args:
+        space: as in `audit`.
+        source: as in `audit`.
+        draws: as in `audit`.
+        name: of the task in listings; left out, the source's own.
+        seed: as in `audit`.
+        home: of the ledger.
+        on_event: called with each event.
+
+    Raises:
+        ConfigError: a reference or number that cannot be used; nothing was written.
+    """
+    settings = load_settings({"home": home, "seed": seed})
+    origin = find_origin(source, space, settings.home)
+    run = learn_from(origin, settings, on_event, Wanted(rows=draws, name=name, audit=True))
+    return SearchRun(run.id, settings.home, space=origin.space, task=origin.task)
 
 
 def _resolved(
@@ -208,15 +280,14 @@ def _replay(
     space: str | SearchSpace | None,
     settings: Mapping[str, Any],
 ) -> SearchRun:
-    from vitruvius.run.replay import create_replay
-
     given = [name for name, value in settings.items() if value is not None and name != "home"]
     if given:
         raise ConfigError(
             f"a replay has the settings of the recorded run; leave out {', '.join(given)}"
         )
     home = load_settings({"home": settings.get("home")}).home
-    return create_replay(recorded, home, task=task, space=space)
+    replay = create_replay(recorded, home, task=task, space=space)
+    return SearchRun(replay.run_id, replay.home, space=replay.space, task=replay.task)
 
 
 def _check_budget(settings: Settings, budget: Budget) -> None:

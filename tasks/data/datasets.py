@@ -13,6 +13,7 @@ import numpy as np
 from vitruvius.spaces.space import Signature
 from vitruvius.tasks.data.examples import Kind, check_examples
 from vitruvius.tasks.data.split import SPLIT_SEED, Examples, split
+from vitruvius.tasks.metrics import METRICS
 from vitruvius.tasks.task import (
     Constraints,
     Fidelity,
@@ -52,7 +53,7 @@ class DatasetTask:
 
     @property
     def metric(self) -> Metric:
-        return Metric(name="accuracy", direction="max", unit="%")
+        return METRICS["accuracy"].metric
 
     @property
     def fidelity(self) -> Fidelity:

@@ -7,14 +7,17 @@ import re
 import zipfile
 import zlib
 from pathlib import Path
-from typing import Any
+from typing import Any, cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vitruvius.errors import ConfigError
+from vitruvius.spaces.space import SearchSpace
+from vitruvius.tasks.data.datasets import DatasetTask, from_examples
 from vitruvius.tasks.data.examples import Kind, check_examples
 from vitruvius.tasks.data.split import Examples
+from vitruvius.tasks.options import Options
 
 _IDX_NAME = re.compile(
     r"^(?P<part>.*?)[-_.]?(?P<what>images|labels)[-_.]?(idx\d)?[-_.]?(ubyte)?(\.idx)?(\.gz)?$"
@@ -22,6 +25,23 @@ _IDX_NAME = re.compile(
 _IDX_TYPES = {8: ">u1", 9: ">i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">f8"}
 _INPUT_KEYS = ("inputs", "images", "x", "X", "data")
 _LABEL_KEYS = ("labels", "label", "y", "Y", "target", "targets")
+
+
+def load_files(ref: str, options: Options, _: SearchSpace | None) -> DatasetTask:
+    """Returns the task of an idx folder or an .npz archive, as `read_path` reads it."""
+    path, recipe, constraints = options.path(), options.recipe(), options.constraints()
+    samples = options.whole("samples")
+    kind = cast("Kind | None", options.one_of("kind", get_args(Kind), None))
+    options.done()
+    return from_examples(
+        read_path(path, kind),
+        name=re.sub(r"[^\w.-]+", "-", path.name.removesuffix(".npz")),
+        ref=ref,
+        about=f"data from {path.name}",
+        samples=samples,
+        recipe=recipe,
+        constraints=constraints,
+    )
 
 
 def read_path(path: Path, kind: Kind | None = None) -> Examples:

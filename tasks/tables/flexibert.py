@@ -31,7 +31,7 @@ GLUE = {
     "sts": "Pearson correlation on STS-B",
 }
 MEAN, LONG = "glue", "glue_long"
-METRICS = (MEAN, *GLUE, LONG)
+METRIC_NAMES = (MEAN, *GLUE, LONG)
 LONG_STEPS = 1000  # thousands, of the longer trainings; recorded every 50 thousand
 SHORT_STEPS = 100
 
@@ -50,7 +50,6 @@ class Published:
     scores: Mapping[str, float]
     pretrain_s: float
     params: int  # of the network that was trained
-    params_specified: int
     metrics: Mapping[str, float]
 
 
@@ -140,7 +139,6 @@ def _one(row: Mapping[str, Any]) -> Published:
         scores={**{name: row["scores"][name] for name in GLUE}, MEAN: _mean(row["scores"])},
         pretrain_s=row["pretrain_seconds"],
         params=row["params_effective_tf"],
-        params_specified=row["params_nominal_spec"],
         metrics=row["metrics"],
     )
 

@@ -22,15 +22,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vitruvius.errors import ConfigError, ToolError
-from vitruvius.spaces.recurrent.classics import CLASSICS
-from vitruvius.spaces.recurrent.graph import LINEAR, Graph, X, from_recipe
+from vitruvius.spaces.recurrent.graph import CLASSICS, LINEAR, Graph, X, from_recipe
 from vitruvius.spaces.recurrent.space import Recurrent
 from vitruvius.spaces.space import Architecture, Signature
 from vitruvius.tasks.tables.recorded import Answer, Column, Table
 from vitruvius.tasks.task import Metric
 
 COLUMNS = frozenset({"recipe", "status", "num_params", "epochs_done", "val", "test"})
-METRICS = ("cross_entropy",)
+METRIC_NAMES = ("cross_entropy",)
 EMBEDDING, HIDDEN = 400, 600
 STEPS = 70  # of one example
 DATASETS = {10_000: ("ptb", "Penn Treebank"), 33_278: ("wikitext2", "WikiText-2")}

@@ -21,11 +21,10 @@ import numpy as np
 from vitruvius.errors import ConfigError, ToolError
 from vitruvius.spaces.cells.cell import Cell, from_string
 from vitruvius.spaces.space import Architecture
-from vitruvius.tasks.tables.nas_bench_201 import METRICS, SIGNATURES
-from vitruvius.tasks.tables.published_costs import published_costs
+from vitruvius.tasks.metrics import METRICS
+from vitruvius.tasks.tables.nas_bench_201 import DATA_SETS, SIGNATURES, published_costs
 from vitruvius.tasks.tables.recorded import Answer, Column, Table
 from vitruvius.tasks.tables.safe_pickle import read_packed_pickle
-from vitruvius.tasks.task import Metric
 
 META = "meta.pickle.pbz2"
 EPOCHS = (200, 12)
@@ -65,8 +64,8 @@ def read_nats_bench(folder: Path, metric: str) -> Table:
     return Table(
         name="NATS-Bench (topology)",
         task=metric,
-        metric=Metric(name="accuracy", direction="max", unit="%"),
-        dataset=METRICS[metric],
+        metric=METRICS["accuracy"].metric,
+        dataset=DATA_SETS[metric],
         sha256=_digest(folder, files),
         space=Cell(),
         index={cell: row for row, cell in enumerate(cells)},

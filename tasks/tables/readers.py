@@ -28,7 +28,7 @@ class Reader:
 NATS_BENCH = Reader(
     name="NATS-Bench",
     columns=frozenset(),
-    metrics=(*nas_bench_201.METRICS, *nats_bench.OFFICIAL),
+    metrics=(*nas_bench_201.DATA_SETS, *nats_bench.OFFICIAL),
     epochs=lambda _: nats_bench.EPOCHS,
     read=nats_bench.read_nats_bench,
 )
@@ -36,7 +36,7 @@ READERS = (
     Reader(
         name="NAS-Bench-201",
         columns=frozenset({"c10_params_m_derived"}),
-        metrics=tuple(nas_bench_201.METRICS),
+        metrics=tuple(nas_bench_201.DATA_SETS),
         epochs=lambda _: (200, 12),
         read=nas_bench_201.read_nas_bench_201,
     ),
@@ -50,7 +50,7 @@ READERS = (
     Reader(
         name="NAS-Bench-NLP",
         columns=nas_bench_nlp.COLUMNS,
-        metrics=nas_bench_nlp.METRICS,
+        metrics=nas_bench_nlp.METRIC_NAMES,
         epochs=lambda _: tuple(range(50, 0, -1)),
         read=nas_bench_nlp.read_nas_bench_nlp,
         options={"classics": ("true", "false")},
@@ -58,7 +58,7 @@ READERS = (
     Reader(
         name="FlexiBERT",
         columns=flexibert.KEYS,
-        metrics=flexibert.METRICS,
+        metrics=flexibert.METRIC_NAMES,
         epochs=flexibert.fidelities,
         read=flexibert.read_flexibert,
     ),

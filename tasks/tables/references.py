@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from vitruvius.errors import ConfigError
 from vitruvius.spaces.pool import Pool
 from vitruvius.spaces.registry import absolute_ref, is_user_object, load_space, parse_ref
 from vitruvius.spaces.space import Architecture, SearchSpace, distinct
+from vitruvius.tasks.options import Options
 from vitruvius.tasks.tables.latency import LATENCY, with_latency
 from vitruvius.tasks.tables.plain_table import EPOCHS, metric_column, plain_table
 from vitruvius.tasks.tables.readers import Reader, find_reader
@@ -19,9 +19,6 @@ from vitruvius.tasks.tables.row_files import RowFile, read_rows
 from vitruvius.tasks.tables.table import TabularTask
 from vitruvius.tasks.tables.written_architectures import Written, read_architectures
 from vitruvius.tasks.task import Constraints, Metric
-
-if TYPE_CHECKING:
-    from vitruvius.tasks.registry import Options
 
 
 @dataclass(kw_only=True)
@@ -39,10 +36,11 @@ class _Reference:
         return ",".join([f"table:{self.options['path']}", *rest])
 
 
-def load_table_task(options: Options, hint: SearchSpace | None) -> TabularTask:
+def load_table_task(_: str, options: Options, hint: SearchSpace | None) -> TabularTask:
     """Returns the task of a table.
 
     Args:
+        _: the reference as written; the task's own names every path whole.
         options: of the reference, its path among them.
         hint: the space that is searched: a file that names none may be of it.
 

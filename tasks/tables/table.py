@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vitruvius.errors import ConfigError, ToolError
+from vitruvius.spaces.built_in import BUILT_IN
 from vitruvius.spaces.pool import Pool
-from vitruvius.spaces.registry import BUILT_IN
 from vitruvius.spaces.space import Architecture, SearchSpace, Signature
 from vitruvius.tasks.tables.recorded import Column, Records, Table
 from vitruvius.tasks.task import Constraints, Fidelity, Metric, Task, known_costs, task_id

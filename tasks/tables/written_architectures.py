@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from vitruvius.errors import ConfigError, ToolError
+from vitruvius.spaces.built_in import BUILT_IN
 from vitruvius.spaces.cells.cell import Cell, from_string
-from vitruvius.spaces.registry import BUILT_IN
+from vitruvius.spaces.registry import built_in_spaces
 from vitruvius.spaces.slots import SlotSpace
 from vitruvius.spaces.space import MAX_FEATURES, Architecture, Choice, SearchSpace, Slot
 from vitruvius.tasks.tables.row_files import RowFile, Value, as_number, as_text
@@ -89,7 +90,7 @@ def _columns(file: RowFile, told: Sequence[str], spaces: list[SearchSpace]) -> t
         return marked
     if WHOLE in file.columns:
         return (WHOLE,)
-    for space in [*spaces, *(create() for create in BUILT_IN.values())]:
+    for space in [*spaces, *built_in_spaces()]:
         if space.slots and _slots(space) <= set(file.columns):
             return tuple(slot.name for slot in space.slots)
     raise ConfigError(
@@ -149,7 +150,7 @@ def as_written(space: SearchSpace, text: str) -> Architecture:
 def _space_of_text(file: RowFile, hint: SearchSpace | None) -> SearchSpace:
     """Returns the first space, the hint before the built-in ones, that reads the first row."""
     first = as_text(file.columns[WHOLE][0])
-    for space in [*([hint] if hint is not None else []), *(make() for make in BUILT_IN.values())]:
+    for space in [*([hint] if hint is not None else []), *built_in_spaces()]:
         try:
             space.parse(json.loads(first) if first[:1] in ("{", "[") else first)
         except (ToolError, json.JSONDecodeError):
@@ -163,8 +164,7 @@ def _space_of_text(file: RowFile, hint: SearchSpace | None) -> SearchSpace:
 
 def _built_in(file: RowFile, names: Mapping[str, str]) -> SearchSpace | None:
     """Returns the built-in space that has these slots and all choices in the file."""
-    for create in BUILT_IN.values():
-        space = create()
+    for space in built_in_spaces():
         if _slots(space) == set(names) and all(
             _choice(slot, value) is not None
             for slot in space.slots

@@ -6,13 +6,13 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vitruvius.errors import ConfigError
 from vitruvius.spaces.space import Signature
+from vitruvius.tasks.metrics import METRICS
 from vitruvius.tasks.task import (
     IGNORED,
     Constraints,
@@ -37,12 +37,6 @@ CONTEXT = 32
 VOCABULARY = {"char": 128, "word": 2000}
 TOKENS = 100_000  # so that a training takes seconds on one core
 
-TextMetric = Literal["cross_entropy", "perplexity"]
-MEASURES: dict[TextMetric, Metric] = {
-    "cross_entropy": Metric(name="cross_entropy", direction="min", unit="nats"),
-    "perplexity": Metric(name="perplexity", direction="min"),
-}
-
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class TextTask:
@@ -63,7 +57,7 @@ class TextTask:
     vocabulary_size: int
     tokens: int  # at most so many, from the beginning
     masked: bool
-    measure: TextMetric
+    measure: str
     recipe: Recipe
     constraints: Constraints
 
@@ -99,7 +93,7 @@ class TextTask:
 
     @property
     def metric(self) -> Metric:
-        return MEASURES[self.measure]
+        return METRICS[self.measure].metric
 
     @property
     def fidelity(self) -> Fidelity:
@@ -201,7 +195,7 @@ def create_text_task(
     vocabulary: int | None = None,
     tokens: int | None = None,
     masked: bool = False,
-    measure: TextMetric = "cross_entropy",
+    measure: str = "cross_entropy",
     recipe: Recipe | None = None,
     constraints: Constraints | None = None,
 ) -> TextTask:

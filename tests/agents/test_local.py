@@ -94,7 +94,7 @@ def test_a_run_with_a_model_file_ends_with_its_server_gone(
         **tiny, model=str(model_file), budget="6 trials", home=tmp_path, prompt_tokens=1800
     )
     with Ledger.open(tmp_path) as ledger:
-        calls = ledger.calls(run.id)
+        calls = ledger.steps.calls(run.id)
     assert {call.model for call in calls} == {"smollm2-135m"}
     assert any(call.chair == "architect" and call.error is None for call in calls)
     assert not servers()

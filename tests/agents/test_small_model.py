@@ -11,8 +11,9 @@ from vitruvius.agents.chairs.constraints import context_of
 from vitruvius.agents.chairs.create import create_chairs
 from vitruvius.agents.chairs.theorist import ModelTheorist
 from vitruvius.agents.chairs.view import RunView
+from vitruvius.agents.model.local import served
 from vitruvius.agents.model.resolving import resolve_model
-from vitruvius.evals.studies.small_model import Unavailable, served_by_name
+from vitruvius.evals.studies.small_model import Unavailable, fetch
 from vitruvius.tools.calls.edits import check_edit
 from vitruvius.tools.calls.train import Train
 
@@ -23,10 +24,11 @@ pytestmark = pytest.mark.llm
 def url() -> Iterator[str]:
     pytest.importorskip("xllamacpp", reason="the dev group holds it")
     try:
-        with served_by_name("smollm2-135m") as address:
-            yield address
+        path = fetch("smollm2-135m")
     except Unavailable as error:
         pytest.skip(str(error))
+    with served(path, context=8192, threads=1) as address:
+        yield address
 
 
 @pytest.mark.timeout(600)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from vitruvius.evals.arms.blind import BASELINES
-from vitruvius.evals.arms.oracle import Oracle, Spent, Truth
+from vitruvius.evals.oracle import Oracle, Spent, Truth
 from vitruvius.spaces.cells.cell import Cell
 from vitruvius.tasks.registry import load_task
 from vitruvius.tasks.tables.table import TabularTask

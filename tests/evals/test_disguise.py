@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vitruvius.evals.arms.disguise import DisguisedSpace
 from vitruvius.evals.cases import Case, build
+from vitruvius.evals.disguise import DisguisedSpace
 from vitruvius.evals.jobs import Job, run_job
 from vitruvius.evals.protocols import nb201
 from vitruvius.spaces.cells.cell import Cell

@@ -16,13 +16,11 @@ from vitruvius.__main__ import main
 from vitruvius.errors import ConfigError
 from vitruvius.evals.arms.registry import find_arm
 from vitruvius.evals.cases import Case
-from vitruvius.evals.curves import reached, regrets
 from vitruvius.evals.evaluation import Wanted, all_jobs, perform
-from vitruvius.evals.jobs import Job, run_job
-from vitruvius.evals.page import write_page
+from vitruvius.evals.jobs import Job, missing, run_job
+from vitruvius.evals.outcomes import Store
+from vitruvius.evals.page import reached, regrets, write_page
 from vitruvius.evals.protocols import Protocol, all_protocols, find_protocols
-from vitruvius.evals.running import missing
-from vitruvius.evals.store import Store
 from vitruvius.evals.tables import capped
 
 SMALL = Protocol(

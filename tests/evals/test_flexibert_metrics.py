@@ -36,7 +36,6 @@ def published(number: int, seed: int = 0) -> list[Published]:
                 scores={MEAN: score},
                 pretrain_s=1.0,
                 params=place,
-                params_specified=place,
                 metrics={name: score for name in (*names, "num_params_as_logged_h256_ff1024")},
             )
         )

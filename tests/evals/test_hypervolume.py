@@ -8,8 +8,8 @@ import pytest
 from vitruvius.evals.arms.fidelity import SHORT_RANDOM
 from vitruvius.evals.arms.latency import hypervolume_gain, nsga2_order
 from vitruvius.evals.cases import build
-from vitruvius.evals.hypervolume import hypervolume
 from vitruvius.evals.jobs import Job, run_job, search
+from vitruvius.evals.outcomes import hypervolume
 from vitruvius.evals.protocols import all_protocols
 
 

@@ -9,10 +9,11 @@ import pytest
 
 from vitruvius.agents.model.scripted_server import ScriptedServer, say
 from vitruvius.errors import ConfigError
+from vitruvius.evals.arms.arm import Given
 from vitruvius.evals.arms.lapt import NB201, Counting
-from vitruvius.evals.arms.oracle import Oracle, Spent, Truth
-from vitruvius.evals.arms.registry import Given, find_arm
+from vitruvius.evals.arms.registry import find_arm
 from vitruvius.evals.evaluation import Wanted, _narrowed
+from vitruvius.evals.oracle import Oracle, Spent, Truth
 from vitruvius.evals.protocols import all_protocols
 from vitruvius.spaces.cells.cell import Cell
 from vitruvius.tasks.registry import load_task

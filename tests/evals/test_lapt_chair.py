@@ -10,7 +10,7 @@ import pytest
 from vitruvius.agents.model.client import ModelClient
 from vitruvius.agents.model.endpoint import Endpoint
 from vitruvius.agents.model.scripted_server import ScriptedServer, fail, say
-from vitruvius.evals.arms.lapt_chair import LaptChair, lapt_operations, operations_schema
+from vitruvius.evals.arms.lapt_chair import LaptChair, operations_schema
 from vitruvius.spaces.cells.cell import Cell
 from vitruvius.spaces.space import Architecture
 
@@ -41,7 +41,7 @@ def test_operations_are_read_and_the_prompt_holds_the_source_alone(
 ) -> None:
     chat_server.enqueue(say(answer()))
     log: list[Any] = []
-    allowed = lapt_operations(client, SPACE, top, 2, log)
+    allowed = LaptChair(client=client, space=SPACE, most=2, calls=log).learn(top)
     assert allowed == {name: tuple(choices) for name, choices in GOOD.items()}
     (body,) = chat_server.bodies
     sent = body["messages"][1]["content"]

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from small_table import SLOTS, told, write_tables
 
-from vitruvius.evals.arms.registry import all_arms
+from vitruvius.evals.arms.registry import ARMS as ALL
 from vitruvius.evals.cases import Case, build
 from vitruvius.evals.jobs import Job, run_job, search
 from vitruvius.spaces.space import Architecture
@@ -17,7 +17,7 @@ SAME_CODE = {  # as another arm that is tested
     "no exploration", "no cuts", "no costs",
     "short first", "random short first",  # need short trainings, which this table has not
 }  # fmt: skip
-ARMS = [n for n, arm in all_arms().items() if n not in SAME_CODE and not arm.needs_model]
+ARMS = [n for n, arm in ALL.items() if n not in SAME_CODE and not arm.needs_model]
 
 
 def scramble(folder: Path, spared: set[Architecture]) -> None:

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from small_table import table, write_tables
 
-from vitruvius.evals.arms.oracle import Oracle, PaidTask, Spent, Truth
 from vitruvius.evals.cases import Case, build, truth_of
+from vitruvius.evals.oracle import Oracle, PaidTask, Spent, Truth
 from vitruvius.evals.outcomes import Outcome, Step, hit_of, steps_of
 from vitruvius.evals.protocols import nb201
 from vitruvius.tasks.task import Fidelity

@@ -101,7 +101,7 @@ def test_a_run_is_judged_from_its_ledger(tmp_path: Path, chat_server: ScriptedSe
     )  # fmt: skip
     with Ledger.open(tmp_path) as ledger:
         verdicts = judge_run(ledger, run.id, run.space, run.task.metric)
-        calls = [call for call in ledger.calls(run.id) if call.chair == "theorist"]
+        calls = [call for call in ledger.steps.calls(run.id) if call.chair == "theorist"]
     verdict = verdicts["scripted"]
     assert verdict.proposed >= 1
     assert verdict.tokens == sum(call.tokens_in + call.tokens_out for call in calls) > 0

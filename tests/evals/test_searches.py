@@ -43,8 +43,10 @@ def test_it_finds_what_a_run_on_disk_finds(seed: int, tmp_path: Path) -> None:
     searched = run_search(load_space(SPACE), load_task(LOOKUP), queries=20, seed=seed)
     assert [row_of(trial) for trial in searched.trials] == [row_of(t) for t in trials_of(run)]
     with Ledger.open(tmp_path) as ledger:
-        assert [v.rule for v in searched.versions] == [v.rule for v in ledger.current(run.id)]
-        effects = [e.effect for e in ledger.evidence(run.id)]
+        assert [v.rule for v in searched.versions] == [
+            v.rule for v in ledger.principles.current(run.id)
+        ]
+        effects = [e.effect for e in ledger.evidence.of(run.id)]
     assert effects
     assert [e.effect for e in searched.evidence] == effects
 
@@ -120,8 +122,8 @@ def test_searches_in_one_ledger_remember_each_other() -> None:
     with Ledger.in_memory() as ledger:
         first = run_search(space, task, queries=40, seed=0, ledger=ledger)
         second = run_search(space, task, queries=5, seed=1, ledger=ledger)
-        assert [run.id for run in ledger.runs()]
+        assert [run.id for run in ledger.runs.all()]
         assert first.run.id != second.run.id
         supported = {e.principle for e in first.evidence if e.standing == "supported"}
         assert supported
-        assert {adoption.version for adoption in ledger.adopted(second.run.id)}
+        assert {adoption.version for adoption in ledger.principles.adopted(second.run.id)}

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vitruvius.evals.arms.oracle import Truth
-from vitruvius.evals.arms.wrong_cuts import KINDS, kind_of, wrong_rule
+from vitruvius.evals.oracle import Truth
 from vitruvius.evals.searches import run_search
+from vitruvius.evals.wrong_cuts import KINDS, kind_of, wrong_rule
 from vitruvius.spaces.cells.cell import Cell
 from vitruvius.spaces.region import Cut, Region
 from vitruvius.spaces.rules import holds

@@ -44,7 +44,7 @@ def talk(small_run: vt.SearchRun, chat_server: ScriptedServer, heard: Heard) -> 
 
 def messages(run: vt.SearchRun, thread: str = "chat-1") -> list[Message]:
     with Ledger.open(run.home) as ledger:
-        return ledger.messages(run.id, thread)
+        return ledger.requests.messages(run.id, thread)
 
 
 def sent(body: Body) -> str:
@@ -150,8 +150,8 @@ def test_a_refusal_is_told_to_the_model(
         assert open_talk.answer({"approved": False, "reason": "too dear today"}) is None
     assert "the person refused: too dear today" in sent(chat_server.bodies[1])
     with Ledger.open(small_run.home) as ledger:
-        assert ledger.wishes(small_run.id) == []
-        assert len(ledger.trials(small_run.id)) == 9
+        assert ledger.requests.wishes(small_run.id) == []
+        assert len(ledger.trials.of(small_run.id)) == 9
 
 
 def test_an_approved_training_is_carried_out_and_told(
@@ -166,9 +166,9 @@ def test_an_approved_training_is_carried_out_and_told(
     assert "Done: T10" in sent(chat_server.bodies[1])
     assert any("T10" in text for text in heard.of("event"))
     with Ledger.open(small_run.home) as ledger:
-        (wish,) = ledger.wishes(small_run.id)
-        new = ledger.trials(small_run.id)[9:]
-        assert ledger.decisions(small_run.id)[-1].author == "user"
+        (wish,) = ledger.requests.wishes(small_run.id)
+        new = ledger.trials.of(small_run.id)[9:]
+        assert ledger.steps.decisions(small_run.id)[-1].author == "user"
     assert wish.status == WishStatus.DONE
     assert [trial.architecture.spec for trial in new] == [WIDE]
     assert small_run.record.status == "interrupted"  # the run is let go of
@@ -184,7 +184,7 @@ def test_an_edited_training_trains_what_the_person_wrote(
         edited = {"tool": "train", "architectures": [theirs]}
         assert open_talk.answer({"approved": True, "call": edited}) is None
     with Ledger.open(small_run.home) as ledger:
-        new = ledger.trials(small_run.id)[9:]
+        new = ledger.trials.of(small_run.id)[9:]
     assert [trial.architecture.spec for trial in new] == [theirs]
     assert "As the person edited it" in sent(chat_server.bodies[1])
 
@@ -259,14 +259,14 @@ def test_an_approved_training_that_a_crash_cut_short_is_finished_once(
         with pytest.raises(RuntimeError, match="the power went"):
             first.answer({"approved": True})
     with Ledger.open(small_run.home) as ledger:
-        assert [wish.status for wish in ledger.wishes(small_run.id)] == [WishStatus.OPEN]
+        assert [wish.status for wish in ledger.requests.wishes(small_run.id)] == [WishStatus.OPEN]
     with Talk(small_run, left_open(small_run)) as second:
         assert second.take_up() is None
         assert second.last_words().startswith("Done: T10")
         assert second.take_up() is None
     with Ledger.open(small_run.home) as ledger:
-        assert [wish.status for wish in ledger.wishes(small_run.id)] == [WishStatus.DONE]
-        assert len(ledger.trials(small_run.id)) == 10
+        assert [wish.status for wish in ledger.requests.wishes(small_run.id)] == [WishStatus.DONE]
+        assert len(ledger.trials.of(small_run.id)) == 10
 
 
 def test_a_thread_is_open_in_one_process_at_a_time(talk: Open) -> None:
@@ -325,8 +325,8 @@ def test_a_conversation_spends_nothing_of_the_run(
         open_talk.send("/budget")
         assert "this conversation: tokens" in open_talk.last_words()
     with Ledger.open(small_run.home) as ledger:
-        assert {one.chair for one in ledger.calls(small_run.id)} == {"chat"}
-        assert ledger.spent(small_run.id).tokens == 0
+        assert {one.chair for one in ledger.steps.calls(small_run.id)} == {"chat"}
+        assert ledger.steps.spent(small_run.id).tokens == 0
 
 
 def test_the_key_is_nowhere(
@@ -361,16 +361,18 @@ def test_a_question_is_asked_from_python(
 
 def test_wishes_wait_for_whoever_drives_the_run(small_run: vt.SearchRun) -> None:
     with Ledger.open(small_run.home) as ledger:
-        ledger.claim(small_run.id, "another")
+        ledger.runs.claim(small_run.id, "another")
         said = small_run.ask("/note look at width 12")
         assert "Another process drives this run" in said
-        (wish,) = ledger.wishes(small_run.id)
+        (wish,) = ledger.requests.wishes(small_run.id)
         assert (wish.status, wish.written["text"]) == (WishStatus.OPEN, "look at width 12")
         heard = Heard()
         with Talk(small_run, "ask", tell=heard.append) as talk:
             talk.tell_closed()
             assert heard.of("message") == []
-            ledger.close_wish(wish.id, WishStatus.DONE, "noted")  # as the other process does
+            ledger.requests.close_wish(
+                wish.id, WishStatus.DONE, "noted"
+            )  # as the other process does
             talk.tell_closed()
             talk.tell_closed()
             assert heard.of("message") == [f"Wish {wish.id} (note) is done: noted"]

@@ -71,20 +71,20 @@ def test_two_hundred_turns_stay_within_the_budget_and_checkpoints_do_not_pile_up
     first, *_, last = (size for _, size in sizes)
     assert last < 1.2 * first  # ids alone: bounded, where linear would do
     with Ledger.open(small_run.home) as ledger:
-        messages = ledger.messages(small_run.id, "chat-1")
+        messages = ledger.requests.messages(small_run.id, "chat-1")
     assert sum(message.role == "user" for message in messages) == 200
 
 
 def test_what_does_not_fit_on_a_page_is_counted(small_run: vt.SearchRun) -> None:
     with Ledger.open(small_run.home) as ledger:
         for turn in range(200):
-            ledger.add_message(small_run.id, "t", "user", f"question {turn} " * 20)
-            ledger.add_message(small_run.id, "t", "agent", f"answer {turn} " * 40)
-        ledger.add_message(small_run.id, "t", "user", "and now?")
-        ledger.add_message(small_run.id, "t", "agent", "", {"calls": [{"tool": "best"}]})
-        ledger.add_message(small_run.id, "t", "tool", "T6 " * 3000, {"tool": "best"})
+            ledger.requests.add_message(small_run.id, "t", "user", f"question {turn} " * 20)
+            ledger.requests.add_message(small_run.id, "t", "agent", f"answer {turn} " * 40)
+        ledger.requests.add_message(small_run.id, "t", "user", "and now?")
+        ledger.requests.add_message(small_run.id, "t", "agent", "", {"calls": [{"tool": "best"}]})
+        ledger.requests.add_message(small_run.id, "t", "tool", "T6 " * 3000, {"tool": "best"})
         book = Book(ledger=ledger, run_id=small_run.id, space=small_run.space, task=small_run.task)
-        messages = ledger.messages(small_run.id, "t")
+        messages = ledger.requests.messages(small_run.id, "t")
         count = TokenCounter("scripted").count
         for budget in (600, 1000, 4000, 8000):
             page = render_page(book, messages, ASK, count=count, budget=budget)

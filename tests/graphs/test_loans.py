@@ -118,21 +118,21 @@ def started(home: Path) -> vt.SearchRun:
         "space": SPACE.name, "task": TASK.name, "author": "another", "rationale": "told",
     }  # fmt: skip
     with Ledger.open(home) as ledger:
-        [version] = ledger.import_principles(
+        [version] = ledger.principles.take_in(
             {"format": "vitruvius-principles", "version": 1, "principles": [told]}
         )
-        ledger.adopt(run.id, version.name, trust=1.0, source_effect=None, similarity=1.0)
-        ledger.add_cut(
+        ledger.principles.adopt(run.id, version.name, trust=1.0, source_effect=None, similarity=1.0)
+        ledger.cuts.add(
             run.id, 0, rule=rule, principle=version.name, reason="told", provisional=True,
             kept=0.2, top_loss_high=0.0,
         )  # fmt: skip
-        ledger.mark(run.id, "recalled", 0, {"adopted": 1})
+        ledger.steps.mark(run.id, "recalled", 0, {"adopted": 1})
     return run
 
 
 def cuts_of(run: vt.SearchRun) -> list[CutRecord]:
     with Ledger.open(run.home) as ledger:
-        return [_anonymous(cut) for cut in ledger.cuts(run.id)]
+        return [_anonymous(cut) for cut in ledger.cuts.of(run.id)]
 
 
 def _anonymous(cut: CutRecord) -> CutRecord:

@@ -75,7 +75,7 @@ def test_a_killed_worker_is_asked_again_and_a_network_that_kills_twice_has_no_sc
         killer = Scripted(kills=9)
         assert "snip -, params -" in answer(ledger, killer, 1, asyncio.Event())
         assert len(killer.asked) == 2
-        [snip] = ledger.scores("s", "t", ["snip"], None)
+        [snip] = ledger.scores.of("s", "t", ["snip"], None)
         assert (snip.value, snip.note) == (None, "killed")
 
 
@@ -83,7 +83,7 @@ def test_a_stop_keeps_what_is_scored_and_leaves_the_decision_open(tmp_path: Path
     stopping = asyncio.Event()
     with Ledger.in_memory() as ledger:
         assert answer(ledger, Scripted(kills=0, stops=stopping), 3, stopping) is None
-        kept = len(ledger.scores("s", "t", ["snip"], None))
+        kept = len(ledger.scores.of("s", "t", ["snip"], None))
         again = Scripted(kills=0)
         assert answer(ledger, again, 3, asyncio.Event()) is not None
         assert len(again.asked) == 3 - kept

@@ -37,7 +37,7 @@ def session(tmp_path: Path) -> Iterator[Any]:
     """A session whose principles are supported and may cut by `bound`, whatever their version."""
     with Ledger.open(tmp_path) as ledger:
         space = Cell()
-        run = ledger.create_run(
+        run = ledger.runs.create(
             space_ref="nb201", space_id=space.id, space_name=space.name, task_ref="digits",
             task_id="digits-1", task_name="digits", seed=0, budget=Budget(trials=40),
             settings={}, sources={},
@@ -57,7 +57,7 @@ def session(tmp_path: Path) -> Iterator[Any]:
                         top_loss_high=made.bound, kept=0.8, standing=made.standing,
                     ),
                 )
-                for version in ledger.current(run.id)
+                for version in ledger.principles.current(run.id)
             ]  # fmt: skip
 
         made = SimpleNamespace(
@@ -65,9 +65,9 @@ def session(tmp_path: Path) -> Iterator[Any]:
             tell=lambda *_, **__: None, steps=partial(next, count(1)), bound=0.01,
             top_loss=0.0, standing=Standing.SUPPORTED,
         )  # fmt: skip
-        made.region = lambda: region_of(space, ledger.cuts(run.id))
+        made.region = lambda: region_of(space, ledger.cuts.of(run.id))
         made.last_verified = partial(Session.last_verified, made)
-        made.edit = lambda edit, step: ledger.apply_edit(
+        made.edit = lambda edit, step: ledger.principles.apply_edit(
             run.id, "digits", "nb201", step, "analyst", edit, ordinal=0
         )
         yield made
@@ -76,14 +76,14 @@ def session(tmp_path: Path) -> Iterator[Any]:
 def test_a_cut_undone_by_hand_stays_away(session: Any) -> None:
     version = session.edit(Add(rule=AVOIDED, **TEXT), 0)
     prune_by_evidence(session)
-    [cut] = session.ledger.cuts(session.run.id)
-    session.ledger.undo_cut(session.run.id, cut.number, 1, PERSON, "a hunch")
+    [cut] = session.ledger.cuts.of(session.run.id)
+    session.ledger.cuts.undo(session.run.id, cut.number, 1, PERSON, "a hunch")
     prune_by_evidence(session)
     other = TEXT | {"statement": "the same rule in other words"}
     session.edit(Revise(principle=f"P{version.principle}", rule=AVOIDED, **other), 1)
     prune_by_evidence(session)
-    assert [made.in_force for made in session.ledger.cuts(session.run.id)] == [False]
-    decision = session.ledger.add_decision(
+    assert [made.in_force for made in session.ledger.cuts.of(session.run.id)] == [False]
+    decision = session.ledger.steps.add_decision(
         session.run.id, 2, "qwen3",
         {"tool": "prune", "action": "cut", "principle": f"P{version.principle}", "reason": "why"},
         DecisionStatus.ACCEPTED,
@@ -95,22 +95,22 @@ def test_a_cut_undone_by_hand_stays_away(session: Any) -> None:
 def test_a_cut_undone_by_evidence_may_come_back(session: Any) -> None:
     session.edit(Add(rule=AVOIDED, **TEXT), 0)
     prune_by_evidence(session)
-    session.ledger.undo_cut(session.run.id, 1, 1, "evidence", "weakened")
+    session.ledger.cuts.undo(session.run.id, 1, 1, "evidence", "weakened")
     prune_by_evidence(session)
-    assert [made.in_force for made in session.ledger.cuts(session.run.id)] == [False, True]
+    assert [made.in_force for made in session.ledger.cuts.of(session.run.id)] == [False, True]
 
 
 def lent(session: Any, standing: Standing, top_loss: float, **found: int) -> str | None:
     """Returns why a cut on loan ended, after a verification that found this."""
     version = session.edit(Add(rule=AVOIDED, **TEXT), 0)
-    session.ledger.add_cut(
+    session.ledger.cuts.add(
         session.run.id, 0, rule=AVOIDED, principle=version.name, reason="told", provisional=True,
         kept=0.8, top_loss_high=0.0,
     )  # fmt: skip
-    session.ledger.mark(session.run.id, "verified", 0, {"step": 0, **found})
+    session.ledger.steps.mark(session.run.id, "verified", 0, {"step": 0, **found})
     session.standing, session.top_loss, session.bound = standing, top_loss, 0.9
     prune_by_evidence(session)
-    cut = session.ledger.cuts(session.run.id)[0]
+    cut = session.ledger.cuts.of(session.run.id)[0]
     return str(cut.undone_reason) if not cut.in_force else None
 
 
@@ -136,7 +136,7 @@ def test_a_loan_stands_while_the_trials_bear_it_out(
 def bounded(session: Any, bound: float) -> list[bool]:
     session.bound = bound
     prune_by_evidence(session)
-    return [cut.in_force for cut in session.ledger.cuts(session.run.id)]
+    return [cut.in_force for cut in session.ledger.cuts.of(session.run.id)]
 
 
 def test_a_bound_that_wavers_about_its_limit_does_not_make_a_cut_flap(session: Any) -> None:
@@ -153,7 +153,7 @@ def test_an_exhausted_region_is_widened_by_its_most_doubtful_cut(session: Any) -
     first = session.edit(Add(rule=AVOIDED, **TEXT), 0)
     prune_by_evidence(session)
     second = session.edit(Add(rule=other, **TEXT | {"statement": "no hole at the start"}), 0)
-    session.ledger.add_cut(
+    session.ledger.cuts.add(
         session.run.id, 0, rule=other, principle=second.name, reason="told", provisional=True,
         kept=0.6, top_loss_high=0.0,
     )  # fmt: skip
@@ -163,8 +163,8 @@ def test_an_exhausted_region_is_widened_by_its_most_doubtful_cut(session: Any) -
     assert not widen_region(session, 5)
     prune_by_evidence(session)
     assert session.region().cuts == ()
-    assert {cut.undone_by for cut in session.ledger.cuts(session.run.id)} == {PROGRAM}
-    decision = session.ledger.add_decision(
+    assert {cut.undone_by for cut in session.ledger.cuts.of(session.run.id)} == {PROGRAM}
+    decision = session.ledger.steps.add_decision(
         session.run.id, 6, "qwen3",
         {"tool": "prune", "action": "cut", "principle": "P1", "reason": "why"},
         DecisionStatus.ACCEPTED,

@@ -46,7 +46,7 @@ def new_run() -> NewRun:
             "settings": {},
             "sources": {},
         }
-        return ledger.create_run(**{**fields, **changes})
+        return ledger.runs.create(**{**fields, **changes})
 
     return make
 

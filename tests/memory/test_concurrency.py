@@ -23,20 +23,22 @@ from vitruvius.spaces.space import Architecture
 
 home, name = Path(sys.argv[1]), sys.argv[2]
 ledger = Ledger.open(home)
-run = ledger.create_run(
+run = ledger.runs.create(
     space_ref="s", space_id="s-1", space_name="s", task_ref="t", task_id="t-1", task_name="t",
     seed=0, budget=Budget(), settings={}, sources={},
 )
-ledger.claim(run.id, name)
+ledger.runs.claim(run.id, name)
 print("ready", flush=True)
 sys.stdin.readline()
 for n in range(40):
     new = NewTrial(
         architecture=Architecture.of(n), fidelity="8ep", seed=0, origin=Origin.EXPLORE
     )
-    (trial,) = ledger.open_trials(run.id, None, [new])
-    if ledger.start_result(trial.result_id, name):
-        ledger.close_result(trial.result_id, status=ResultStatus.DONE, value=float(n), message=name)
+    (trial,) = ledger.trials.open(run.id, None, [new])
+    if ledger.results.start(trial.result_id, name):
+        ledger.results.close(
+            trial.result_id, status=ResultStatus.DONE, value=float(n), message=name
+        )
         print(trial.result_id, flush=True)
 """
 
@@ -67,8 +69,8 @@ def test_processes_that_open_a_new_home_together_train_each_result_once(tmp_path
         started += output.split()
     assert sorted(map(int, started)) == list(range(1, 41))
     ledger = Ledger.open(tmp_path)
-    for run in ledger.runs():
-        trials = ledger.trials(run.id)
+    for run in ledger.runs.all():
+        trials = ledger.trials.of(run.id)
         assert [trial.number for trial in trials] == list(range(1, 41))
         assert [trial.value for trial in trials] == [float(n) for n in range(40)]
         assert {trial.status for trial in trials} == {ResultStatus.DONE}
@@ -88,16 +90,16 @@ def test_threads_train_each_result_once(
     def work(run_id: str) -> int:
         won = 0
         for n in range(10):
-            (trial,) = ledger.open_trials(run_id, None, new_trials(str(n)))
-            if ledger.start_result(trial.result_id, run_id):
+            (trial,) = ledger.trials.open(run_id, None, new_trials(str(n)))
+            if ledger.results.start(trial.result_id, run_id):
                 won += 1
-                ledger.close_result(trial.result_id, status=ResultStatus.DONE, value=1.0)
+                ledger.results.close(trial.result_id, status=ResultStatus.DONE, value=1.0)
         return won
 
     with ThreadPoolExecutor(8) as pool:
         assert sum(pool.map(work, runs)) == 10
     for run_id in runs:
-        assert [trial.number for trial in ledger.trials(run_id)] == list(range(1, 11))
+        assert [trial.number for trial in ledger.trials.of(run_id)] == list(range(1, 11))
     if in_memory:
         ledger.close()
 
@@ -109,7 +111,7 @@ def test_threads_that_add_principles_never_share_a_number(
 
     def work(n: int) -> str:
         edit = Add(rationale="seen", statement="use it", rule=rule((f"edge_{n}", "conv")))
-        return ledger.apply_edit(run.id, "t", "s", n, "m", edit).name
+        return ledger.principles.apply_edit(run.id, "t", "s", n, "m", edit).name
 
     with ThreadPoolExecutor(8) as pool:
         names = list(pool.map(work, range(24)))

@@ -6,14 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vitruvius.evals.arms.oracle import Oracle, Truth
 from vitruvius.evals.minimal_search import Arena
+from vitruvius.evals.oracle import Oracle, Truth
 from vitruvius.evals.synthetic import SyntheticTask, create_space
 from vitruvius.memory.model.cost_hints import cost_hints, keeps_limits
 from vitruvius.memory.records import Origin
-from vitruvius.spaces.reference import reference_features
 from vitruvius.spaces.region import Region
 from vitruvius.spaces.registry import load_space
+from vitruvius.spaces.space import reference_features
 from vitruvius.tasks.registry import load_task
 from vitruvius.tasks.tables.table import TabularTask
 from vitruvius.tasks.task import known_costs

@@ -34,15 +34,15 @@ from vitruvius.memory.records import NewTrial, Origin, ResultStatus
 from vitruvius.spaces.space import Architecture
 
 ledger, run_id = Ledger.open(Path(sys.argv[1])), sys.argv[2]
-number = len(ledger.trials(run_id))
+number = len(ledger.trials.of(run_id))
 while True:
     number += 1
     new = NewTrial(
         architecture=Architecture.of(number), fidelity="8ep", seed=0, origin=Origin.EXPLORE
     )
-    (trial,) = ledger.open_trials(run_id, None, [new])
-    ledger.start_result(trial.result_id, "driver")
-    ledger.close_result(trial.result_id, status=ResultStatus.DONE, value=float(number))
+    (trial,) = ledger.trials.open(run_id, None, [new])
+    ledger.results.start(trial.result_id, "driver")
+    ledger.results.close(trial.result_id, status=ResultStatus.DONE, value=float(number))
     print(trial.number, flush=True)
 """
 
@@ -64,7 +64,7 @@ def test_a_kill_loses_no_acknowledged_result(tmp_path: Path, new_run: NewRun) ->
         writer.send_signal(signal.SIGKILL)
         rest, _ = writer.communicate()
         acknowledged = max([acknowledged, *map(int, rest.split("\n")[:-1])])
-        trials = ledger.trials(run.id)
+        trials = ledger.trials.of(run.id)
         assert [trial.number for trial in trials] == list(range(1, len(trials) + 1))
         # at most the trial under way at each kill has no value
         assert all(trial.value == trial.number for trial in trials if not trial.status.is_open)
@@ -90,14 +90,14 @@ def test_a_full_disk_is_told_and_loses_nothing(
     def fill() -> None:
         for number in count():
             names = [f"{number}-{n}-{'x' * 200}" for n in range(5)]
-            opened.extend(ledger.open_trials(run.id, None, new_trials(*names)))
+            opened.extend(ledger.trials.open(run.id, None, new_trials(*names)))
 
     with pytest.raises(VitruviusError, match="free some disk space, then resume"):
         fill()
     assert opened
     other = reopen()  # with room again
-    assert other.trials(run.id) == opened
-    assert len(other.open_trials(run.id, None, new_trials("after"))) == 1
+    assert other.trials.of(run.id) == opened
+    assert len(other.trials.open(run.id, None, new_trials("after"))) == 1
     other.close()
 
 
@@ -168,7 +168,7 @@ def test_a_damaged_page_is_told(tmp_path: Path, new_run: NewRun) -> None:
     path.write_bytes(content)
     ledger = Ledger.open(tmp_path)
     with pytest.raises(ConfigError, match="damaged or not a ledger"):
-        ledger.run(run.id)
+        ledger.runs.get(run.id)
     ledger.close()
 
 
@@ -181,7 +181,7 @@ def test_a_lock_that_is_kept_is_told(
         connection.execute("BEGIN IMMEDIATE")
         with pytest.raises(VitruviusError, match="another process has kept"):
             new_run(ledger)
-        assert ledger.runs() == []  # readers do not wait for writers
+        assert ledger.runs.all() == []  # readers do not wait for writers
         connection.rollback()
     new_run(ledger)
     ledger.close()

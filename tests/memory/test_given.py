@@ -137,9 +137,9 @@ def test_thousands_of_rows_are_written_at_once_and_once(
 ) -> None:
     run = new_run(ledger)
     rows = given(15_625)
-    assert ledger.give_trials(run.id, rows) == len(rows)
-    assert ledger.give_trials(run.id, rows) == len(rows)
-    trials = ledger.trials(run.id)
+    assert ledger.trials.give(run.id, rows) == len(rows)
+    assert ledger.trials.give(run.id, rows) == len(rows)
+    trials = ledger.trials.of(run.id)
     assert [trial.architecture for trial in trials] == [row.architecture for row in rows]
     assert trials[7].value == 7.0
     assert trials[7].origin == Origin.GIVEN
@@ -151,21 +151,21 @@ def test_a_result_that_is_there_stays_and_one_under_way_is_closed(
     ledger: Ledger, new_run: Callable[..., Run]
 ) -> None:
     first, second, third = (new_run(ledger) for _ in range(3))
-    ledger.give_trials(first.id, given(2))
+    ledger.trials.give(first.id, given(2))
     from vitruvius.memory.records import NewTrial
 
     waits = NewTrial(
         architecture=Architecture.of({"row": 2}), fidelity="1ep", seed=0, origin=Origin.ARCHITECT
     )
-    ledger.open_trials(second.id, None, [waits])
+    ledger.trials.open(second.id, None, [waits])
     other = [GivenRow(**{**vars(row), "value": 99.0}) for row in given(3)]
-    assert ledger.settled(first.id) == (2, 2)
-    assert ledger.settled(second.id) == (0, 0)
-    ledger.give_trials(third.id, other)
-    assert ledger.settled(second.id) == (1, 1)
-    assert [trial.value for trial in ledger.trials(third.id)] == [0.0, 1.0, 99.0]
-    assert [trial.reused for trial in ledger.trials(third.id)] == [True, True, True]
-    assert ledger.trials(second.id)[0].value == 99.0
+    assert ledger.trials.settled(first.id) == (2, 2)
+    assert ledger.trials.settled(second.id) == (0, 0)
+    ledger.trials.give(third.id, other)
+    assert ledger.trials.settled(second.id) == (1, 1)
+    assert [trial.value for trial in ledger.trials.of(third.id)] == [0.0, 1.0, 99.0]
+    assert [trial.reused for trial in ledger.trials.of(third.id)] == [True, True, True]
+    assert ledger.trials.of(second.id)[0].value == 99.0
 
 
 def test_columns_of_one_table_have_different_answers() -> None:

@@ -16,7 +16,7 @@ from vitruvius.memory.index import principle_index as index_module
 from vitruvius.memory.index.chroma_store import ChromaStore
 from vitruvius.memory.index.embedding import embed, text_of
 from vitruvius.memory.index.principle_index import OTHER_SPACE, PrincipleIndex, overlap
-from vitruvius.memory.ledger import versions as ledger_versions
+from vitruvius.memory.ledger import principles as ledger_principles
 from vitruvius.memory.ledger.ledger import Ledger
 from vitruvius.memory.records import PrincipleVersion, Run
 from vitruvius.spaces.rules import RangeCondition, Rule, SlotCondition
@@ -34,12 +34,12 @@ from vitruvius.spaces.rules import Rule, SlotCondition
 home, run_id = Path(sys.argv[1]), sys.argv[2]
 ledger = Ledger.open(home)
 index = PrincipleIndex(home, ledger)
-number = ledger.count_versions()
+number = ledger.principles.count_versions()
 while True:
     number += 1
     one = Rule(stance="require", all=(SlotCondition(slot=f"edge_{number}", choices=("conv",)),))
     edit = Add(rationale="seen", statement=f"convolve at edge {number}", rule=one)
-    version = ledger.apply_edit(run_id, "t", "nb201", number, "m", edit)
+    version = ledger.principles.apply_edit(run_id, "t", "nb201", number, "m", edit)
     index.add([version])
     print(version.name, flush=True)
 """
@@ -66,7 +66,7 @@ def written(
 
     def write(slot: str, space: str) -> PrincipleVersion:
         edit = Add(rationale="seen", statement=f"convolve at the {slot}", rule=rule((slot, "conv")))
-        return ledger.apply_edit(run.id, "mnist1d", space, 1, "analyst", edit)
+        return ledger.principles.apply_edit(run.id, "mnist1d", space, 1, "analyst", edit)
 
     return [write(slot, "nb201") for slot in SLOTS] + [write("stem", "macro")]
 
@@ -115,7 +115,7 @@ def test_only_current_versions_are_found(
     index.add(written)
     retire = Retire(rationale="wrong", principle="P3")
     run_id = written[0].run_id
-    index.add([ledger.apply_edit(run_id, "mnist1d", "nb201", 2, "analyst", retire)])
+    index.add([ledger.principles.apply_edit(run_id, "mnist1d", "nb201", 2, "analyst", retire)])
     assert "P3.1" not in dict(index.search("neck", "nb201", FEATURES, 10))
     assert index.missing() == []
 
@@ -131,7 +131,7 @@ def test_a_second_process_searches_the_ledger_and_finds_the_same(
     other = PrincipleIndex(home, ledger)
     edit = Add(rationale="seen", statement="skip the neck", rule=rule(("neck", "skip")))
     # the other one does not hold the lock: the holder catches up
-    other.add([ledger.apply_edit(written[0].run_id, "mnist1d", "nb201", 2, "m", edit)])
+    other.add([ledger.principles.apply_edit(written[0].run_id, "mnist1d", "nb201", 2, "m", edit)])
     bare = PrincipleIndex(None, ledger)
     found = index.search("the neck", "nb201", FEATURES | {"neck=skip"}, 10)
     assert len(found) == 6
@@ -154,10 +154,10 @@ def test_enough_is_found_among_many(
     written = []
     for n in range(120):
         edit = Add(rationale="seen", statement=f"number {n} of many", rule=rule((f"s{n}", "conv")))
-        written.append(ledger.apply_edit(run.id, "t", "nb201", n, "m", edit))
+        written.append(ledger.principles.apply_edit(run.id, "t", "nb201", n, "m", edit))
         if n % 2:
             gone = Retire(rationale="wrong", principle=f"P{n + 1}")
-            ledger.apply_edit(run.id, "t", "nb201", n, "m", gone)
+            ledger.principles.apply_edit(run.id, "t", "nb201", n, "m", gone)
     index.add(written)
     features = {f"s{n}=conv" for n in range(120)}
     found = index.search("number 8 of many", "nb201", features, 60)
@@ -179,7 +179,7 @@ def test_chroma_keeps_our_vectors(
     for version in written:
         vector = embed([text_of(version)])[0]
         assert store.nearest(vector, 1, version.space_name) == [version.name]
-        assert np.array_equal(ledger.vectors([version.name])[version.name], vector)
+        assert np.array_equal(ledger.principles.vectors([version.name])[version.name], vector)
     store.close()
 
 
@@ -224,10 +224,10 @@ def test_an_encoder_of_another_release_is_made_anew(
     ledger: Ledger, written: list[PrincipleVersion], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     name = written[0].name
-    before = ledger.vectors()[name]
-    monkeypatch.setattr(ledger_versions, "ENCODER", "of-tomorrow")
-    monkeypatch.setattr(ledger_versions, "embed", lambda texts: -embed(texts))
-    assert np.array_equal(ledger.vectors([name])[name], -before)
+    before = ledger.principles.vectors()[name]
+    monkeypatch.setattr(ledger_principles, "ENCODER", "of-tomorrow")
+    monkeypatch.setattr(ledger_principles, "embed", lambda texts: -embed(texts))
+    assert np.array_equal(ledger.principles.vectors([name])[name], -before)
 
 
 def test_a_kill_while_writing_leaves_what_repair_mends(
@@ -250,6 +250,6 @@ def test_a_kill_while_writing_leaves_what_repair_mends(
         lost = index.missing()
         assert len(lost) <= 1
         assert not set(lost) & set(acknowledged)
-        assert index.rebuild() == ledger.count_versions()
+        assert index.rebuild() == ledger.principles.count_versions()
         assert index.missing() == []
         index.close()

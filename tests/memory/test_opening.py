@@ -7,11 +7,13 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from alembic.config import Config
+from alembic.script import ScriptDirectory
 
 from vitruvius.errors import ConfigError
-from vitruvius.memory.ledger import opening, upgrading
+from vitruvius.memory.ledger import file as ledger_file
+from vitruvius.memory.ledger.file import REVISIONS
 from vitruvius.memory.ledger.ledger import Ledger
-from vitruvius.memory.ledger.opening import REVISIONS
 
 STEP = """
 import sqlalchemy as sa
@@ -44,7 +46,7 @@ def scripts_with(tmp_path: Path, body: str) -> Path:
     """Our migrations and one more step."""
     folder = tmp_path / "migrations"
     (folder / "versions").mkdir(parents=True)
-    own = Path(upgrading.__file__).parent / "migrations"
+    own = Path(ledger_file.__file__).parent / "migrations"
     for path in (own / "env.py", *(own / "versions").glob("r*.py")):
         (folder / path.relative_to(own)).write_text(path.read_text())
     step = STEP.format(new="9999", old=REVISIONS[-1], body=body)
@@ -53,7 +55,11 @@ def scripts_with(tmp_path: Path, body: str) -> Path:
 
 
 def test_the_revisions_in_code_are_those_of_the_scripts() -> None:
-    assert upgrading.known_revisions() == REVISIONS
+    config = Config()
+    config.set_main_option("script_location", str(Path(ledger_file.__file__).parent / "migrations"))
+    config.set_main_option("path_separator", "os")
+    steps = ScriptDirectory.from_config(config).walk_revisions()
+    assert tuple(step.revision for step in steps)[::-1] == REVISIONS
 
 
 def test_the_scripts_make_the_tables_that_the_code_describes(tmp_path: Path) -> None:
@@ -61,7 +67,7 @@ def test_the_scripts_make_the_tables_that_the_code_describes(tmp_path: Path) -> 
     migrated = tmp_path / "ledger.db"
     with closing(sqlite3.connect(migrated)) as connection:
         connection.execute("PRAGMA journal_mode=WAL")
-    upgrading.upgrade(migrated, "empty")
+    ledger_file.upgrade(migrated, "empty")
     assert schema_of(migrated) == schema_of(tmp_path / "made/ledger.db")
 
 
@@ -76,15 +82,15 @@ def test_an_older_ledger_is_backed_up_and_upgraded(
     def upgrade(path: Path, revision: str) -> None:
         backups.append(original(path, revision, scripts))
 
-    original = upgrading.upgrade
-    monkeypatch.setattr(upgrading, "upgrade", upgrade)
-    opening.prepare_file(path, (*REVISIONS, "9999"))
-    opening.prepare_file(path, (*REVISIONS, "9999"))
+    original = ledger_file.upgrade
+    monkeypatch.setattr(ledger_file, "upgrade", upgrade)
+    ledger_file.prepare_file(path, (*REVISIONS, "9999"))
+    ledger_file.prepare_file(path, (*REVISIONS, "9999"))
 
     assert len(backups) == 1
     assert any("mood" in row for row in schema_of(path))
     assert not any("mood" in row for row in schema_of(backups[0]))
-    assert opening._revision(backups[0]) == REVISIONS[-1]
+    assert ledger_file._revision(backups[0]) == REVISIONS[-1]
 
 
 def test_a_step_that_fails_leaves_the_ledger_as_it_was(tmp_path: Path) -> None:
@@ -93,7 +99,7 @@ def test_a_step_that_fails_leaves_the_ledger_as_it_was(tmp_path: Path) -> None:
     before = schema_of(path)
     body = "op.drop_table('marks'); op.execute('SELECT * FROM nothing')"
     with pytest.raises(Exception, match="nothing"):
-        upgrading.upgrade(path, REVISIONS[-1], scripts_with(tmp_path, body))
+        ledger_file.upgrade(path, REVISIONS[-1], scripts_with(tmp_path, body))
     assert schema_of(path) == before
     Ledger.open(tmp_path / "home").close()
 
@@ -128,7 +134,7 @@ def test_a_home_that_is_a_file_is_refused(tmp_path: Path) -> None:
 def test_opening_imports_nothing_heavy(tmp_path: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from vitruvius.memory.ledger.ledger import Ledger; "
-        f"Ledger.open(Path({str(tmp_path)!r})).runs(); "
+        f"Ledger.open(Path({str(tmp_path)!r})).runs.all(); "
         "heavy = {'torch', 'chromadb', 'langgraph', 'pandas', 'alembic', 'scipy', 'psutil'}; "
         "sys.exit(sorted(heavy & set(sys.modules)) or 0)"
     )

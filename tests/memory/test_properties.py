@@ -53,7 +53,7 @@ class Machine(RuleBasedStateMachine):
         fields: dict[str, Any] = {"space_ref": "s", "space_id": "s-1", "space_name": "s"}
         fields |= {"task_ref": "t", "task_id": "t-1", "task_name": "t", "seed": 0}
         fields |= {"budget": Budget(), "settings": {}, "sources": {}}
-        self.runs = [self.ledger.create_run(**fields).id for _ in range(2)]
+        self.runs = [self.ledger.runs.create(**fields).id for _ in range(2)]
 
     def teardown(self) -> None:
         if hasattr(self, "ledger"):
@@ -72,11 +72,11 @@ class EditMachine(Machine):
     @rule(run=RUNS, edit=EDITS)
     def edit(self, run: int, edit: Edit) -> None:
         self.step += 1
-        before = self.ledger.current(self.runs[run])
+        before = self.ledger.principles.current(self.runs[run])
         try:
-            made = self.ledger.apply_edit(self.runs[run], "t", "s", self.step, "m", edit)
+            made = self.ledger.principles.apply_edit(self.runs[run], "t", "s", self.step, "m", edit)
         except ToolError:
-            assert self.ledger.current(self.runs[run]) == before
+            assert self.ledger.principles.current(self.runs[run]) == before
             return
         self.last = (self.runs[run], self.step, edit, made)
 
@@ -84,21 +84,21 @@ class EditMachine(Machine):
     def replay(self) -> None:
         if self.last is not None:
             run_id, step, edit, made = self.last
-            assert self.ledger.apply_edit(run_id, "t", "s", step, "m", edit) == made
+            assert self.ledger.principles.apply_edit(run_id, "t", "s", step, "m", edit) == made
 
     @rule(run=RUNS, data=st.data())
     def recall(self, run: int, data: st.DataObject) -> None:
-        current = self.ledger.all_current()
+        current = self.ledger.principles.all_current()
         if current:
             version = data.draw(st.sampled_from(current))
-            self.ledger.adopt(self.runs[run], version.name, 0.5, None, 0.5)
+            self.ledger.principles.adopt(self.runs[run], version.name, 0.5, None, 0.5)
 
     @invariant()
     def history_is_intact(self) -> None:
         found: dict[str, PrincipleVersion] = {}
         for number in range(1, 200):
             try:
-                history = self.ledger.versions(number)
+                history = self.ledger.principles.versions(number)
             except ToolError:
                 break
             assert [version.version for version in history] == list(range(1, len(history) + 1))
@@ -109,16 +109,16 @@ class EditMachine(Machine):
             assert all(parent in found for parent in version.parents)
             assert (version.edit in ("revise", "narrow", "retire")) <= (len(version.parents) == 1)
         self.seen = found
-        assert set(self.ledger.vectors()) == set(found)
+        assert set(self.ledger.principles.vectors()) == set(found)
 
     @invariant()
     def a_run_has_one_version_of_each_and_no_rule_twice(self) -> None:
         for run_id in self.runs:
-            current = self.ledger.current(run_id)
+            current = self.ledger.principles.current(run_id)
             numbers = [version.principle for version in current]
             assert numbers == sorted(set(numbers))
             assert all(version.edit != "retire" for version in current)
-        everywhere = [version.principle for version in self.ledger.all_current()]
+        everywhere = [version.principle for version in self.ledger.principles.all_current()]
         assert everywhere == sorted(set(everywhere))
 
 
@@ -136,13 +136,13 @@ class ResultMachine(Machine):
 
     @rule(driver=DRIVERS)
     def claim(self, driver: str) -> None:
-        self.ledger.claim(self.run_of(driver), driver)
+        self.ledger.runs.claim(self.run_of(driver), driver)
         self.holds[driver] = True
         self.forget(driver)
 
     @rule(driver=DRIVERS)
     def release(self, driver: str) -> None:
-        self.ledger.release(self.run_of(driver), driver, RunStatus.INTERRUPTED)
+        self.ledger.runs.release(self.run_of(driver), driver, RunStatus.INTERRUPTED)
         self.holds[driver] = False
         self.forget(driver)
 
@@ -151,27 +151,27 @@ class ResultMachine(Machine):
 
     @rule(run=RUNS, names=st.lists(st.integers(0, 4), min_size=1, max_size=3))
     def open_trials(self, run: int, names: list[int]) -> None:
-        before = self.ledger.trials(self.runs[run])
+        before = self.ledger.trials.of(self.runs[run])
         news = [
             NewTrial(
                 architecture=Architecture.of(name), fidelity="8ep", seed=0, origin=Origin.EXPLORE
             )
             for name in names
         ]
-        made = self.ledger.open_trials(self.runs[run], None, news)
+        made = self.ledger.trials.open(self.runs[run], None, news)
         assert [trial.number for trial in made] == [len(before) + n + 1 for n in range(len(news))]
 
     def results(self) -> list[int]:
-        trials = [trial for run_id in self.runs for trial in self.ledger.trials(run_id)]
+        trials = [trial for run_id in self.runs for trial in self.ledger.trials.of(run_id)]
         return sorted({trial.result_id for trial in trials})
 
     @rule(driver=DRIVERS, data=st.data())
     def start(self, driver: str, data: st.DataObject) -> None:
-        known = {trial.result_id for trial in self.ledger.trials(self.run_of(driver))}
+        known = {trial.result_id for trial in self.ledger.trials.of(self.run_of(driver))}
         if not known or not self.holds[driver]:
             return
         result = data.draw(st.sampled_from(sorted(known)))
-        won = self.ledger.start_result(result, driver)
+        won = self.ledger.results.start(result, driver)
         assert won == (result not in self.closed and result not in self.training)
         if won:
             self.training[result] = driver
@@ -181,7 +181,7 @@ class ResultMachine(Machine):
         if self.training:
             result = data.draw(st.sampled_from(sorted(self.training)))
             value = 1.0 if status == "done" else None
-            assert self.ledger.close_result(result, status=ResultStatus(status), value=value)
+            assert self.ledger.results.close(result, status=ResultStatus(status), value=value)
             del self.training[result]
             self.closed[result] = self.trial_of(result)
 
@@ -189,14 +189,14 @@ class ResultMachine(Machine):
     def close_again(self, data: st.DataObject) -> None:
         if self.closed:
             result = data.draw(st.sampled_from(sorted(self.closed)))
-            assert not self.ledger.close_result(result, status=ResultStatus.DONE, value=9.0)
+            assert not self.ledger.results.close(result, status=ResultStatus.DONE, value=9.0)
 
     @rule(data=st.data())
     def reopen(self, data: st.DataObject) -> None:
         if self.closed:
             result = data.draw(st.sampled_from(sorted(self.closed)))
             status = self.closed[result].status
-            is_pending = self.ledger.reopen_result(result)
+            is_pending = self.ledger.results.reopen(result)
             assert is_pending or status != ResultStatus.CANCELLED
             if is_pending:
                 assert status in (ResultStatus.CANCELLED, ResultStatus.FAILED)
@@ -206,7 +206,7 @@ class ResultMachine(Machine):
         return next(
             trial
             for run_id in self.runs
-            for trial in self.ledger.trials(run_id)
+            for trial in self.ledger.trials.of(run_id)
             if trial.result_id == result
         )
 
@@ -214,7 +214,7 @@ class ResultMachine(Machine):
     def closed_results_stay_and_keys_are_unique(self) -> None:
         owners: dict[str, int] = {}
         for run_id in self.runs:
-            for trial in self.ledger.trials(run_id):
+            for trial in self.ledger.trials.of(run_id):
                 assert owners.setdefault(trial.architecture.text, trial.result_id) == (
                     trial.result_id
                 )

@@ -2,7 +2,7 @@
 
 import pytest
 
-from vitruvius.memory.ledger.redaction import HIDDEN, redact, redact_settings, redact_texts
+from vitruvius.memory.ledger.redaction import HIDDEN, redact_settings, redact_texts
 
 
 @pytest.mark.parametrize(
@@ -15,14 +15,14 @@ from vitruvius.memory.ledger.redaction import HIDDEN, redact, redact_settings, r
     ],
 )
 def test_keys_in_texts(text: str, expected: str) -> None:
-    assert redact(text) == expected
+    assert redact_texts(text) == expected
 
 
 def test_known_keys_whatever_they_look_like(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MY_SERVICE_TOKEN", "tiny-elephants")
     monkeypatch.setenv("OTHER_API_KEY", "x")
-    assert redact("say tiny-elephants x", ["elephant"]) == f"say {HIDDEN} x"
-    assert redact("an elephant", ["elephant"]) == f"an {HIDDEN}"
+    assert redact_texts("say tiny-elephants x", ["elephant"]) == f"say {HIDDEN} x"
+    assert redact_texts("an elephant", ["elephant"]) == f"an {HIDDEN}"
 
 
 def test_settings_by_name_and_texts_by_content() -> None:

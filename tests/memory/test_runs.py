@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from operator import attrgetter
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from sqlalchemy import update
 
 from vitruvius.budget import Budget
 from vitruvius.errors import ConfigError, RunHeld
-from vitruvius.memory.ledger import lease, schema
+from vitruvius.memory.ledger import runs, schema
 from vitruvius.memory.ledger.ledger import Ledger
 from vitruvius.memory.records import NewTrial, Run, RunStatus
 
@@ -33,7 +34,7 @@ def test_a_run_comes_back_as_it_was_made(ledger: Ledger, new_run: NewRun) -> Non
         settings={"model": "analyst", "workers": 2},
         sources={"my.py": "ab12"},
     )
-    assert ledger.run(made.id) == made
+    assert ledger.runs.get(made.id) == made
     assert made.status == RunStatus.PENDING
     assert made.budget == Budget(trials=3, dollars=0.5)
     assert made.settings == {"model": "analyst", "workers": 2}
@@ -49,14 +50,14 @@ def test_an_unknown_run_is_answered_with_the_nearest(ledger: Ledger, new_run: Ne
     made = new_run(ledger)
     wrong = made.id[:-1] + ("0" if made.id[-1] != "0" else "1")
     with pytest.raises(ConfigError, match=f"did you mean {made.id}"):
-        ledger.run(wrong)
+        ledger.runs.get(wrong)
     with pytest.raises(ConfigError, match="vitruvius runs"):
-        ledger.run("???")
+        ledger.runs.get("???")
 
 
 def test_runs_are_listed_newest_first(ledger: Ledger, new_run: NewRun) -> None:
     ids = [new_run(ledger).id for _ in range(5)]
-    assert [run.id for run in ledger.runs()] == ids[::-1]
+    assert [run.id for run in ledger.runs.all()] == ids[::-1]
 
 
 def test_times_are_stored_in_utc(
@@ -66,7 +67,7 @@ def test_times_are_stored_in_utc(
     time.tzset()
     try:
         run = new_run(ledger)
-        assert ledger.run(run.id).created.utcoffset() == timedelta(0)
+        assert ledger.runs.get(run.id).created.utcoffset() == timedelta(0)
         with closing(sqlite3.connect(tmp_path / "home/ledger.db")) as connection:
             (stored,) = connection.execute("SELECT created FROM runs").fetchone()
     finally:
@@ -78,37 +79,37 @@ def test_times_are_stored_in_utc(
 
 def test_one_live_driver_holds_a_run(ledger: Ledger, new_run: NewRun) -> None:
     run = new_run(ledger)
-    ledger.claim(run.id, "first")
+    ledger.runs.claim(run.id, "first")
     with pytest.raises(RunHeld, match=r"vitruvius stop"):
-        ledger.claim(run.id, "second")
-    ledger.claim(run.id, "first")
-    ledger.release(run.id, "first", RunStatus.INTERRUPTED)
-    ledger.claim(run.id, "second")
-    held = ledger.run(run.id)
+        ledger.runs.claim(run.id, "second")
+    ledger.runs.claim(run.id, "first")
+    ledger.runs.release(run.id, "first", RunStatus.INTERRUPTED)
+    ledger.runs.claim(run.id, "second")
+    held = ledger.runs.get(run.id)
     assert (held.driver, held.status) == ("second", RunStatus.RUNNING)
 
 
 def test_a_stale_heartbeat_frees_a_run(ledger: Ledger, new_run: NewRun) -> None:
     run = new_run(ledger)
-    ledger.claim(run.id, "first")
+    ledger.runs.claim(run.id, "first")
     change_run(ledger, run.id, host="elsewhere", heartbeat=datetime.now(UTC))
     with pytest.raises(RunHeld):
-        ledger.claim(run.id, "second")
-    old = datetime.now(UTC) - timedelta(seconds=lease.STALE_S + 1)
+        ledger.runs.claim(run.id, "second")
+    old = datetime.now(UTC) - timedelta(seconds=runs.STALE_S + 1)
     change_run(ledger, run.id, heartbeat=old)
-    ledger.claim(run.id, "second")
+    ledger.runs.claim(run.id, "second")
     with pytest.raises(RunHeld, match="another has taken it"):
-        ledger.beat(run.id, "first", 1.0)
+        ledger.runs.beat(run.id, "first", 1.0)
 
 
 def test_a_dead_process_frees_a_run_at_once(ledger: Ledger, new_run: NewRun) -> None:
     run = new_run(ledger)
-    ledger.claim(run.id, "first")
+    ledger.runs.claim(run.id, "first")
     with subprocess.Popen([sys.executable, "-c", ""]) as dead:
         dead.wait()
     change_run(ledger, run.id, pid=dead.pid)
-    ledger.claim(run.id, "second")
-    assert ledger.run(run.id).driver == "second"
+    ledger.runs.claim(run.id, "second")
+    assert ledger.runs.get(run.id).driver == "second"
 
 
 def test_a_zombie_is_dead(ledger: Ledger) -> None:
@@ -116,9 +117,9 @@ def test_a_zombie_is_dead(ledger: Ledger) -> None:
     assert zombie.stdout is not None
     zombie.stdout.read()  # ends with the process, which nobody has waited for yet
     deadline = time.monotonic() + 10
-    while lease._is_running(zombie.pid) and time.monotonic() < deadline:
+    while runs._is_running(zombie.pid) and time.monotonic() < deadline:
         time.sleep(0.01)
-    assert not lease._is_running(zombie.pid)
+    assert not runs._is_running(zombie.pid)
     zombie.stdout.close()
     zombie.wait()
 
@@ -127,33 +128,33 @@ def test_a_beat_books_time_and_tells_of_a_stop(
     ledger: Ledger, new_run: NewRun, reopen: Callable[[], Ledger]
 ) -> None:
     run = new_run(ledger)
-    ledger.claim(run.id, "driver")
-    assert ledger.beat(run.id, "driver", 1.5) is False
+    ledger.runs.claim(run.id, "driver")
+    assert ledger.runs.beat(run.id, "driver", 1.5) is False
     other = reopen()
-    other.request_stop(run.id)
+    other.runs.request_stop(run.id)
     other.close()
-    assert ledger.beat(run.id, "driver", 2.0) is True
-    assert ledger.spent(run.id).wall_s == 3.5
-    ledger.release(run.id, "driver", RunStatus.INTERRUPTED)
-    ledger.claim(run.id, "driver")
-    assert ledger.beat(run.id, "driver", 0.0) is False
+    assert ledger.runs.beat(run.id, "driver", 2.0) is True
+    assert ledger.steps.spent(run.id).wall_s == 3.5
+    ledger.runs.release(run.id, "driver", RunStatus.INTERRUPTED)
+    ledger.runs.claim(run.id, "driver")
+    assert ledger.runs.beat(run.id, "driver", 0.0) is False
 
 
 def test_only_the_driver_lets_go(ledger: Ledger, new_run: NewRun) -> None:
     run = new_run(ledger)
-    ledger.claim(run.id, "driver")
-    ledger.release(run.id, "stranger", RunStatus.DONE)
-    assert ledger.run(run.id).driver == "driver"
-    ledger.release(run.id, "driver", RunStatus.DONE)
-    done = ledger.run(run.id)
+    ledger.runs.claim(run.id, "driver")
+    ledger.runs.release(run.id, "stranger", RunStatus.DONE)
+    assert ledger.runs.get(run.id).driver == "driver"
+    ledger.runs.release(run.id, "driver", RunStatus.DONE)
+    done = ledger.runs.get(run.id)
     assert (done.status, done.driver) == (RunStatus.DONE, None)
     assert done.finished is not None
 
 
-@pytest.mark.parametrize("call", ["claim", "request_stop", "spent", "open_trials"])
+@pytest.mark.parametrize("call", ["runs.claim", "runs.request_stop", "steps.spent", "trials.open"])
 def test_an_unknown_run_is_named(
     ledger: Ledger, new_trials: Callable[..., list[NewTrial]], call: str
 ) -> None:
-    rest = {"claim": ("driver",), "open_trials": (None, new_trials("a"))}.get(call, ())
+    rest = {"runs.claim": ("driver",), "trials.open": (None, new_trials("a"))}.get(call, ())
     with pytest.raises(ConfigError, match="no run 'nothing'"):
-        getattr(ledger, call)("nothing", *rest)
+        attrgetter(call)(ledger)("nothing", *rest)

@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from vitruvius.evals.sources import best_of, inverted, shuffled, table_source, top_reversed
 from vitruvius.evals.synthetic import SyntheticTask, create_space
+from vitruvius.evals.table_sources import best_of, inverted, shuffled, table_source, top_reversed
 from vitruvius.memory.model.gaussian_process import Surrogate
 from vitruvius.memory.model.prior import Hint, Prior, combine
 from vitruvius.memory.model.ranking import learn, normal_scores
@@ -24,9 +24,8 @@ from vitruvius.memory.transfer.weighing import (
 from vitruvius.spaces.cells.cell import Cell
 from vitruvius.spaces.cells.transnas import TransNas
 from vitruvius.spaces.macro import Macro
-from vitruvius.spaces.reference import reference_features
 from vitruvius.spaces.slots import SlotSpace
-from vitruvius.spaces.space import Architecture, Choice, FloatArray, Slot
+from vitruvius.spaces.space import Architecture, Choice, FloatArray, Slot, reference_features
 
 SPACE, TASK = create_space(), SyntheticTask()
 

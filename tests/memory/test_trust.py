@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from vitruvius.memory.evidence import effects
-from vitruvius.memory.ledger import exchange_format
+from vitruvius.memory.ledger import exchange
 from vitruvius.memory.ledger.ledger import Ledger
 from vitruvius.memory.records import Evidence, Run, RunKind, Standing
 from vitruvius.memory.transfer.trust import (
@@ -100,4 +100,4 @@ def test_the_record_of_transfers_starts_at_one_and_falls() -> None:
 
 
 def test_imported_effects_are_bounded_as_measured_ones_are() -> None:
-    assert exchange_format.WIDEST == effects.WIDEST
+    assert exchange.WIDEST == effects.WIDEST

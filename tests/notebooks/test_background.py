@@ -85,7 +85,7 @@ def test_progress_is_lines_where_there_is_no_notebook(
     assert any(" T1 " in line and "best so far" in line for line in lines)
     assert lines[-1].endswith(f"run {run.id}: done")
     with Ledger.open(tmp_path) as ledger:
-        assert len(ledger.runs()) == 2
+        assert len(ledger.runs.all()) == 2
 
 
 def told(direction: str = "max") -> Tally:
@@ -139,7 +139,7 @@ def test_a_run_taken_up_again_remembers_its_best(tmp_path: Path) -> None:
     fork = run.fork(budget="14 trials")
     before = max(value for value in run.trials["value"])
     with Ledger.open(tmp_path) as ledger:
-        panel = Panel(fork.id, ledger.trials(fork.id))
+        panel = Panel(fork.id, ledger.trials.of(fork.id))
     fork.resume(on_event=panel)
     assert panel.tally.best is not None
     assert panel.tally.best[0] == max(fork.trials["value"]) >= before

@@ -118,7 +118,7 @@ def test_a_principle_has_its_history_and_its_evidence(run: vt.SearchRun) -> None
     assert list(held.evidence.index) == [14]
     assert held.evidence.loc[14, "supporting"] == (9, 10)
     with Ledger.open(run.home) as ledger:
-        (row,) = [e for e in ledger.evidence(run.id) if e.principle == 1]
+        (row,) = [e for e in ledger.evidence.of(run.id) if e.principle == 1]
     assert held.evidence.loc[14, "effect"] == row.effect
     with pytest.raises(ToolError, match="no principle P9; it has: P1, P2, P3"):
         run.principle("P9")

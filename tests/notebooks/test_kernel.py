@@ -77,7 +77,7 @@ def test_waiting_can_be_interrupted_while_the_run_goes_on_until_it_is_stopped(
     assert front.run("print(run.is_running)").text == "True\n"
     assert front.run("run.stop(); print(run.wait(), run.is_running)").text == "interrupted False\n"
     with Ledger.open(tmp_path) as ledger:
-        (run,) = ledger.runs()
+        (run,) = ledger.runs.all()
     assert run.status == RunStatus.INTERRUPTED
 
 

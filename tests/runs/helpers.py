@@ -37,4 +37,4 @@ def row_of(trial: Trial) -> tuple[Any, ...]:
 
 def trials_of(run: vt.SearchRun) -> list[Trial]:
     with Ledger.open(run.home) as ledger:
-        return ledger.trials(run.id)
+        return ledger.trials.of(run.id)

@@ -36,7 +36,7 @@ vt.search(task, space, "10 trials", home=home, workers=1, model="analyst", ask=a
 
 def decisions_of(run: vt.SearchRun) -> list[Decision]:
     with Ledger.open(run.home) as ledger:
-        return ledger.decisions(run.id)
+        return ledger.steps.decisions(run.id)
 
 
 def test_a_question_tells_its_price_by_the_runs_own_mean(search: Search) -> None:
@@ -107,7 +107,7 @@ def test_a_question_outlives_the_process_that_asked_it(tmp_path: Path) -> None:
     )
     assert done.returncode == -signal.SIGKILL, done.stderr
     with Ledger.open(home) as ledger:
-        run = vt.open(ledger.runs()[0].id, home=home)
+        run = vt.open(ledger.runs.all()[0].id, home=home)
     before = trials_of(run)
     run.steer({"tool": "train", "architectures": [WIDE]})
     assert run.carry_out() == RunStatus.INTERRUPTED  # cannot ask, so leaves it open
@@ -136,7 +136,7 @@ def test_no_answer_leaves_the_question_open_and_lets_go(search: Search) -> None:
 def test_a_stop_does_not_wait_for_the_answer(search: Search, home: Path) -> None:
     def ask(question: Question) -> Mapping[str, Any]:
         with Ledger.open(home) as ledger:
-            run = vt.open(ledger.runs()[0].id, home=home)
+            run = vt.open(ledger.runs.all()[0].id, home=home)
         run.stop()
         return {"approved": True}
 

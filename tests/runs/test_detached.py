@@ -197,7 +197,7 @@ def test_short_trainings_that_come_first_are_followed_too(home: Path, shared_dat
     runs = [event.data["run"] for event in events if event.kind == EventKind.STARTED]
     assert runs == [run.record.parent, run.id]
     with Ledger.open(home) as ledger:
-        assert ledger.run(run.id).status == RunStatus.DONE
+        assert ledger.runs.get(run.id).status == RunStatus.DONE
 
 
 def test_following_needs_a_run(home: Path) -> None:

@@ -65,7 +65,7 @@ def test_the_same_run_goes_through_every_door(
     assert opened.record.status == RunStatus.INTERRUPTED
 
     with Ledger.open(home) as ledger:
-        assert ledger.wish(wish.id).status == "done"
+        assert ledger.requests.wish(wish.id).status == "done"
     before = outcome_of(opened)
     assert 6 <= len(before) < BUDGET
     fork = opened.fork(at=2)

@@ -105,13 +105,13 @@ def test_a_full_disk_stops_the_run_and_room_resumes_it(
     ballast.unlink(missing_ok=True)
     subprocess.run(["mount", "-o", "remount,size=100m", str(small_disk)], check=True)
     with Ledger.open(home) as ledger:
-        unfinished = [run for run in ledger.runs() if run.status != "done"]
-        before = {t.result_id: t.value for run in unfinished for t in ledger.trials(run.id)}
+        unfinished = [run for run in ledger.runs.all() if run.status != "done"]
+        before = {t.result_id: t.value for run in unfinished for t in ledger.trials.of(run.id)}
     for run in unfinished:
         resumed = vt.open(run.id, home=home)
         resumed.resume()
         after = {trial[0]: trial[5] for trial in outcome_of(resumed)}
         assert len(after) == 40
     with Ledger.open(home) as ledger:
-        now = {t.result_id: t.value for run in unfinished for t in ledger.trials(run.id)}
+        now = {t.result_id: t.value for run in unfinished for t in ledger.trials.of(run.id)}
     assert all(now[key] == value for key, value in before.items() if value is not None)

@@ -23,20 +23,22 @@ def facts(run: vt.SearchRun) -> dict[str, list[Any]]:
     with Ledger.open(run.home) as ledger:
         rules = {
             (v.principle, v.version): (v.edit, v.rule.key, v.statement)
-            for number in {e.principle for e in ledger.evidence(run.id)}
-            for v in ledger.versions(number)
+            for number in {e.principle for e in ledger.evidence.of(run.id)}
+            for v in ledger.principles.versions(number)
         }
         return {
             "trials": outcome_of(run),
             "decisions": [
-                (d.step, d.author, d.written, d.status) for d in ledger.decisions(run.id)
+                (d.step, d.author, d.written, d.status) for d in ledger.steps.decisions(run.id)
             ],
             "evidence": sorted(
                 (e.up_to, rules[e.principle, e.version][1], e.look, e.effect, e.low, e.standing)
-                for e in ledger.evidence(run.id)
+                for e in ledger.evidence.of(run.id)
             ),
-            "cuts": [(c.rule.key, c.made_step, c.undone_step) for c in ledger.cuts(run.id)],
-            "principles": sorted((v.rule.key, v.statement) for v in ledger.current(run.id)),
+            "cuts": [(c.rule.key, c.made_step, c.undone_step) for c in ledger.cuts.of(run.id)],
+            "principles": sorted(
+                (v.rule.key, v.statement) for v in ledger.principles.current(run.id)
+            ),
         }
 
 
@@ -48,12 +50,14 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> vt.SearchRun:
     def talk(event: Event) -> None:
         if event.kind in (EventKind.DECISION, EventKind.TRIAL_DONE, EventKind.REFLECTED):
             with Ledger.open(home) as ledger:
-                ledger.add_message(ledger.runs()[0].id, "main", "user", event.kind.value)
+                ledger.requests.add_message(
+                    ledger.runs.all()[0].id, "main", "user", event.kind.value
+                )
 
     given: dict[str, Any] = {"workers": 1, "model": "analyst", "home": home, "on_event": talk}
     run = vt.search(f"{COLUMNS}:source", f"{COLUMNS}:space", "40 trials", cut_loss=0.1, **given)
     with Ledger.open(home) as ledger:
-        cuts = ledger.cuts(run.id)
+        cuts = ledger.cuts.of(run.id)
         assert len(cuts) > 1
         assert not all(cut.in_force for cut in cuts)
     return run
@@ -61,15 +65,15 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> vt.SearchRun:
 
 def steps_of(run: vt.SearchRun) -> list[Decision]:
     with Ledger.open(run.home) as ledger:
-        return [d for d in ledger.decisions(run.id) if d.author != CONFIRMATION]
+        return [d for d in ledger.steps.decisions(run.id) if d.author != CONFIRMATION]
 
 
 def test_a_fork_at_any_step_sees_nothing_that_came_after(original: vt.SearchRun) -> None:
     made = {d.id: d for d in steps_of(original)}
     with Ledger.open(original.home) as ledger:
-        trials, looks = ledger.trials(original.id), ledger.marks(original.id, "verified")
-        evidence, cuts = ledger.evidence(original.id), ledger.cuts(original.id)
-        messages = ledger.messages(original.id, "main")
+        trials, looks = ledger.trials.of(original.id), ledger.steps.marks(original.id, "verified")
+        evidence, cuts = ledger.evidence.of(original.id), ledger.cuts.of(original.id)
+        messages = ledger.requests.messages(original.id, "main")
         assert looks
         assert evidence
     for step in (0, 3, 8, 15, 16, 17, 22, 31, 36, 37, 38):
@@ -78,25 +82,27 @@ def test_a_fork_at_any_step_sees_nothing_that_came_after(original: vt.SearchRun)
         shared = [t for t in trials if t.decision_id in until]
         seen = [look for look in looks if look.data["step"] <= step]
         with Ledger.open(fork.home) as ledger:
-            copied = ledger.trials(fork.id)
+            copied = ledger.trials.of(fork.id)
             assert [(t.number, t.result_id) for t in copied] == [
                 (t.number, t.result_id) for t in shared
             ]
             assert all(t.reused for t in copied)
-            assert [m.data for m in ledger.marks(fork.id, "verified")] == [m.data for m in seen]
-            assert ledger.count_marks(fork.id, "reflected") == len(seen)
+            assert [m.data for m in ledger.steps.marks(fork.id, "verified")] == [
+                m.data for m in seen
+            ]
+            assert ledger.steps.count_marks(fork.id, "reflected") == len(seen)
             closed = max((m.data["closed"] for m in seen), default=0)
-            assert len(ledger.evidence(fork.id)) == sum(e.up_to <= closed for e in evidence)
-            assert [c.number for c in ledger.cuts(fork.id)] == [
+            assert len(ledger.evidence.of(fork.id)) == sum(e.up_to <= closed for e in evidence)
+            assert [c.number for c in ledger.cuts.of(fork.id)] == [
                 c.number for c in cuts if c.made_step <= step
             ]
-            assert all(c.in_force or (c.undone_step or 0) <= step for c in ledger.cuts(fork.id))
-            assert [m.text for m in ledger.messages(fork.id, "main")] == [
+            assert all(c.in_force or (c.undone_step or 0) <= step for c in ledger.cuts.of(fork.id))
+            assert [m.text for m in ledger.requests.messages(fork.id, "main")] == [
                 m.text for m in messages if m.step <= step
             ]
-            assert len(ledger.current(fork.id)) == 0 or seen
-            assert ledger.spent(fork.id).wall_s == 0
-            assert ledger.spent(fork.id).trials == len(shared)
+            assert len(ledger.principles.current(fork.id)) == 0 or seen
+            assert ledger.steps.spent(fork.id).wall_s == 0
+            assert ledger.steps.spent(fork.id).trials == len(shared)
         assert fork.record.forked_from == original.id
         assert fork.record.forked_at == step
         assert fork.record.status == RunStatus.INTERRUPTED
@@ -114,7 +120,7 @@ def test_a_fork_of_a_fork_is_a_fork_of_the_first(original: vt.SearchRun) -> None
     grandchild, child = original.fork(31).fork(18), original.fork(18)
     assert facts(grandchild) == facts(child)
     with Ledger.open(original.home) as ledger:
-        assert ledger.newest(grandchild.id) == ledger.newest(child.id)
+        assert ledger.principles.newest(grandchild.id) == ledger.principles.newest(child.id)
 
 
 def test_a_run_that_is_done_goes_on_as_a_fork_with_more_to_spend(search: Search) -> None:
@@ -136,14 +142,14 @@ def test_a_running_run_can_be_forked(search: Search, home: Path) -> None:
         done = event.kind == EventKind.TRIAL_DONE and event.data["trial"] in ("T5", "T9")
         if done:
             with Ledger.open(home) as ledger:
-                run = vt.open(ledger.runs()[-1].id, home=home)
+                run = vt.open(ledger.runs.all()[-1].id, home=home)
             forks.append(run.fork())
 
     run = search(budget="12 trials", on_event=listen)
     for fork in forks:
         assert not any(trial.status.is_open for trial in trials_of(fork))
         with Ledger.open(home) as ledger:
-            assert ledger.open_decision(fork.id) is None
+            assert ledger.steps.open_decision(fork.id) is None
         assert fork.resume() == RunStatus.DONE
         assert facts(fork) == facts(run)
 
@@ -156,10 +162,10 @@ def test_a_fork_is_steered_alone(original: vt.SearchRun) -> None:
     fork.resume()
     assert facts(original) == before
     with Ledger.open(original.home) as ledger:
-        assert ledger.wishes(original.id) == []
-        again = fork.fork(ledger.wishes(fork.id)[-1].step)
-        assert [w.written for w in ledger.wishes(again.id)] == [
-            w.written for w in ledger.wishes(fork.id)
+        assert ledger.requests.wishes(original.id) == []
+        again = fork.fork(ledger.requests.wishes(fork.id)[-1].step)
+        assert [w.written for w in ledger.requests.wishes(again.id)] == [
+            w.written for w in ledger.requests.wishes(fork.id)
         ]
 
 

@@ -56,7 +56,7 @@ def test_a_run_on_curves_stops_the_poor_and_pays_only_for_epochs_used(
     whole = [trial for trial in trials if trial.status == ResultStatus.DONE]
     assert all(trial.train_s == EPOCHS for trial in whole)
     with Ledger.open(run.home) as ledger:
-        assert ledger.spent(run.id).train_s == sum(trial.train_s or 0.0 for trial in trials)
+        assert ledger.steps.spent(run.id).train_s == sum(trial.train_s or 0.0 for trial in trials)
     assert run.best.architecture not in {trial.architecture for trial in stopped}
     report = run.report
     cost = sum(trial.train_s or 0.0 for trial in stopped)
@@ -97,7 +97,7 @@ def test_real_trainings_are_stopped_the_same_ones_after_a_stop_and_resume(
         done += event.kind == EventKind.TRIAL_DONE
         if done == 11:
             with Ledger.open(home) as ledger:
-                name = ledger.runs()[0].id
+                name = ledger.runs.all()[0].id
             vt.open(name, home=home).stop()
 
     with Ledger.open(home):

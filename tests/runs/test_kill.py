@@ -32,7 +32,7 @@ class Seen:
         """Checks that nothing seen before is lost or was made again."""
         files = {str(path): path.stat().st_mtime_ns for path in home.glob("runs/*/outcomes/*.json")}
         with Ledger.open(home) as ledger:
-            trials = [t for run in ledger.runs() for t in ledger.trials(run.id)]
+            trials = [t for run in ledger.runs.all() for t in ledger.trials.of(run.id)]
         rows = {t.result_id: (t.status.value, t.value) for t in trials if t.value is not None}
         for name, made in self.files.items():
             assert files[name] == made, f"{name} was lost or written again"
@@ -53,7 +53,7 @@ def kill_tree(process: subprocess.Popen[bytes]) -> None:
 
 def drive(home: Path, environment: dict[str, str], seed: int) -> list[str]:
     with Ledger.open(home) as ledger:
-        runs = ledger.runs()
+        runs = ledger.runs.all()
     if runs:
         return command("resume", runs[0].id, "--home", str(home))
     return command(
@@ -90,23 +90,23 @@ def test_thirty_kills_lose_nothing_and_change_nothing(
             if (home / "ledger.db").exists():
                 seen.look(home)
                 with Ledger.open(home) as ledger:  # a kill may come after the last row is written
-                    is_done = any(run.status == RunStatus.DONE for run in ledger.runs())
+                    is_done = any(run.status == RunStatus.DONE for run in ledger.runs.all())
             if is_done or process.returncode != -signal.SIGKILL:
                 break
         assert is_done, (tmp_path / "log.txt").read_text()
         with Ledger.open(home) as ledger:
-            (row,) = ledger.runs()
+            (row,) = ledger.runs.all()
             assert (home / "runs" / row.id / "report.md").exists()
             assert row.status == RunStatus.DONE
             index = PrincipleIndex(home, ledger)
             index.search("any", "tiny", {"width"}, 3)  # the next holder adds what a kill left out
             assert index.missing() == []
             index.close()
-            killed_current = [v.rule.key for v in ledger.current(row.id)]
+            killed_current = [v.rule.key for v in ledger.principles.current(row.id)]
         calm = calm_run(tmp_path / f"calm-{seed}", seed)
         assert outcome_of(vt.open(row.id, home=home)) == outcome_of(calm)
         with Ledger.open(calm.home) as ledger:
-            assert killed_current == [v.rule.key for v in ledger.current(calm.id)]
+            assert killed_current == [v.rule.key for v in ledger.principles.current(calm.id)]
         seed += 1
 
 

@@ -36,7 +36,6 @@ def counted(write):
 
     return committed
 
-Database.quick_write = counted(Database.quick_write)
 Database.write = counted(Database.write)
 vt.open(run, home=home).carry_out()
 """
@@ -60,16 +59,16 @@ def check_killed_after(writes: int, home: Path) -> bool:
     assert done.returncode in (0, -signal.SIGKILL), done.stderr
     vt.open(run.id, home=home).carry_out()
     with Ledger.open(home) as ledger:
-        assert [w.status for w in ledger.wishes(run.id)] == [WishStatus.DONE] * 4
-        trials, decisions = ledger.trials(run.id), ledger.decisions(run.id)
+        assert [w.status for w in ledger.requests.wishes(run.id)] == [WishStatus.DONE] * 4
+        trials, decisions = ledger.trials.of(run.id), ledger.steps.decisions(run.id)
         assert [trial.architecture.spec for trial in trials] == [WIDE]
         assert [decision.author for decision in decisions] == ["user"]
-        assert [(v.author, v.edit) for v in ledger.versions("P1")] == [
+        assert [(v.author, v.edit) for v in ledger.principles.versions("P1")] == [
             ("ada", "add"), ("user", "retire"),
         ]  # fmt: skip
-        assert ledger.count_versions() == 2
-        assert ledger.count_marks(run.id, "reflected") == 2
-        assert ledger.count_marks(run.id, "verified") == 2
+        assert ledger.principles.count_versions() == 2
+        assert ledger.steps.count_marks(run.id, "reflected") == 2
+        assert ledger.steps.count_marks(run.id, "verified") == 2
     return done.returncode != 0
 
 

@@ -67,7 +67,7 @@ def test_seconds_of_training_are_a_budget_and_reused_results_cost_none(search) -
     run = search(task=Exact(), space=WIDE, budget="9.5s of training")
     assert len(trials_of(run)) == 10  # a second each; the one that crosses the limit is finished
     with Ledger.open(run.home) as ledger:
-        assert ledger.spent(run.id).train_s == 10
+        assert ledger.steps.spent(run.id).train_s == 10
     assert "Budget 9.5s of training; spent 10 trials" in run.report
     assert "10 s of training" in run.report
     again = search(task=Exact(), space=WIDE, budget="3s of training")

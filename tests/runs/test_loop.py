@@ -91,7 +91,7 @@ def test_a_stopped_run_resumes_to_the_same_end(
 
     def newest() -> vt.SearchRun:
         with Ledger.open(home) as ledger:
-            return vt.open(ledger.runs()[0].id, home=home)
+            return vt.open(ledger.runs.all()[0].id, home=home)
 
     run = search(budget="16 trials", home=home, on_event=listen)
     assert run.record.status == RunStatus.INTERRUPTED
@@ -147,7 +147,7 @@ def test_a_person_may_refuse(search: Search) -> None:
 
     run = search(budget="8 trials", ask=ask)
     with Ledger.open(run.home) as ledger:
-        refused = [d for d in ledger.decisions(run.id) if d.status == "refused"]
+        refused = [d for d in ledger.steps.decisions(run.id) if d.status == "refused"]
     assert len(refused) == 1
     assert "too dear" in (refused[0].outcome or "")
     assert run.record.status == RunStatus.DONE
@@ -165,7 +165,7 @@ def test_an_answer_that_is_none_approves_nothing(search: Search, home: Path, ans
     with pytest.raises(vt.ConfigError, match="ask must return"):
         search(ask=lambda question: answer)
     with Ledger.open(home) as ledger:
-        assert ledger.trials(ledger.runs()[0].id) == []
+        assert ledger.trials.of(ledger.runs.all()[0].id) == []
 
 
 def test_changed_source_is_refused(tmp_path: Path, home: Path) -> None:
@@ -176,7 +176,7 @@ def test_changed_source_is_refused(tmp_path: Path, home: Path) -> None:
         f"{copy}:task", f"{copy}:space", "6 trials", home=home, workers=1, model="analyst"
     )
     with Ledger.open(home) as ledger:
-        new = ledger.create_run(
+        new = ledger.runs.create(
             space_ref=run.record.space_ref,
             space_id=run.record.space_id,
             space_name=run.record.space_name,

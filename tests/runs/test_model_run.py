@@ -28,7 +28,7 @@ def model(search: Search, chat_server: ScriptedServer) -> Search:
 
 def authors(run: vt.SearchRun) -> Counter[str]:
     with Ledger.open(run.home) as ledger:
-        return Counter(f"{d.author} {d.status.value}" for d in ledger.decisions(run.id))
+        return Counter(f"{d.author} {d.status.value}" for d in ledger.steps.decisions(run.id))
 
 
 def test_a_model_with_every_kind_of_fault_does_no_harm(
@@ -47,8 +47,8 @@ def test_a_model_with_every_kind_of_fault_does_no_harm(
     assert seen["scripted invalid"] > 0
     assert not seen["analyst malformed"]
     with Ledger.open(home) as ledger:
-        calls, spent = ledger.calls(run.id), ledger.spent(run.id)
-        versions = ledger.versions(1)
+        calls, spent = ledger.steps.calls(run.id), ledger.steps.spent(run.id)
+        versions = ledger.principles.versions(1)
     assert spent.tokens == sum(one.tokens_in + one.tokens_out for one in calls) > 0
     assert {one.chair for one in calls} == {"probe", "architect", "theorist"}
     assert versions[0].author == "scripted"
@@ -65,7 +65,7 @@ def test_a_model_in_one_chair_leaves_the_other_to_the_analyst(
     run = model(budget="16 trials", model_chairs=chairs)
     assert run.record.settings["model_chairs"] == chairs
     with Ledger.open(run.home) as ledger:
-        calls, versions = ledger.calls(run.id), ledger.newest(run.id)
+        calls, versions = ledger.steps.calls(run.id), ledger.principles.newest(run.id)
     assert {one.chair for one in calls} == {"probe", chairs}
     assert versions[0].author == writes
     assert authors(run)[f"{decides} carried_out"] > 0
@@ -103,9 +103,9 @@ def test_an_unknown_model_stops_the_run_and_it_can_be_resumed(
     with pytest.raises(ConfigError, match="has no model 'scripted'"):
         model(budget="12 trials")
     with Ledger.open(home) as ledger:
-        (run_id,) = [run.id for run in ledger.runs()]
-        assert ledger.run(run_id).status == RunStatus.INTERRUPTED
-        before = [trial.number for trial in ledger.trials(run_id)]
+        (run_id,) = [run.id for run in ledger.runs.all()]
+        assert ledger.runs.get(run_id).status == RunStatus.INTERRUPTED
+        before = [trial.number for trial in ledger.trials.of(run_id)]
     chat_server.otherwise = able_model()
     run = vt.open(run_id, home=home)
     assert run.resume(api_key=KEY) == RunStatus.DONE
@@ -116,7 +116,7 @@ def test_a_token_budget_is_never_overrun(model: Search, chat_server: ScriptedSer
     chat_server.otherwise = able_model()
     run = model(budget="16 trials, 9k tokens")
     with Ledger.open(run.home) as ledger:
-        assert ledger.spent(run.id).tokens <= 9000
+        assert ledger.steps.spent(run.id).tokens <= 9000
     assert run.record.status == RunStatus.DONE
 
 
@@ -132,8 +132,8 @@ def test_what_the_model_was_told_is_in_the_ledger(
     chat_server.otherwise = able_model()
     run = model(budget="10 trials")
     with Ledger.open(home) as ledger:
-        calls = [one for one in ledger.calls(run.id) if one.chair == "architect"]
-        told = [d.outcome for d in ledger.decisions(run.id) if d.status == "invalid"]
+        calls = [one for one in ledger.steps.calls(run.id) if one.chair == "architect"]
+        told = [d.outcome for d in ledger.steps.decisions(run.id) if d.status == "invalid"]
     assert any("there is no tool 'fly'" in str(text) for text in told)
     assert any("there is no tool 'fly'" in one.prompt for one in calls)
     first = json.dumps(chat_server.bodies[0]["messages"][1]["content"])[1:60]

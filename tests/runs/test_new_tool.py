@@ -90,7 +90,7 @@ def test_as_a_wish_it_becomes_a_decision_that_is_carried_out(home: Path) -> None
     run.steer({"tool": "dice", "sides": 12, "reason": "luck"}, author="ada")
     run.carry_out()
     with Ledger.open(home) as ledger:
-        (wish,), (decision,) = ledger.wishes(run.id), ledger.decisions(run.id)
+        (wish,), (decision,) = ledger.requests.wishes(run.id), ledger.steps.decisions(run.id)
     assert (wish.status, wish.words) == (WishStatus.DONE, "a die of 12 sides fell")
     assert (decision.status, decision.author) == (DecisionStatus.CARRIED_OUT, "ada")
     assert decision.call == wish.call == Dice(sides=12, reason="luck")

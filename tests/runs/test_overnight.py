@@ -86,7 +86,7 @@ def test_a_command_in_a_ledger_or_a_projects_file_is_not_run(
 ) -> None:
     with Ledger.open(home) as ledger:
         given = create(LOOKUP, SPACE, "4 trials", home=home, model="analyst").record
-        planted = ledger.create_run(
+        planted = ledger.runs.create(
             **{name: getattr(given, name) for name in (
                 "space_ref", "space_id", "space_name", "task_ref", "task_id", "task_name", "seed",
                 "budget", "sources")},
@@ -132,7 +132,7 @@ def test_an_estimate_comes_before_the_start_and_after_the_first_trials(search: S
     again = search(on_event=heard, seed=5)
     assert "trials of 1 earlier run of this task" in heard.texts(EventKind.ESTIMATED)[0]
     with Ledger.open(again.home) as ledger:
-        assert [mark.step for mark in ledger.marks(again.id, "estimated")] == [0, 1]
+        assert [mark.step for mark in ledger.steps.marks(again.id, "estimated")] == [0, 1]
 
 
 def test_an_estimate_alone_starts_nothing(
@@ -195,9 +195,9 @@ def test_a_run_whose_time_is_over_in_a_training_confirms_and_reports(
     assert summary_of(run)["best"]["confirmed"]["trials"] == ["T7"]
     assert "cut off: the run's time was over" in run.report
     with Ledger.open(run.home) as ledger:
-        assert ledger.spent(run.id).wall_s < 14
+        assert ledger.steps.spent(run.id).wall_s < 14
         result = trials[5].result_id
-        assert ledger.reopen_result(result), "another run may train it"
+        assert ledger.results.reopen(result), "another run may train it"
 
 
 def test_the_callback_of_the_docs_writes_a_line_for_each_trial(

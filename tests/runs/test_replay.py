@@ -18,9 +18,9 @@ from vitruvius.agents.model.scripted_server import ScriptedServer, fail
 from vitruvius.api import create
 from vitruvius.errors import ConfigError
 from vitruvius.events import Event, EventKind
+from vitruvius.graphs.drive.replay import export_recording
 from vitruvius.memory.ledger.ledger import Ledger
 from vitruvius.memory.records import RunStatus
-from vitruvius.run.replay import export_recording
 
 Search = Callable[..., vt.SearchRun]
 
@@ -31,14 +31,15 @@ def facts(run: vt.SearchRun) -> dict[str, Any]:
         return {
             "trials": outcome_of(run),
             "versions": [
-                (v.name, v.statement, v.rule.key, v.author) for v in ledger.newest(run.id)
+                (v.name, v.statement, v.rule.key, v.author)
+                for v in ledger.principles.newest(run.id)
             ],
-            "cuts": [(c.rule.key, c.principle, c.made_step) for c in ledger.cuts(run.id)],
+            "cuts": [(c.rule.key, c.principle, c.made_step) for c in ledger.cuts.of(run.id)],
             "decisions": [
-                (d.step, d.author, d.written, d.status) for d in ledger.decisions(run.id)
+                (d.step, d.author, d.written, d.status) for d in ledger.steps.decisions(run.id)
             ],
-            "calls": [(c.chair, c.step, c.prompt, c.reply) for c in ledger.calls(run.id)],
-            "tokens": ledger.spent(run.id).tokens,
+            "calls": [(c.chair, c.step, c.prompt, c.reply) for c in ledger.steps.calls(run.id)],
+            "tokens": ledger.steps.spent(run.id).tokens,
         }
 
 
@@ -103,7 +104,7 @@ def test_a_run_that_was_stopped_and_resumed_is_replayed_in_one_go(
     with pytest.raises(ConfigError, match="gone"):
         search(budget="16 trials, 900k tokens", **given)
     with Ledger.open(home) as ledger:
-        (row,) = ledger.runs()
+        (row,) = ledger.runs.all()
     run = vt.open(row.id, home=home)
     run.resume(api_key="not-a-real-key-12345")
     again = vt.search(replay=run.id, home=home)

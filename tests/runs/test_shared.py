@@ -33,8 +33,8 @@ def driven(tmp_path: Path, environment: dict[str, str]) -> Iterator[tuple[Path, 
         assert process.poll() is None
         if (home / "ledger.db").exists():
             with Ledger.open(home) as ledger:
-                runs = ledger.runs()
-                if runs and any(t.value is not None for t in ledger.trials(runs[0].id)):
+                runs = ledger.runs.all()
+                if runs and any(t.value is not None for t in ledger.trials.of(runs[0].id)):
                     run_id = runs[0].id
                     break
         time.sleep(0.1)
@@ -84,7 +84,7 @@ def test_readers_beside_a_driver_and_a_stop_from_outside(
     deadline = time.monotonic() + 60
     while True:
         with Ledger.open(home) as ledger:
-            run = ledger.run(run_id)
+            run = ledger.runs.get(run_id)
         if run.status == "interrupted":
             break
         assert time.monotonic() < deadline

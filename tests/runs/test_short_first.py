@@ -52,7 +52,7 @@ def short_of(run: vt.SearchRun) -> vt.SearchRun:
 
 def spent(run: vt.SearchRun) -> Spent:
     with Ledger.open(run.home) as ledger:
-        return ledger.spent(run.id)
+        return ledger.steps.spent(run.id)
 
 
 def test_short_trainings_guide_the_full_ones_and_the_account_pays_for_both(

@@ -29,7 +29,7 @@ def steered(home: Any, chat_server: ScriptedServer) -> vt.SearchRun:
 
 def wishes_of(run: vt.SearchRun) -> list[Wish]:
     with Ledger.open(run.home) as ledger:
-        return ledger.wishes(run.id)
+        return ledger.requests.wishes(run.id)
 
 
 def pages(server: ScriptedServer) -> list[str]:
@@ -67,8 +67,8 @@ def test_a_model_puts_plain_words_into_a_rule(
     assert wish.status == WishStatus.DONE
     assert "P1.1, understood as: width >= 8" in wish.words
     with Ledger.open(steered.home) as ledger:
-        version = ledger.version("P1.1")
-        assert [one.chair for one in ledger.calls(steered.id)][-1] == "theorist"
+        version = ledger.principles.version("P1.1")
+        assert [one.chair for one in ledger.steps.calls(steered.id)][-1] == "theorist"
     assert (version.author, version.statement) == ("ada", "wide is good")
 
 

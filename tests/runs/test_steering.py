@@ -34,7 +34,7 @@ def waiting(home: Path) -> Callable[..., vt.SearchRun]:
 
 def wishes_of(run: vt.SearchRun) -> list[Wish]:
     with Ledger.open(run.home) as ledger:
-        return ledger.wishes(run.id)
+        return ledger.requests.wishes(run.id)
 
 
 def stop_after(run: vt.SearchRun, trial: str) -> Callable[[Event], None]:
@@ -55,7 +55,7 @@ def test_trainings_that_somebody_wants_come_first(waiting: Search) -> None:
     assert wish.status == WishStatus.DONE
     assert wish.words.startswith("T1 ")
     with Ledger.open(run.home) as ledger:
-        decision = ledger.decisions(run.id)[0]
+        decision = ledger.steps.decisions(run.id)[0]
     assert (decision.author, decision.step, decision.id) == ("ada", 0, wish.decision_id)
     assert len(trials_of(run)) == 20  # paid from the same budget
 
@@ -88,11 +88,11 @@ def test_a_principle_is_measured_before_it_may_cut(waiting: Search) -> None:
     assert "understood as: norm = yes; candidate, effect " in said
     run.resume()
     with Ledger.open(run.home) as ledger:
-        first = ledger.version("P1.1")
-        looks = [e for e in ledger.evidence(run.id) if (e.principle, e.version) == (1, 1)]
-        cuts = ledger.cuts(run.id)
+        first = ledger.principles.version("P1.1")
+        looks = [e for e in ledger.evidence.of(run.id) if (e.principle, e.version) == (1, 1)]
+        cuts = ledger.cuts.of(run.id)
         supported = {
-            (e.principle, e.version) for e in ledger.evidence(run.id)
+            (e.principle, e.version) for e in ledger.evidence.of(run.id)
             if e.standing == Standing.SUPPORTED
         }  # fmt: skip
     assert (first.author, first.edit) == ("ada", "add")
@@ -111,8 +111,8 @@ def test_principles_are_rewritten_and_given_up(waiting: Search) -> None:
     run.steer({"tool": "retire", "principle": "P7"})
     run.carry_out()
     with Ledger.open(run.home) as ledger:
-        assert [v.edit for v in ledger.versions("P1")] == ["add", "revise", "retire"]
-        assert ledger.current(run.id) == []
+        assert [v.edit for v in ledger.principles.versions("P1")] == ["add", "revise", "retire"]
+        assert ledger.principles.current(run.id) == []
     *_, wrong = wishes_of(run)
     assert (wrong.status, wrong.words) == (
         WishStatus.REFUSED, "retire: there is no principle P7; known: none yet; use add",
@@ -132,7 +132,7 @@ def test_a_cut_that_somebody_undoes_stays_undone(waiting: Search) -> None:
     run.resume(on_event=listen)
     assert undone
     with Ledger.open(run.home) as ledger:
-        cuts = ledger.cuts(run.id)
+        cuts = ledger.cuts.of(run.id)
     first = next(cut for cut in cuts if cut.number == undone[0])
     assert (first.undone_by, first.undone_reason) == ("you", "I doubt it")
     assert not any(c.rule.key == first.rule.key for c in cuts if c.number != first.number)

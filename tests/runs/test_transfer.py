@@ -82,7 +82,7 @@ def watcher(monkeypatch: pytest.MonkeyPatch) -> Watcher:
 
 def recalled(run: vt.SearchRun) -> dict[str, Any]:
     with Ledger.open(run.home) as ledger:
-        return dict(ledger.marks(run.id, "recalled")[0].data)
+        return dict(ledger.steps.marks(run.id, "recalled")[0].data)
 
 
 def test_a_table_becomes_a_finished_run_with_measured_principles(learn: Search) -> None:
@@ -145,7 +145,9 @@ def test_what_another_table_taught_outlives_the_targets_own_lesson(
     ours, _ = learn(SOURCE), learn(TARGET)  # finds the same principles again
     run = target()
     with Ledger.open(run.home) as ledger:
-        adopted = {ledger.version(a.version).run_id for a in ledger.adopted(run.id)}
+        adopted = {
+            ledger.principles.version(a.version).run_id for a in ledger.principles.adopted(run.id)
+        }
     assert adopted == {ours.id}
 
 
@@ -173,7 +175,7 @@ def test_several_sources_may_be_named(target: Search) -> None:
     good, bad = recalled(run)["sources"]
     assert run.report.count("learned from rows") == 2
     with Ledger.open(run.home) as ledger:
-        weights = ledger.marks(run.id, "transferred")[-1].data["weights"]
+        weights = ledger.steps.marks(run.id, "transferred")[-1].data["weights"]
     assert weights[good["run"]] > weights[bad["run"]]
     assert f"{weights[bad['run']]:.2f} |" in run.report
     later_good, later_bad = recalled(target(principles_from=[SOURCE, INVERTED]))["sources"]
@@ -186,8 +188,10 @@ def test_rules_travel_to_another_space_and_never_cut_unmeasured(
     learned = learn(name="target")  # trusted fully: a cut of this space would be allowed
     run = target(space=f"{COLUMNS}:cousin_space", principles_from=[learned.id])
     with Ledger.open(run.home) as ledger:
-        adopted = [ledger.version(one.version) for one in ledger.adopted(run.id)]
-        cuts = [cut for cut in ledger.cuts(run.id) if cut.provisional]
+        adopted = [
+            ledger.principles.version(one.version) for one in ledger.principles.adopted(run.id)
+        ]
+        cuts = [cut for cut in ledger.cuts.of(run.id) if cut.provisional]
     refused = recalled(run)["refused"]
     assert adopted
     assert {(v.edit, v.space_name, v.run_id) for v in adopted} == {("carry", "cousins", run.id)}
@@ -209,7 +213,7 @@ def test_a_table_is_learned_from_once(target: Search, home: Path) -> None:
     for _ in range(2):
         target(principles_from=[SOURCE])
     with Ledger.open(home) as ledger:
-        assert [run.kind for run in ledger.runs()].count(RunKind.LEARN) == 1
+        assert [run.kind for run in ledger.runs.all()].count(RunKind.LEARN) == 1
 
 
 def test_an_earlier_search_can_be_learned_from(learn: Search, target: Search) -> None:
@@ -256,21 +260,21 @@ def test_a_resume_finds_the_same_sources(target: Search, learn: Search, home: Pa
 
 def ledger_run(home: Path) -> str:
     with Ledger.open(home) as ledger:
-        return next(run.id for run in ledger.runs() if run.kind == RunKind.SEARCH)
+        return next(run.id for run in ledger.runs.all() if run.kind == RunKind.SEARCH)
 
 
 KILLED = """
 import os, signal, sys
 import vitruvius as vt
-from vitruvius.memory.ledger.ledger import Ledger
+from vitruvius.memory.ledger.evidence import Measurements
 
-write, calls = Ledger.add_evidence, []
+write, calls = Measurements.add, []
 def add_evidence(self, evidence):
     calls.append(1)
     if len(calls) == 3:
         os.kill(os.getpid(), signal.SIGKILL)
     write(self, evidence)
-Ledger.add_evidence = add_evidence
+Measurements.add = add_evidence
 vt.learn(sys.argv[1], sys.argv[2], home=sys.argv[3])
 """
 
@@ -282,8 +286,8 @@ def test_learning_survives_a_kill_in_its_middle(
     done = subprocess.run(words, env=environment, check=False)
     assert done.returncode == -signal.SIGKILL
     with Ledger.open(home) as ledger:
-        (row,) = ledger.runs()
-        assert len(ledger.evidence(row.id)) == 2
+        (row,) = ledger.runs.all()
+        assert len(ledger.evidence.of(row.id)) == 2
     run = vt.open(row.id, home=home)
     run.resume()
     calm = learn(home=tmp_path / "calm")

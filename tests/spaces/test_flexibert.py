@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from vitruvius.spaces.builders.transformer import Transformer
 from vitruvius.spaces.registry import load_space
 from vitruvius.spaces.space import Architecture, SearchSpace, Signature
 from vitruvius.spaces.testing import SearchSpaceContract
+from vitruvius.spaces.transformers.features import published_params
 from vitruvius.spaces.transformers.form import (
     FULL,
     SUBSPACE,
@@ -26,7 +28,6 @@ from vitruvius.spaces.transformers.form import (
     without_idle_choices,
     written,
 )
-from vitruvius.spaces.transformers.size import measured_params, published_params
 from vitruvius.spaces.transformers.space import FlexiBert, FlexiBertFull, FlexiBertTrained
 from vitruvius.tools.passes.flops import count_params
 
@@ -283,6 +284,13 @@ def published(row: dict[str, Any]) -> tuple[Layer, ...]:
             ff_layers=one["n_ff"],
         )
         for one in row["layers"]
+    )
+
+
+def measured_params(layers: Sequence[Layer]) -> int:
+    """Returns the parameters of the networks that the published metrics were computed on."""
+    return published_params(
+        [replace(layer, hidden=256, ff_width=1024) for layer in layers], "specified"
     )
 
 

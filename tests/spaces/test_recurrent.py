@@ -6,6 +6,8 @@ import gzip
 import itertools
 import json
 from collections import defaultdict
+from collections.abc import Sequence
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 
@@ -17,16 +19,21 @@ from hypothesis import strategies as st
 from vitruvius.errors import ConfigError, ToolError
 from vitruvius.spaces import region
 from vitruvius.spaces.pool import Pool
-from vitruvius.spaces.recurrent.canonical import canonical_graph, unfolded
-from vitruvius.spaces.recurrent.classics import CLASSICS, GRU, LSTM, RNN
+from vitruvius.spaces.recurrent.canonical import canonical_graph
 from vitruvius.spaces.recurrent.features import FEATURES
 from vitruvius.spaces.recurrent.graph import (
+    CLASSICS,
     COMMUTATIVE,
+    GRU,
+    LSTM,
     MAX_STATES,
+    RNN,
     Graph,
     Node,
+    X,
     direct_reads,
     from_recipe,
+    in_order,
     new,
     outputs,
     previous,
@@ -35,7 +42,7 @@ from vitruvius.spaces.recurrent.graph import (
     read_recipe,
     states,
 )
-from vitruvius.spaces.recurrent.sampler import sample_graph
+from vitruvius.spaces.recurrent.moves import sample_graph
 from vitruvius.spaces.recurrent.space import Recurrent
 from vitruvius.spaces.registry import load_space
 from vitruvius.spaces.space import SearchSpace, Signature
@@ -99,6 +106,26 @@ def disguised(graph: Graph, rng: np.random.Generator) -> Graph:
         given_ = tuple(names.get(inputs[i], inputs[i]) for i in order)
         shuffled[names[name]] = Node(op, given_)
     return shuffled
+
+
+def unfolded(graph: Graph) -> str:
+    """Returns what every new state unfolds to, as if nodes that read the same were one node.
+
+    Two cells have the same text if they compute the same function when linear nodes that read
+    the same also share their weights. This is the equality of the hash `canon` in the shared
+    copy of NAS-Bench-NLP, except that hidden states other than the first may be renumbered.
+    """
+    return min(_unfolded(graph, (0, *rest)) for rest in permutations(range(1, states(graph))))
+
+
+def _unfolded(graph: Graph, numbers: Sequence[int]) -> str:
+    texts = {X: X} | {previous(old): previous(number) for old, number in enumerate(numbers)}
+    for name in in_order(graph):
+        op, inputs = graph[name]
+        parts = [texts[each] for each in inputs]
+        texts[name] = f"{op}({','.join(sorted(parts) if op in COMMUTATIVE else parts)})"
+    named = sorted((numbers[state], texts[name]) for state, name in enumerate(outputs(graph)))
+    return "|".join(text for _, text in named)
 
 
 @settings(max_examples=150, deadline=None)

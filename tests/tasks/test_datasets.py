@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from vitruvius.errors import ConfigError
-from vitruvius.tasks.data.builtin import generate_mnist1d
+from vitruvius.tasks.data.bundled import generate_mnist1d
 from vitruvius.tasks.data.datasets import DatasetTask, create_dataset_task
 from vitruvius.tasks.data.examples import check_examples
 from vitruvius.tasks.data.split import Examples, split

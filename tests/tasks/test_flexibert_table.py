@@ -17,7 +17,7 @@ from vitruvius.spaces.pool import Pool
 from vitruvius.spaces.registry import load_space
 from vitruvius.spaces.transformers.space import FlexiBertTrained
 from vitruvius.tasks.registry import load_task
-from vitruvius.tasks.tables.flexibert import GLUE, METRICS, published_networks
+from vitruvius.tasks.tables.flexibert import GLUE, METRIC_NAMES, published_networks
 from vitruvius.tasks.tables.references import recorded_part
 from vitruvius.tasks.tables.table import TabularTask
 from vitruvius.tasks.task import Fidelity
@@ -85,7 +85,7 @@ def test_the_seed_draws_one_of_the_equal_networks(file: Path) -> None:
     assert np.mean(list(drawn)) == pytest.approx(mean.lookup(most, mean.fidelity, 0).value)
 
 
-@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("metric", METRIC_NAMES)
 def test_every_score_is_a_task(file: Path, content: dict[str, Any], metric: str) -> None:
     task = load(f"table:{file},metric={metric}")
     assert (task.name, task.metric.direction) == (metric, "max")

@@ -13,8 +13,8 @@ from vitruvius.spaces.cells.cell import Cell, from_string
 from vitruvius.spaces.pool import Pool
 from vitruvius.spaces.registry import load_space
 from vitruvius.tasks.registry import load_task
+from vitruvius.tasks.tables.nas_bench_201 import published_costs
 from vitruvius.tasks.tables.nats_bench import META
-from vitruvius.tasks.tables.published_costs import published_costs
 from vitruvius.tasks.tables.safe_pickle import read_packed_pickle
 from vitruvius.tasks.tables.table import TabularTask
 from vitruvius.tasks.task import Fidelity

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, get_args
+
+from vitruvius.spaces.space import NetworkKind
 
 if TYPE_CHECKING:
     from vitruvius.tools.passes.probe import Passes, Probe
+
+
+ANY_KIND: frozenset[NetworkKind] = frozenset(get_args(NetworkKind))
 
 
 class Proxy(Protocol):
@@ -22,12 +27,17 @@ class Proxy(Protocol):
     def name(self) -> str: ...
     @property
     def description(self) -> str:
-        """One line: what it measures and where it applies."""
+        """One line: what it measures, and of which networks in words."""
         ...
 
     @property
     def needs_data(self) -> bool:
         """Whether it looks at examples of the task."""
+        ...
+
+    @property
+    def applies_to(self) -> frozenset[NetworkKind]:
+        """The kinds of networks that it can say something of; of others it is not asked."""
         ...
 
     def __call__(self, probe: Probe) -> float:
@@ -51,6 +61,7 @@ class Formula:
     description: str
     needs_data: bool
     formula: Callable[[Probe], float]
+    applies_to: frozenset[NetworkKind] = ANY_KIND
     needs_labels: bool = False
     passes: tuple[Passes, ...] = ()
     layer: int = 0

@@ -73,7 +73,7 @@ def synaptic_saliency_published(probe: Probe) -> float:
     """
     from vitruvius.tools.passes.copies import DoesNotApply, weight_of
     from vitruvius.tools.passes.jacobians import saliency
-    from vitruvius.tools.proxies.parts import part_slopes
+    from vitruvius.tools.proxies.attention import part_slopes
 
     layers = probe.graph.layers
     if any(hasattr(layer, "part") for layer in layers):
@@ -93,7 +93,7 @@ def synaptic_saliency_published(probe: Probe) -> float:
 def synaptic_saliency_published_mean(probe: Probe) -> float:
     """The same divided by the number of feed-forward layers; transformers only."""
     from vitruvius.tools.passes.jacobians import saliency
-    from vitruvius.tools.proxies.parts import part_slopes
+    from vitruvius.tools.proxies.attention import part_slopes
 
     weights, slopes = part_slopes(probe, probe.ones, "feed_forward")
     return saliency(zip(weights, slopes, strict=True)) / len(weights)
@@ -115,6 +115,7 @@ def _covariance(layer: int) -> tuple[Formula, Formula]:
             name=f"hidden_covariance_{layer}",
             description=words,
             needs_data=True,
+            applies_to=frozenset({"recurrent"}),
             passes=("states",),
             layer=layer,
             formula=lambda probe: hidden_covariance(probe, layer),
@@ -123,6 +124,7 @@ def _covariance(layer: int) -> tuple[Formula, Formula]:
             name=f"hidden_covariance_{layer}_published",
             description=f"{words}; none where a unit never changes",
             needs_data=True,
+            applies_to=frozenset({"recurrent"}),
             passes=("states",),
             layer=layer,
             formula=lambda probe: hidden_covariance_published(probe, layer),
@@ -136,6 +138,7 @@ HIDDEN_SCORES = (
         name="hidden_synaptic_saliency",
         description="how little the loss hangs on single hidden states; recurrent networks",
         needs_data=True,
+        applies_to=frozenset({"recurrent"}),
         needs_labels=True,
         passes=("graph",),
         formula=hidden_synaptic_saliency,
@@ -144,6 +147,7 @@ HIDDEN_SCORES = (
         name="hidden_synaptic_saliency_published",
         description="the same for sums of the representation, as published; recurrent networks",
         needs_data=True,
+        applies_to=frozenset({"recurrent"}),
         passes=("graph",),
         formula=hidden_synaptic_saliency_published,
     ),
@@ -159,6 +163,7 @@ HIDDEN_SCORES = (
         name="synaptic_saliency_published_mean",
         description="the same, by the number of layers; transformers",
         needs_data=True,
+        applies_to=frozenset({"transformer"}),
         passes=("graph",),
         formula=synaptic_saliency_published_mean,
     ),

@@ -1,24 +1,21 @@
-"""All proxies by name, those that can be computed somewhere, and those worth showing."""
+"""All proxies by name, those that can be computed somewhere, and those worth showing.
+
+To add one, write a `Formula` in the module of its kind and name it in that module's tuple; a new
+module's tuple is named in `PROXIES`. `SHOWN` names the few that are shown unasked.
+"""
 
 from __future__ import annotations
 
-from typing import Literal
-
-from vitruvius.spaces.pool import Pool
-from vitruvius.spaces.space import Builder, SearchSpace
+from vitruvius.spaces.space import Builder, NetworkKind, SearchSpace, network_kind
 from vitruvius.tasks.tables.table import TabularTask
 from vitruvius.tasks.task import Task
 from vitruvius.tools.proxies.activations import ACTIVATION_SCORES
 from vitruvius.tools.proxies.attention import ATTENTION_SCORES
-from vitruvius.tools.proxies.flow import FLOW_SCORES
 from vitruvius.tools.proxies.formula import Proxy
-from vitruvius.tools.proxies.gradients import GRADIENT_SCORES
+from vitruvius.tools.proxies.gradients import GRADIENT_SCORES, KERNEL_SCORES
 from vitruvius.tools.proxies.hidden import HIDDEN_SCORES
 from vitruvius.tools.proxies.jacobians import JACOBIAN_SCORES
-from vitruvius.tools.proxies.kernels import KERNEL_SCORES
-from vitruvius.tools.proxies.sizes import SIZES
-
-Kind = Literal["feed_forward", "recurrent", "transformer"]
+from vitruvius.tools.proxies.without_data import FLOW_SCORES, SIZES
 
 PROXIES: dict[str, Proxy] = {
     proxy.name: proxy
@@ -34,7 +31,7 @@ PROXIES: dict[str, Proxy] = {
     )
 }
 
-SHOWN: dict[Kind, tuple[str, ...]] = {
+SHOWN: dict[NetworkKind, tuple[str, ...]] = {
     "feed_forward": ("params", "flops", "naswot", "synflow", "grad_norm", "snip"),
     "recurrent": (
         "params",
@@ -57,17 +54,6 @@ SHOWN: dict[Kind, tuple[str, ...]] = {
         "synflow",
     ),
 }
-ELSEWHERE: dict[Kind, tuple[str, ...]] = {  # beginnings of names that say nothing of other kinds
-    "recurrent": ("hidden_",),
-    "transformer": (
-        "attention_",
-        "softmax_",
-        "head_",
-        "synaptic_diversity",
-        "token_",
-        "synaptic_saliency_published_mean",
-    ),
-}
 
 
 def proxies_for(space: SearchSpace, task: Task) -> tuple[str, ...]:
@@ -76,7 +62,7 @@ def proxies_for(space: SearchSpace, task: Task) -> tuple[str, ...]:
     All others that `computable` names can be asked for by name.
     """
     known = computable(space, task)
-    return tuple(name for name in SHOWN[kind_of(space)] if name in known)
+    return tuple(name for name in SHOWN[network_kind(space)] if name in known)
 
 
 def computable(space: SearchSpace, task: Task) -> tuple[str, ...]:
@@ -96,21 +82,9 @@ def computable(space: SearchSpace, task: Task) -> tuple[str, ...]:
         fitting = {n for n, p in PROXIES.items() if n in known or _needs_no_data(p, stands_in)}
     else:
         fitting = set(PROXIES) if isinstance(space, Builder) else set()
-    return tuple(name for name in PROXIES if name in fitting and _fits(name, kind_of(space)))
-
-
-def kind_of(space: SearchSpace) -> Kind:
-    """Returns what kind of networks a space builds, as its attribute `builds` says."""
-    if isinstance(space, Pool):
-        return kind_of(space.space)
-    kind: Kind = getattr(space, "builds", "feed_forward")
-    return kind
+    kind = network_kind(space)
+    return tuple(n for n, p in PROXIES.items() if n in fitting and kind in p.applies_to)
 
 
 def _needs_no_data(proxy: Proxy, stands_in: bool) -> bool:
     return not proxy.needs_data or (stands_in and not getattr(proxy, "needs_labels", True))
-
-
-def _fits(name: str, kind: Kind) -> bool:
-    others = [start for other, starts in ELSEWHERE.items() if other != kind for start in starts]
-    return not name.startswith(tuple(others))

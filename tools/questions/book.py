@@ -65,7 +65,7 @@ class Book:
 
     @cached_property
     def trials(self) -> list[Trial]:
-        return self.ledger.trials(self.run_id)
+        return self.ledger.trials.of(self.run_id)
 
     @cached_property
     def finished(self) -> list[Trial]:

@@ -8,9 +8,8 @@ from vitruvius.memory.evidence.contrasts import best_of_draws, contrast
 from vitruvius.memory.evidence.population import describe_population
 from vitruvius.memory.model.ranking import Lesson
 from vitruvius.memory.records import CutRecord, Decision, Origin, Trial
-from vitruvius.spaces.reference import reference_features
 from vitruvius.spaces.rules import Rule, holds
-from vitruvius.spaces.space import SearchSpace
+from vitruvius.spaces.space import SearchSpace, reference_features
 from vitruvius.tasks.task import Metric
 from vitruvius.tools.report.facts import CutReport
 

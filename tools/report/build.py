@@ -64,10 +64,10 @@ def build_report(
     Raises:
         ConfigError: where the ledger has no such run.
     """
-    run = ledger.run(run_id)
+    run = ledger.runs.get(run_id)
     run = run if status is None else replace(run, status=status)
-    trials, weights = ledger.trials(run_id), ledger.weights(run_id)
-    answer = finalists(trials, ledger.test_values(run_id), task.metric)
+    trials, weights = ledger.trials.of(run_id), ledger.trials.weights(run_id)
+    answer = finalists(trials, ledger.trials.test_values(run_id), task.metric)
     best = None
     if answer:
         architecture = answer[0].architecture
@@ -78,17 +78,17 @@ def build_report(
             weights=kept_weights(architecture, trials, weights, task.metric),
         )
     found = answer[0].found if answer else None
-    decisions, cuts = ledger.decisions(run_id), ledger.cuts(run_id)
+    decisions, cuts = ledger.steps.decisions(run_id), ledger.cuts.of(run_id)
     measured = [t for t in trials if t.origin not in (Origin.CONTROL, Origin.CONFIRM)]
     lesson = learn(measured, task.metric)
     noise = noise_of(trials)
     region = region_of(space, cuts)
-    scores = ledger.scores(run.space_id, run.task_id, None, None)
+    scores = ledger.scores.of(run.space_id, run.task_id, None, None)
     report = Report(
         run=run,
         metric=task.metric,
         is_noisy=task.is_noisy,
-        spent=ledger.spent(run_id),
+        spent=ledger.steps.spent(run_id),
         trials=trials,
         best=best,
         baseline=baseline_of(space, trials, task.metric, answer[0], noise) if answer else None,
@@ -104,7 +104,7 @@ def build_report(
         accounts=_accounts(trials),
         short=_short(ledger, run),
         stopped=_stopped(trials, task.fidelity.epochs),
-        models=_models(ledger.calls(run_id)),
+        models=_models(ledger.steps.calls(run_id)),
         failures=_failures(trials),
         decisions=Counter(f"{decision.author}, {decision.status}" for decision in decisions),
         calibrations=_calibrations(scores, measured, space, task.metric),
@@ -147,7 +147,7 @@ def _accounts(trials: Sequence[Trial]) -> list[Account]:
 def _short(ledger: Ledger, run: Run) -> ShortReport | None:
     if run.kind != RunKind.SEARCH or run.parent is None:
         return None
-    trials = ledger.trials(run.parent)
+    trials = ledger.trials.of(run.parent)
     return ShortReport(
         run_id=run.parent,
         fidelity=str(run.settings.get("fidelity_first")),

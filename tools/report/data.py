@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from vitruvius.events import LOG
-from vitruvius.memory.ledger.run_json import run_data
+from vitruvius.memory.ledger.runs import run_data
 from vitruvius.memory.records import RunStatus, Standing
 from vitruvius.spaces.rules import words
 from vitruvius.tools.report.facts import Best, CutReport, Estimate, PrincipleReport, Report

@@ -19,22 +19,24 @@ _SHOWN_FIRST = (
 
 def principles_of(ledger: Ledger, run_id: str, trials: Sequence[Trial]) -> list[PrincipleReport]:
     """Returns the run's principles, those given up included; the best supported come first."""
-    looks = ledger.evidence(run_id)
-    own = ledger.lineage(run_id)
+    looks = ledger.evidence.of(run_id)
+    own = ledger.runs.lineage(run_id)
     rewritten = _rewritten(ledger, run_id, trials)
-    latest = ledger.latest_evidence(run_id)
-    adopted = {adoption.version: adoption for adoption in ledger.adopted(run_id)}
+    latest = ledger.evidence.latest(run_id)
+    adopted = {adoption.version: adoption for adoption in ledger.principles.adopted(run_id)}
     licensed: dict[str, list[int]] = {}
-    for cut in ledger.cuts(run_id):
+    for cut in ledger.cuts.of(run_id):
         licensed.setdefault(cut.principle.split(".")[0], []).append(cut.number)
     reports = []
-    for version in ledger.newest(run_id):
+    for version in ledger.principles.newest(run_id):
         evidence = latest.get((version.principle, version.version))
         if version.edit == "retire":  # what the last version that was measured had shown
             measured = [v for principle, v in latest if principle == version.principle]
             evidence = latest[version.principle, max(measured)] if measured else None
         source = adopted.get(version.name)
-        lineage = [v for v in ledger.versions(version.principle) if v.version <= version.version]
+        lineage = [
+            v for v in ledger.principles.versions(version.principle) if v.version <= version.version
+        ]
         reports.append(
             PrincipleReport(
                 version=version,
@@ -58,7 +60,7 @@ def _rewritten(ledger: Ledger, run_id: str, trials: Sequence[Trial]) -> Mapping[
         for trial in trials
         if trial.origin not in (Origin.CONTROL, Origin.CONFIRM) and not trial.status.is_open
     ]
-    marks = ledger.marks(run_id, "verified")
+    marks = ledger.steps.marks(run_id, "verified")
     closed = {mark.step: int(mark.data.get("closed", 0)) for mark in marks}
     return {step: searched[n - 1] for step, n in closed.items() if 0 < n <= len(searched)}
 

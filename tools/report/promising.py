@@ -13,9 +13,15 @@ from vitruvius.memory.model.cost_hints import keeps_limits
 from vitruvius.memory.model.gaussian_process import Surrogate
 from vitruvius.memory.model.ranking import Lesson
 from vitruvius.memory.records import Trial
-from vitruvius.spaces.reference import distinct_reference, reference_features, reference_sample
 from vitruvius.spaces.region import Region
-from vitruvius.spaces.space import Architecture, FloatArray, SearchSpace
+from vitruvius.spaces.space import (
+    Architecture,
+    FloatArray,
+    SearchSpace,
+    distinct_reference,
+    reference_features,
+    reference_sample,
+)
 from vitruvius.tasks.task import Task
 from vitruvius.tools.report.facts import Promising
 

@@ -9,16 +9,16 @@ from vitruvius.tools.report.facts import RecalledReport, SourceReport, TransferR
 
 def transfer_of(ledger: Ledger, run: Run) -> TransferReport | None:
     """Returns the sources and the recalled principles of a run; None before its recall."""
-    marks = ledger.marks(run.id, "recalled")
+    marks = ledger.steps.marks(run.id, "recalled")
     if not marks:
         return None
     told = marks[0].data
-    weights = _weights(ledger.marks(run.id, "transferred"))
+    weights = _weights(ledger.steps.marks(run.id, "transferred"))
     return TransferReport(
         asked=tuple(run.settings.get("principles_from", ("memory",))),
         sources=[
             SourceReport(
-                run=ledger.run(one["run"]),
+                run=ledger.runs.get(one["run"]),
                 trials=int(one["up_to"]),
                 trust=float(one["trust"]),
                 weight=weights.get(one["run"]),
@@ -37,12 +37,12 @@ def _weights(marks: list[Mark]) -> dict[str, float]:
 
 
 def _recalled(ledger: Ledger, run_id: str) -> list[RecalledReport]:
-    latest = ledger.latest_evidence(run_id)
-    newest = {version.principle: version for version in ledger.newest(run_id)}
-    cuts = ledger.cuts(run_id)
+    latest = ledger.evidence.latest(run_id)
+    newest = {version.principle: version for version in ledger.principles.newest(run_id)}
+    cuts = ledger.cuts.of(run_id)
     found = []
-    for adoption in ledger.adopted(run_id):
-        version = ledger.version(adoption.version)
+    for adoption in ledger.principles.adopted(run_id):
+        version = ledger.principles.version(adoption.version)
         now = newest.get(version.principle)
         found.append(
             RecalledReport(

@@ -1,16 +1,15 @@
-"""How good a network is on a split: the metrics that a training is judged by."""
+"""How good a network is on a split: the loss that is trained, and a metric of `tasks.metrics`."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from vitruvius.errors import ConfigError, VitruviusError
+from vitruvius.errors import VitruviusError
+from vitruvius.tasks.metrics import measure_of
 from vitruvius.tasks.task import IGNORED, Metric
 from vitruvius.tools.training.evaluation import FailureKind
 from vitruvius.tools.training.examples import Examples
@@ -27,41 +26,6 @@ class TrainingStopped(VitruviusError):
         self.kind = kind
 
 
-@dataclass(frozen=True, kw_only=True)
-class Measure:
-    """A metric: its sum over judged answers, and what the mean over them becomes."""
-
-    total: Callable[[Tensor, Tensor], Tensor]  # of logits [N, outputs] and labels [N]
-    finish: Callable[[float], float] = float
-
-
-def _summed_loss(logits: Tensor, labels: Tensor) -> Tensor:
-    return functional.cross_entropy(logits, labels, reduction="sum")
-
-
-def _exp(nats: float) -> float:
-    return math.exp(nats) if nats < 700 else math.inf
-
-
-MEASURES = {
-    "accuracy": Measure(total=lambda logits, labels: 100.0 * (logits.argmax(1) == labels).sum()),
-    "error": Measure(total=lambda logits, labels: 100.0 * (logits.argmax(1) != labels).sum()),
-    "cross_entropy": Measure(total=_summed_loss),
-    "perplexity": Measure(total=_summed_loss, finish=_exp),
-}
-
-
-def measure_of(metric: Metric) -> Measure:
-    """Returns how the metric is measured.
-
-    Raises:
-        ConfigError: if the metric's name is not known.
-    """
-    if metric.name not in MEASURES:
-        raise ConfigError(f"expected a metric among {', '.join(MEASURES)}, got {metric.name!r}")
-    return MEASURES[metric.name]
-
-
 def loss_of(logits: Tensor, labels: Tensor) -> Tensor:
     """Returns the mean cross-entropy of the judged answers, in nats.
 
@@ -75,9 +39,8 @@ def loss_of(logits: Tensor, labels: Tensor) -> Tensor:
 def score(network: nn.Module, examples: Examples, metric: Metric) -> float:
     """Returns the metric of the network on the examples, in the metric's unit.
 
-    Known are `accuracy` and `error` in percent, in [0, 100], `cross_entropy` in nats, and
-    `perplexity`, the exponential of the mean cross-entropy over all judged answers. The network is
-    left in evaluation mode.
+    Known are those of `tasks.metrics.METRICS`; the mean is that over all judged answers. The
+    network is left in evaluation mode.
 
     Raises:
         TrainingStopped: if an output or the metric is not finite (kind diverged).

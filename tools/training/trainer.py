@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from vitruvius.spaces.space import Builder
+from vitruvius.tasks.metrics import measure_of
 from vitruvius.tasks.task import TrainableTask
 from vitruvius.tools.passes.flops import count_flops, count_params
 from vitruvius.tools.training.evaluation import (
@@ -26,7 +27,7 @@ from vitruvius.tools.training.evaluation import (
 )
 from vitruvius.tools.training.examples import Data
 from vitruvius.tools.training.loop import Course, Progress, train
-from vitruvius.tools.training.metrics import TrainingStopped, measure_of
+from vitruvius.tools.training.metrics import TrainingStopped
 from vitruvius.tools.training.outcomes import weights_path, write_whole
 from vitruvius.tools.training.process_limits import peak_mib, start_peak
 

@@ -1,1 +1,1 @@
-"""Alembic migrations of the ledger; run by `vitruvius.memory.ledger.upgrading`."""
+"""Alembic migrations of the ledger; run by `vitruvius.memory.ledger.file`."""

@@ -68,10 +68,10 @@ class Pages:
         """
         api.open(run_id, home=self._home)
         with Ledger.open(self._home) as ledger:
-            marks = [ledger.count_marks(run_id, name) for name in ("reflected", "verified")]
-            tally = ledger.tallies(run_id).get(run_id)
-            steps = ledger.accepted_decisions(run_id)
-            return _token([ledger.run(run_id).status, tally, steps, marks])
+            marks = [ledger.steps.count_marks(run_id, name) for name in ("reflected", "verified")]
+            tally = ledger.trials.tallies(run_id).get(run_id)
+            steps = ledger.steps.accepted_decisions(run_id)
+            return _token([ledger.runs.get(run_id).status, tally, steps, marks])
 
     async def run(self, run_id: str) -> str:
         """Returns the page of a run: its report as it stands, which follows the run.
@@ -121,8 +121,8 @@ def live_script() -> str:
 
 
 def _listed(ledger: Ledger) -> list[dict[str, Any]]:
-    tallies = ledger.tallies()
-    return [_row(run, tallies.get(run.id, NO_TRIALS)) for run in ledger.runs()]
+    tallies = ledger.trials.tallies()
+    return [_row(run, tallies.get(run.id, NO_TRIALS)) for run in ledger.runs.all()]
 
 
 def _row(run: Run, tally: Tally) -> dict[str, Any]:

@@ -58,14 +58,15 @@ def audit(
       vitruvius audit flexibert_trained --from table:flexibert.json --draws 60 --keep
     """
     from vitruvius.cli.audit_page import audit_data, print_audit
-    from vitruvius.run import auditing, learning
+    from vitruvius.graphs.offline.auditing import audit as audited
+    from vitruvius.graphs.offline.rows import with_metric
 
     if source is None and (metric or keep or name):
         raise ConfigError("--metric, --keep and --name need labels: say where --from")
     if name and not keep:
         raise ConfigError("--name names what --keep writes: give both")
-    labels = None if source is None else learning.with_metric(source, metric)
-    found = auditing.audit(
+    labels = None if source is None else with_metric(source, metric)
+    found = audited(
         space,
         task=task,
         source=labels,
@@ -90,6 +91,6 @@ def audit(
 def _keep(
     space: str, labels: str, draws: int | None, name: str | None, seed: int, home: Path | None
 ) -> SearchRun:
-    from vitruvius.run import auditing
+    from vitruvius import api
 
-    return auditing.keep(space, labels, draws=draws, name=name, seed=seed, home=home)
+    return api.keep_cuts(space, labels, draws=draws, name=name, seed=seed, home=home)

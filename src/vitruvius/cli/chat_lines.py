@@ -83,9 +83,9 @@ def _completer(talk: Talk) -> Any:
 def names_of(talk: Talk) -> list[str]:
     """Returns the names that a question about the run may hold."""
     with Ledger.open(talk.run.home) as ledger:
-        trials = [trial.name for trial in ledger.trials(talk.run.id)]
-        principles = [f"P{v.principle}" for v in ledger.newest(talk.run.id)]
-        cuts = [f"C{cut.number}" for cut in ledger.cuts(talk.run.id)]
+        trials = [trial.name for trial in ledger.trials.of(talk.run.id)]
+        principles = [f"P{v.principle}" for v in ledger.principles.newest(talk.run.id)]
+        cuts = [f"C{cut.number}" for cut in ledger.cuts.of(talk.run.id)]
     choices = dict.fromkeys(name for slot in talk.run.space.slots for name in slot.names)
     slots = [slot.name for slot in talk.run.space.slots]
     return [*principles, *cuts, *trials, *slots, *choices]

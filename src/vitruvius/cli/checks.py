@@ -145,7 +145,9 @@ def _ledger(home: Path) -> Finding:
         return Finding(name="ledger", ok=True, text="none yet; the first run makes it")
     try:
         with Ledger.open(home) as ledger:
-            text = f"{len(ledger.runs())} runs, {len(ledger.all_current())} principles"
+            text = (
+                f"{len(ledger.runs.all())} runs, {len(ledger.principles.all_current())} principles"
+            )
     except VitruviusError as error:
         return Finding(name="ledger", ok=False, text=str(error))
     return Finding(name="ledger", ok=True, text=text)

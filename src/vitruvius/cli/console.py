@@ -62,8 +62,8 @@ def run_of(ledger: Ledger, run_id: str | None) -> Run:
         ConfigError: there is no such run, or none at all.
     """
     if run_id is not None:
-        return ledger.run(run_id)
-    runs = ledger.runs()
+        return ledger.runs.get(run_id)
+    runs = ledger.runs.all()
     if not runs:
         raise ConfigError("there is no run yet; start one with `vitruvius run`")
     return max(runs, key=lambda run: (run.created, run.id))

@@ -39,14 +39,14 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Run protocols on tables: does it help, beside which controls, and by how much."""
-    from vitruvius.evals.arms.registry import all_arms
+    from vitruvius.evals.arms.registry import ARMS
     from vitruvius.evals.evaluation import Wanted, perform
     from vitruvius.evals.protocols import find_protocols
 
     found = find_protocols(protocols or [])
     if show_list:
         rows = [(p.name, str(len(p.cases)), str(len(p.arms)), str(p.seeds), p.about) for p in found]
-        known = [(arm.name, arm.about) for arm in all_arms().values()]
+        known = [(arm.name, arm.about) for arm in ARMS.values()]
         if as_json:
             print_json(
                 {

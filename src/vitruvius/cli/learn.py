@@ -53,16 +53,17 @@ def learn(
 
     Then: vitruvius run --task ... --principles-from RUN (or nothing: memory is the default).
     """
+    from vitruvius import api
     from vitruvius.cli.live import Progress
     from vitruvius.cli.payloads import version_data
+    from vitruvius.graphs.offline.rows import with_metric
     from vitruvius.memory.ledger.ledger import Ledger
-    from vitruvius.memory.ledger.run_json import run_data
-    from vitruvius.run import learning
+    from vitruvius.memory.ledger.runs import run_data
     from vitruvius.tools.report import build_report, summary
 
     with Progress(quiet=as_json) as progress:
-        found = learning.learn(
-            learning.with_metric(source, metric),
+        found = api.learn(
+            with_metric(source, metric),
             space,
             rows=rows,
             best=best,
@@ -73,7 +74,7 @@ def learn(
         )
     with Ledger.open(found.home) as ledger:
         made = build_report(ledger, found.id, found.space, found.task)
-        latest, versions = ledger.latest_evidence(found.id), ledger.current(found.id)
+        latest, versions = ledger.evidence.latest(found.id), ledger.principles.current(found.id)
     if as_json:
         print_json(
             {

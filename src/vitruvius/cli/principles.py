@@ -33,10 +33,10 @@ def list_principles(
 
     with opened(home) as ledger:
         if run_id is None:
-            versions, latest = ledger.all_current(), {}
+            versions, latest = ledger.principles.all_current(), {}
         else:
-            ledger.run(run_id)
-            versions, latest = ledger.current(run_id), ledger.latest_evidence(run_id)
+            ledger.runs.get(run_id)
+            versions, latest = ledger.principles.current(run_id), ledger.evidence.latest(run_id)
     found = [(version, latest.get((version.principle, version.version))) for version in versions]
     if as_json:
         print_json([version_data(version, evidence) for version, evidence in found])
@@ -71,7 +71,7 @@ def show(
     from vitruvius.spaces.rules import words
 
     with opened(home) as ledger:
-        versions, evidence = ledger.versions(name), ledger.evidence_of(name)
+        versions, evidence = ledger.principles.versions(name), ledger.evidence.about(name)
     if as_json:
         print_json(
             [
@@ -119,7 +119,7 @@ def export_principles(
     Example: vitruvius principles export ours.json P3 P7
     """
     with opened(home) as ledger:
-        data = ledger.export_principles(names or None)
+        data = ledger.principles.export(names or None)
     if str(file) == "-":
         print_json(data)
         return
@@ -152,8 +152,8 @@ def import_principles(
         raise ConfigError(f"cannot read {file} as JSON: {error}") from None
     folder = home_of(home)
     with Ledger.open(folder) as ledger:
-        versions = ledger.import_principles(data)
-        evidence = {v.name: ledger.evidence_of(v.principle) for v in versions}
+        versions = ledger.principles.take_in(data)
+        evidence = {v.name: ledger.evidence.about(v.principle) for v in versions}
         index = PrincipleIndex(folder, ledger)
         index.add(versions)
         index.close()

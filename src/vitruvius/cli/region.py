@@ -22,7 +22,7 @@ def show(run_id: RunId = None, home: Home = None, as_json: Json = False) -> None
 
     with opened(home) as ledger:
         run = run_of(ledger, run_id)
-        cuts = ledger.cuts(run.id)
+        cuts = ledger.cuts.of(run.id)
     if as_json:
         print_json([cut_data(cut) for cut in cuts])
         return
@@ -60,6 +60,6 @@ def undo(
     from vitruvius.memory.records import PERSON
 
     with opened(home) as ledger:
-        step = ledger.accepted_decisions(ledger.run(run_id).id)
-        ledger.undo_cut(run_id, cut, step, PERSON, reason)
+        step = ledger.steps.accepted_decisions(ledger.runs.get(run_id).id)
+        ledger.cuts.undo(run_id, cut, step, PERSON, reason)
     print(f"cut {cut} of run {run_id} is undone")

@@ -19,6 +19,8 @@ from vitruvius.cli.console import (
     run_of,
 )
 from vitruvius.errors import ConfigError
+from vitruvius.spaces import built_in as built_in_spaces
+from vitruvius.tasks import built_in as built_in_tasks
 
 if TYPE_CHECKING:
     from vitruvius.run.handle import SearchRun
@@ -76,15 +78,13 @@ def run(
     task: Annotated[
         str | None,
         typer.Option(
-            help="mnist1d (default), digits, data:PATH (idx folder or .npz), table:PATH, or "
-            "file.py:object; options follow a colon: mnist1d:epochs=4."
+            help=f"{built_in_tasks.help_words()}; options follow a colon: mnist1d:epochs=4."
         ),
     ] = None,
     space: Annotated[
         str | None,
         typer.Option(
-            help="nb201 (default), nb201:channels=16, transnas, macro, recurrent, flexibert, "
-            "table:PATH, or file.py:object."
+            help=f"{built_in_spaces.help_words()}; options follow a colon: nb201:channels=16."
         ),
     ] = None,
     budget: Annotated[
@@ -247,7 +247,7 @@ def resume(
     _check_detached(detach, ask)
     with opened(home) as ledger:
         name = run_of(ledger, run_id).id
-        earlier = ledger.trials(name)
+        earlier = ledger.trials.of(name)
     found = api.open(name, home=home)
     given: dict[str, Any] = {"workers": workers, "on_end": on_end, "tensorboard": tensorboard}
     if detach:
@@ -263,7 +263,7 @@ def stop(run_id: RunId = None, home: Home = None) -> None:
 
     It cancels the trainings under way and writes its report, within seconds.
     """
-    from vitruvius.memory.ledger.lease import is_live
+    from vitruvius.memory.ledger.runs import is_live
     from vitruvius.memory.ledger.schema import now
     from vitruvius.memory.records import RunStatus
     from vitruvius.run.short_first import driven
@@ -279,7 +279,7 @@ def stop(run_id: RunId = None, home: Home = None) -> None:
                 f"drove it, is dead; go on with `vitruvius resume {record.id}`"
             )
             return
-        ledger.request_stop(record.id)
+        ledger.runs.request_stop(record.id)
     print(f"run {record.id} was asked to stop; go on with `vitruvius resume {record.id}`")
 
 
@@ -312,7 +312,7 @@ def _finish(found: SearchRun, as_json: bool) -> None:
     """Prints what was found and exits with the run's code."""
     from vitruvius.cli.payloads import best_data
     from vitruvius.memory.ledger.ledger import Ledger
-    from vitruvius.memory.ledger.run_json import run_data
+    from vitruvius.memory.ledger.runs import run_data
     from vitruvius.memory.records import RunStatus
     from vitruvius.tools.report import build_report, summary
 

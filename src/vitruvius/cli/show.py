@@ -30,14 +30,14 @@ if TYPE_CHECKING:
 def runs(home: Home = None, as_json: Json = False) -> None:
     """List the runs of a home, the latest first."""
     from vitruvius.budget import budget_text
-    from vitruvius.memory.ledger.run_json import run_data
+    from vitruvius.memory.ledger.runs import run_data
     from vitruvius.memory.records import RunKind
 
     if not (home_of(home) / "ledger.db").exists():
         print_json([]) if as_json else print(f"no runs in {home_of(home)}; try `vitruvius run`")
         return
     with opened(home) as ledger:
-        found = sorted(ledger.runs(), key=lambda run: (run.created, run.id), reverse=True)
+        found = sorted(ledger.runs.all(), key=lambda run: (run.created, run.id), reverse=True)
     if as_json:
         print_json([run_data(run) for run in found])
         return
@@ -86,16 +86,16 @@ def show(
         _follow(run_id, home, as_json)
         return
     from vitruvius.cli.payloads import best_data, cut_data, trial_data, version_data
-    from vitruvius.memory.ledger.run_json import run_data
+    from vitruvius.memory.ledger.runs import run_data
     from vitruvius.memory.records import RunKind
     from vitruvius.tools.report import summary
 
     with opened(home) as ledger:
         run = run_of(ledger, run_id)
         made = _report(ledger, run)
-        all_trials, spent = ledger.trials(run.id), ledger.spent(run.id)
-        latest, versions = ledger.latest_evidence(run.id), ledger.current(run.id)
-        cuts = ledger.cuts(run.id)
+        all_trials, spent = ledger.trials.of(run.id), ledger.steps.spent(run.id)
+        latest, versions = ledger.evidence.latest(run.id), ledger.principles.current(run.id)
+        cuts = ledger.cuts.of(run.id)
     if as_json:
         print_json(
             {
@@ -258,7 +258,7 @@ def recording(
 
       vitruvius run --replay paid.db
     """
-    from vitruvius.run.replay import export_recording
+    from vitruvius.graphs.drive.replay import export_recording
 
     export_recording(run_id, home_of(home), file)
     print(f"wrote {file}; check it with `vitruvius run --replay {file}`")

@@ -81,7 +81,7 @@ def steer(
     if now:
         found.carry_out(on_event=_tell)
     with opened(home) as ledger:
-        left = [ledger.wish(wish.id) for wish in wishes]
+        left = [ledger.requests.wish(wish.id) for wish in wishes]
     if as_json:
         print_json([wish_data(wish) for wish in left])
         return
@@ -110,7 +110,7 @@ def fork(
     Example: vitruvius fork 261122-4f1a --at 12
     """
     from vitruvius import api
-    from vitruvius.memory.ledger.run_json import run_data
+    from vitruvius.memory.ledger.runs import run_data
 
     made = api.open(run_id, home=home).fork(at, budget=budget)
     record = made.record
@@ -118,7 +118,7 @@ def fork(
         print_json(run_data(record))
         return
     with opened(home) as ledger:
-        shared = len(ledger.trials(made.id))
+        shared = len(ledger.trials.of(made.id))
     upto = f" up to step {record.forked_at}" if shared else ""
     print(f"run {made.id} is forked from {run_id}{upto}: it shares {shared} trials")
     print(f"go on with `vitruvius resume {made.id}`")

@@ -26,7 +26,7 @@ def run_card(run: RunFacts) -> str:
     """Returns a run as HTML: where it stands, its best network, its curve, what it learned."""
     record = run.record
     with Ledger.open(run.home) as ledger:
-        spent = ledger.spent(run.id)
+        spent = ledger.steps.spent(run.id)
     head = [
         line(f"Run {run.id}: {record.task_name} on {record.space_name}, {record.status}", "muted")
     ]

@@ -53,8 +53,8 @@ class RunShown(RunFacts):
 
         number = _number(name, "T", "trial")
         with Ledger.open(self.home) as ledger:
-            found = [trial for trial in ledger.trials(self.id) if trial.number == number]
-            decisions = {decision.id: decision for decision in ledger.decisions(self.id)}
+            found = [trial for trial in ledger.trials.of(self.id) if trial.number == number]
+            decisions = {decision.id: decision for decision in ledger.steps.decisions(self.id)}
         if not found:
             raise ToolError(f"run {self.id} has no trial T{number}")
         (trial,) = found

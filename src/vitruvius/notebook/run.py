@@ -12,8 +12,8 @@ from typing import Any, Self
 
 from vitruvius.errors import ConfigError
 from vitruvius.events import Ask, Listener
-from vitruvius.memory.ledger.lease import is_live
 from vitruvius.memory.ledger.ledger import Ledger
+from vitruvius.memory.ledger.runs import is_live
 from vitruvius.memory.ledger.schema import now
 from vitruvius.memory.records import RunStatus
 from vitruvius.notebook.facts import RunShown
@@ -174,7 +174,7 @@ class NotebookRun(RunShown, RunDriver):
             yield on_event
             return
         with Ledger.open(self.home) as ledger:
-            panel = Panel(self.id, ledger.trials(self.id))
+            panel = Panel(self.id, ledger.trials.of(self.id))
         try:
             yield panel if on_event is ignore else both(panel, on_event)
         except BaseException as error:

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Payload = Mapping[str, Any]
 _SIGNAL_S = 0.2  # a signal that another thread received is noticed within so long
-FIRST = "chat-1"
 
 
 class Talk:
@@ -120,7 +119,7 @@ class Talk:
     def last_messages(self, count: int) -> list[Message]:
         """Returns the latest messages of the thread."""
         with Ledger.open(self.run.home) as ledger:
-            return ledger.messages(self.run.id, self.thread, last=count)
+            return ledger.requests.messages(self.run.id, self.thread, last=count)
 
     def last_words(self) -> str:
         """Returns what the last turn said: its answer, with what was found or done before it."""
@@ -219,8 +218,8 @@ def left_open(run: RunAsking) -> str | None:
     from vitruvius.graphs.chat.session import MOST_READ, Turn
 
     with Ledger.open(run.home) as ledger:
-        for thread in ledger.threads(run.id):
-            if Turn(messages=ledger.messages(run.id, thread, last=MOST_READ)).is_over:
+        for thread in ledger.requests.threads(run.id):
+            if Turn(messages=ledger.requests.messages(run.id, thread, last=MOST_READ)).is_over:
                 continue
             with _held(run, thread) as is_free:
                 if is_free:
@@ -231,7 +230,7 @@ def left_open(run: RunAsking) -> str | None:
 def new_thread(run: RunAsking) -> str:
     """Returns the name of a thread that nobody has used."""
     with Ledger.open(run.home) as ledger:
-        known = set(ledger.threads(run.id))
+        known = set(ledger.requests.threads(run.id))
     return next(name for n in range(1, len(known) + 2) if (name := f"chat-{n}") not in known)
 
 

@@ -99,7 +99,7 @@ class RunDriver(RunFacts):
     def stop(self) -> None:
         """Asks whoever drives the run to stop; it does so within seconds."""
         with Ledger.open(self.home) as ledger:
-            ledger.request_stop(driven(ledger, ledger.run(self.id)).id)
+            ledger.runs.request_stop(driven(ledger, ledger.runs.get(self.id)).id)
         self._stop_here()
 
     def _stop_here(self) -> None:
@@ -155,7 +155,7 @@ class RunDriver(RunFacts):
 
     def _open_wishes(self) -> list[Wish]:
         with Ledger.open(self.home) as ledger:
-            return ledger.wishes(self.id, is_open=True)
+            return ledger.requests.wishes(self.id, is_open=True)
 
     async def _drive(
         self,
@@ -168,7 +168,7 @@ class RunDriver(RunFacts):
     ) -> RunStatus:
         record = await asyncio.to_thread(lambda: self.record)
         if record.kind == RunKind.LEARN:
-            from vitruvius.run.learning import learn_on
+            from vitruvius.graphs.offline.learning import learn_on
 
             await asyncio.to_thread(learn_on, record, self.home, listener)
             return RunStatus.DONE

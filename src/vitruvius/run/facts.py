@@ -47,7 +47,7 @@ class RunFacts:
     def record(self) -> Run:
         """The run's row as it stands."""
         with Ledger.open(self.home) as ledger:
-            return ledger.run(self.id)
+            return ledger.runs.get(self.id)
 
     @property
     def space(self) -> SearchSpace:
@@ -79,7 +79,7 @@ class RunFacts:
         import pandas as pd
 
         with Ledger.open(self.home) as ledger:
-            trials = ledger.trials(self.id)
+            trials = ledger.trials.of(self.id)
         columns = ("number", "origin", "status", "value", "seed", "fidelity", "train_s", "params",
                    "flops", "reused", "message")  # fmt: skip
         rows = [
@@ -94,7 +94,7 @@ class RunFacts:
         import pandas as pd
 
         with Ledger.open(self.home) as ledger:
-            versions, latest = ledger.current(self.id), ledger.latest_evidence(self.id)
+            versions, latest = ledger.principles.current(self.id), ledger.evidence.latest(self.id)
         rows = []
         for version in versions:
             evidence = latest.get((version.principle, version.version))
@@ -119,7 +119,7 @@ class RunFacts:
     def region(self) -> Region:
         """What is left of the space after the cuts in force."""
         with Ledger.open(self.home) as ledger:
-            return region_of(self.space, ledger.cuts(self.id))
+            return region_of(self.space, ledger.cuts.of(self.id))
 
     @property
     def report(self) -> str:

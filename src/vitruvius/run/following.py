@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from vitruvius.events import LOG, Event, EventKind
-from vitruvius.memory.ledger.lease import is_live
 from vitruvius.memory.ledger.ledger import Ledger
+from vitruvius.memory.ledger.runs import is_live
 from vitruvius.memory.ledger.schema import now
 from vitruvius.memory.records import Run, RunKind, RunStatus
 
@@ -37,7 +37,7 @@ def follow(run_id: str, home: Path, last: int | None = None) -> Iterator[Event]:
         ConfigError: there is no such run.
     """
     with Ledger.open(home) as ledger:
-        run = ledger.run(run_id)
+        run = ledger.runs.get(run_id)
         if run.kind == RunKind.SEARCH and run.parent is not None:
             yield from _until_it_ends(ledger, run.parent, home, last)
             _wait_for_next(ledger, run)
@@ -53,7 +53,7 @@ def _until_it_ends(ledger: Ledger, run_id: str, home: Path, last: int | None) ->
     while True:
         yield from new[skipped:]
         told, skipped = new[-1] if new else told, 0
-        run = ledger.run(run_id)
+        run = ledger.runs.get(run_id)
         if run.status == RunStatus.RUNNING:
             ended = None
             if not is_live(run.host, run.pid, run.heartbeat, now()):
@@ -73,11 +73,11 @@ def _until_it_ends(ledger: Ledger, run_id: str, home: Path, last: int | None) ->
 def _wait_for_next(ledger: Ledger, run: Run) -> None:
     """Waits for the search that short trainings were made for, if they ended just now."""
     while run.status == RunStatus.PENDING and run.parent is not None:
-        short = ledger.run(run.parent)
+        short = ledger.runs.get(run.parent)
         if short.finished is None or (now() - short.finished).total_seconds() > GAP_S:
             return
         time.sleep(POLL_S)
-        run = ledger.run(run.id)
+        run = ledger.runs.get(run.id)
 
 
 def _dead(run: Run) -> Event:

@@ -66,7 +66,7 @@ def _wait_until_held(
     deadline = time.monotonic() + PATIENCE_S
     with Ledger.open(home) as ledger:
         while (code := child.poll()) is None:
-            if driven(ledger, ledger.run(run_id)).pid == child.pid:
+            if driven(ledger, ledger.runs.get(run_id)).pid == child.pid:
                 # Its end is waited for, so that it leaves no zombie in a process that lives on.
                 threading.Thread(target=child.wait, daemon=True).start()
                 return

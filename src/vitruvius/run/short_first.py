@@ -45,7 +45,7 @@ def create_short_run(
     """
     assert settings.fidelity_first is not None
     short, space = shortened(task, space, settings.fidelity_first)
-    return ledger.create_run(
+    return ledger.runs.create(
         space_ref=space.ref,
         space_id=space.id,
         space_name=space.name,
@@ -79,7 +79,7 @@ def driven(ledger: Ledger, run: Run) -> Run:
     """Returns the run that a process drives now: its short trainings, while they are under way."""
     if run.kind != RunKind.SEARCH or run.parent is None:
         return run
-    short = ledger.run(run.parent)
+    short = ledger.runs.get(run.parent)
     return short if short.status == RunStatus.RUNNING else run
 
 

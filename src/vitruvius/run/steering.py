@@ -44,7 +44,7 @@ class RunSteering(RunDriver):
         kept, name = asked.kept(space), checked_author(author)
         secrets = [self._api_key] if self._api_key else []
         with Ledger.open(self.home, secrets=secrets) as ledger:
-            return ledger.add_wish(self.id, name, kept)
+            return ledger.requests.add_wish(self.id, name, kept)
 
     def fork(self, at: int | None = None, *, budget: str | Budget | None = None) -> Self:
         """Returns a new run that shares what this one had found up to a step, and nothing later.
@@ -62,7 +62,7 @@ class RunSteering(RunDriver):
         if limits is not None:
             check_bounded(limits, spends_tokens=True)
         with Ledger.open(self.home) as ledger:
-            made = ledger.fork(self.id, at, budget=limits)
+            made = ledger.runs.fork(self.id, at, budget=limits)
         return type(self)(
             made.id, self.home, space=self._space, task=self._task, api_key=self._api_key
         )

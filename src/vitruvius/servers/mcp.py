@@ -20,9 +20,8 @@ from mcp.types import ToolAnnotations
 from vitruvius import api
 from vitruvius.cli.payloads import cut_data, trial_data, version_data
 from vitruvius.errors import VitruviusError
-from vitruvius.memory.ledger.lease import is_live
 from vitruvius.memory.ledger.ledger import Ledger
-from vitruvius.memory.ledger.run_json import run_data
+from vitruvius.memory.ledger.runs import is_live, run_data
 from vitruvius.memory.ledger.schema import now
 from vitruvius.memory.records import RunStatus
 from vitruvius.settings import load_settings
@@ -141,7 +140,7 @@ def _add_looking(server: MCPServer, home: Path) -> None:
     def runs() -> list[dict[str, Any]]:
         """Lists the runs, the latest first."""
         with Ledger.open(home) as ledger:
-            return [run_data(run) for run in ledger.runs()]
+            return [run_data(run) for run in ledger.runs.all()]
 
     @server.tool(annotations=READS)
     @_told(ToolError)
@@ -155,7 +154,7 @@ def _add_looking(server: MCPServer, home: Path) -> None:
         """Lists the best trials of a run by validation, the best first."""
         found = api.open(run, home=home)
         with Ledger.open(home) as ledger:
-            scored = [trial for trial in ledger.trials(run) if trial.value is not None]
+            scored = [trial for trial in ledger.trials.of(run) if trial.value is not None]
         sign = found.task.metric.sign
         scored.sort(key=lambda trial: (-sign * (trial.value or 0.0), trial.number))
         return [trial_data(trial) for trial in scored[:best]]
@@ -165,10 +164,10 @@ def _add_looking(server: MCPServer, home: Path) -> None:
     def why(principle: str) -> list[dict[str, Any]]:
         """Returns every version of a principle (P7): who wrote it, when, and what was measured."""
         with Ledger.open(home) as ledger:
-            measured = {(e.version, e.run_id): e for e in ledger.evidence_of(principle)}
+            measured = {(e.version, e.run_id): e for e in ledger.evidence.about(principle)}
             return [
                 version_data(version, measured.get((version.version, version.run_id or "")))
-                for version in ledger.versions(principle)
+                for version in ledger.principles.versions(principle)
             ]
 
     @server.tool(annotations=READS)
@@ -189,14 +188,14 @@ def _add_resources(server: MCPServer, home: Path) -> None:
     def all_runs() -> str:
         """Every run of the ledger, the latest first."""
         with Ledger.open(home) as ledger:
-            return _json([run_data(run) for run in ledger.runs()])
+            return _json([run_data(run) for run in ledger.runs.all()])
 
     @server.resource("vitruvius://principles", mime_type="application/json")
     @_told(ResourceError)
     def all_principles() -> str:
         """Every principle as it stands now, with rule and history's end."""
         with Ledger.open(home) as ledger:
-            return _json([version_data(version) for version in ledger.all_current()])
+            return _json([version_data(version) for version in ledger.principles.all_current()])
 
     @server.resource("vitruvius://runs/{run}/report", mime_type="text/markdown")
     @_told(ResourceError)
@@ -209,8 +208,8 @@ def _add_resources(server: MCPServer, home: Path) -> None:
     def trials(run: str) -> str:
         """Every trial of a run, in order."""
         with Ledger.open(home) as ledger:
-            ledger.run(run)
-            return _json([trial_data(trial) for trial in ledger.trials(run)])
+            ledger.runs.get(run)
+            return _json([trial_data(trial) for trial in ledger.trials.of(run)])
 
     @server.resource("vitruvius://runs/{run}/principles", mime_type="application/json")
     @_told(ResourceError)
@@ -222,7 +221,7 @@ def _add_resources(server: MCPServer, home: Path) -> None:
 def _status(home: Path, run_id: str) -> dict[str, Any]:
     found = api.open(run_id, home=home)
     with Ledger.open(home) as ledger:
-        run, spent = ledger.run(run_id), ledger.spent(run_id)
+        run, spent = ledger.runs.get(run_id), ledger.steps.spent(run_id)
     return {
         "run": run_data(run),
         "spent": vars(spent),
@@ -232,19 +231,19 @@ def _status(home: Path, run_id: str) -> dict[str, Any]:
 
 def _learned(home: Path, run_id: str) -> dict[str, Any]:
     with Ledger.open(home) as ledger:
-        latest = ledger.latest_evidence(run_id)
+        latest = ledger.evidence.latest(run_id)
         return {
             "principles": [
                 version_data(version, latest.get((version.principle, version.version)))
-                for version in ledger.current(run_id)
+                for version in ledger.principles.current(run_id)
             ],
-            "cuts": [cut_data(cut) for cut in ledger.cuts(run_id)],
+            "cuts": [cut_data(cut) for cut in ledger.cuts.of(run_id)],
         }
 
 
 def _is_driven(home: Path, run_id: str) -> bool:
     with Ledger.open(home) as ledger:
-        run = ledger.run(run_id)
+        run = ledger.runs.get(run_id)
     return run.status == RunStatus.RUNNING and is_live(run.host, run.pid, run.heartbeat, now())
 
 

@@ -45,7 +45,7 @@ def report(same_story: Story) -> Report:
             Score(proxy="snip", architecture=a, value=float(rng.normal()), wall_s=0.1)
             for a in same_story.archs
         ]
-        ledger.put_scores(space.id, task.id, scores)
+        ledger.scores.put(space.id, task.id, scores)
         return build_report(ledger, same_story.run_id, space, task)
 
 
@@ -161,7 +161,7 @@ def test_the_dots_of_the_curve_stand_where_the_axis_says(searched: vt.SearchRun)
     (top_1, value_1), (top_2, value_2) = ticks[0], ticks[-1]
     dots = re.findall(r'class="point (?!low)\w+" href="#T(\d+)".*?top:([\d.]+)%', html)
     with Ledger.open(searched.home) as ledger:
-        values = {str(t.number): t.value for t in ledger.trials(searched.id)}
+        values = {str(t.number): t.value for t in ledger.trials.of(searched.id)}
     assert len(dots) > 20
     for number, top in dots:
         there = value_1 + (float(top) - top_1) * (value_2 - value_1) / (top_2 - top_1)
@@ -227,12 +227,12 @@ def test_the_story_s_own_hostile_texts_are_shown_as_text(report: Report) -> None
 
 def bare_run(ledger: Ledger) -> Run:
     space, task = load_space("nb201"), load_task("mnist1d")
-    run = ledger.create_run(
+    run = ledger.runs.create(
         space_ref=space.ref, space_id=space.id, space_name=space.name, task_ref=task.ref,
         task_id=task.id, task_name=task.name, seed=0, budget=Budget(trials=5), settings={},
         sources={},
     )  # fmt: skip
-    ledger.claim(run.id, "me")
+    ledger.runs.claim(run.id, "me")
     return run
 
 
@@ -250,14 +250,14 @@ def test_a_run_whose_trials_all_failed_says_how(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     with Ledger.open(tmp_path) as ledger:
         run = bare_run(ledger)
-        decision = ledger.add_decision(run.id, 0, "analyst", {"tool": "train"}, "accepted")  # type: ignore[arg-type]
+        decision = ledger.steps.add_decision(run.id, 0, "analyst", {"tool": "train"}, "accepted")  # type: ignore[arg-type]
         new = [
             NewTrial(architecture=space.sample(rng), fidelity="8ep", seed=0, origin=Origin.EXPLORE)
             for _ in range(3)
         ]
-        for trial in ledger.open_trials(run.id, decision.id, new):
-            ledger.start_result(trial.result_id, "me")
-            ledger.close_result(trial.result_id, status=ResultStatus.FAILED, message=HOSTILE)
+        for trial in ledger.trials.open(run.id, decision.id, new):
+            ledger.results.start(trial.result_id, "me")
+            ledger.results.close(trial.result_id, status=ResultStatus.FAILED, message=HOSTILE)
         made = build_report(ledger, run.id, space, load_task("mnist1d"))
     html = to_html(made)
     assert "None of 3 trials finished with a score" in html

@@ -71,7 +71,7 @@ def test_the_weights_are_those_of_the_best_seed_by_validation(story: Story, repo
     number, path = report.best.weights
     assert number == max((10, 17, 18, *CONFIRMED["best"]), key=lambda n: value(story, n))
     with Ledger.open(story.home) as ledger:
-        assert ledger.weights(story.run_id)[number] == path
+        assert ledger.trials.weights(story.run_id)[number] == path
 
 
 def test_noise_is_pooled_over_architectures_with_several_seeds(
@@ -119,7 +119,7 @@ def test_the_account_adds_up(report: Report) -> None:
 def test_a_cut_is_audited_by_the_trials_outside_it(story: Story, report: Report) -> None:
     first, second = report.cuts
     with Ledger.open(story.home) as ledger:
-        specs = {t.number: t.architecture.spec for t in ledger.trials(story.run_id)}
+        specs = {t.number: t.architecture.spec for t in ledger.trials.of(story.run_id)}
     outside = {
         1: tuple(n for n, spec in specs.items() if spec["edge_0_1"] == "none"),
         2: tuple(n for n, spec in specs.items() if spec["edge_0_3"] != "nor_conv_3x3"),
@@ -219,7 +219,7 @@ def test_hostile_text_changes_no_structure(report: Report) -> None:
 
 def doubts(report: Report, story: Story) -> str:
     with Ledger.open(story.home) as ledger:
-        return "\n".join(distrust_of(report, ledger.trials(story.run_id)))
+        return "\n".join(distrust_of(report, ledger.trials.of(story.run_id)))
 
 
 def test_doubts_are_raised_by_the_rows(report: Report, story: Story) -> None:
@@ -254,7 +254,7 @@ def test_without_any_score_there_is_no_best(report: Report, story: Story) -> Non
 def test_a_run_without_trials_has_a_report(tmp_path: Path) -> None:
     space, task = load_space("nb201"), load_task("mnist1d")
     with Ledger.open(tmp_path) as ledger:
-        run = ledger.create_run(
+        run = ledger.runs.create(
             space_ref=space.ref, space_id=space.id, space_name=space.name, task_ref=task.ref,
             task_id=task.id, task_name=task.name, seed=0, budget=report_budget(), settings={},
             sources={},
@@ -273,7 +273,7 @@ def report_budget() -> Any:
 
 def test_a_random_arm_that_does_as_well_is_told(report: Report, story: Story) -> None:
     with Ledger.open(story.home) as ledger:
-        trials = ledger.trials(story.run_id)
+        trials = ledger.trials.of(story.run_id)
     lucky = [replace(t, value=99.9) if t.origin == Origin.CONTROL else t for t in trials]
     assert "The random arm did as well as the search: T15-T16 against T" in "\n".join(
         distrust_of(report, lucky)
