@@ -7,11 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from functools import cached_property
 from typing import Any, Literal
 
 from vitruvius.budget import Budget
-from vitruvius.memory.calls import Call, read_stored
 from vitruvius.spaces.rules import Rule
 from vitruvius.spaces.space import Architecture
 
@@ -125,26 +123,6 @@ class NewTrial:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
-    """A trial that a decision is going to open, as the decision holds it."""
-
-    spec: dict[str, Any]
-    origin: Origin
-    seed: int
-    propensity: float | None = None
-
-    @classmethod
-    def stored(cls, written: Mapping[str, Any]) -> Plan:
-        """Returns the plan in a row of the ledger."""
-        return cls(**{**written, "origin": Origin(written["origin"])})
-
-    @property
-    def written(self) -> dict[str, Any]:
-        """The plan as the ledger stores it."""
-        return vars(self) | {"origin": self.origin.value}
-
-
-@dataclass(frozen=True, kw_only=True)
 class GivenRow:
     """An outcome known from elsewhere: a table's row, or a result of an earlier run."""
 
@@ -207,54 +185,6 @@ class DecisionStatus(StrEnum):
     OVER_BUDGET = "over_budget"
     MALFORMED = "malformed"
     REFUSED = "refused"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Decision:
-    """One validated tool call, stored before it is carried out, or one turned down."""
-
-    id: int
-    run_id: str
-    step: int
-    author: str  # "analyst", a model's name, or the program: "design", "confirmation"
-    written: Mapping[str, Any]  # its row: the call, and what the program added; see below
-    status: DecisionStatus
-    outcome: str | None  # one line for the next view
-
-    @classmethod
-    def stored(cls, row: Mapping[str, Any]) -> Decision:
-        """Returns the decision of a row, whose column for it is `call`."""
-        fields = {name: value for name, value in row.items() if name != "call"}
-        status = DecisionStatus(row["status"])
-        return cls(**{**fields, "written": row["call"], "status": status})
-
-    @cached_property
-    def call(self) -> Call:
-        """The tool call, as the class of its tool; a `NoCall` where none could be read.
-
-        Read when it is asked for: a long run has thousands of decisions, and few are looked into.
-        """
-        return read_stored(self.written)
-
-    @property
-    def reason(self) -> str:
-        """Why its author wants it; empty where they did not say."""
-        return str(self.written.get("reason") or "")
-
-    @property
-    def plans(self) -> list[Plan]:
-        """The trials that it opens, the program's among them."""
-        return [Plan.stored(plan) for plan in self.written.get("trials", ())]
-
-    @property
-    def wish(self) -> int | None:
-        """The wish that it was, if it was one."""
-        return self.written.get("wish")
-
-    @property
-    def is_edited(self) -> bool:
-        """Whether a person changed the call before it was carried out."""
-        return bool(self.written.get("edited"))
 
 
 @dataclass(frozen=True, kw_only=True)

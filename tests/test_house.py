@@ -100,6 +100,7 @@ ALONE: dict[str, str] = {
     "notebook.plots": "stands so today",
     "run.asking": "stands so today",
     "run.detached_handle": "stands so today",
+    "tools.calls.retire": "one tool of a kind",
     "tools.drawing.panel": "stands so today",
     "tools.plots.looks": "stands so today",
     "tools.report.following": "stands so today",

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from vitruvius.agents.chairs.view import RunView
-from vitruvius.memory.records import Decision, DecisionStatus, Standing
+from vitruvius.memory.decisions import Decision
+from vitruvius.memory.records import DecisionStatus, Standing
 from vitruvius.tools.calls.audit import Audit
 from vitruvius.tools.calls.proxy import Proxy
 from vitruvius.tools.calls.recall import Recall

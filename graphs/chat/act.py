@@ -12,7 +12,7 @@ from vitruvius.errors import ToolError, VitruviusError
 from vitruvius.events import Event, EventKind
 from vitruvius.graphs.chat.session import MOST_READ, ChatSession, Told, Turn
 from vitruvius.graphs.search.approve import Price, is_above
-from vitruvius.memory.calls import read_stored
+from vitruvius.memory.decisions import read_stored
 from vitruvius.memory.ledger.requests import Wish, WishStatus
 from vitruvius.memory.records import RunStatus
 from vitruvius.spaces.rules import words

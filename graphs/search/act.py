@@ -15,15 +15,9 @@ from vitruvius.graphs.search.fork_isolation import kin_of
 from vitruvius.graphs.search.proxy_call import answer_proxies
 from vitruvius.graphs.search.session import Session
 from vitruvius.graphs.search.time_left import seconds_left
+from vitruvius.memory.decisions import Decision
 from vitruvius.memory.model.halving import demands
-from vitruvius.memory.records import (
-    Decision,
-    DecisionStatus,
-    NewTrial,
-    Origin,
-    ResultStatus,
-    Trial,
-)
+from vitruvius.memory.records import DecisionStatus, NewTrial, Origin, ResultStatus, Trial
 from vitruvius.tasks.tables.table import Tabular
 from vitruvius.tools.calls.proxy import Proxy
 from vitruvius.tools.calls.prune import Prune

@@ -9,7 +9,8 @@ from vitruvius.agents.chairs.constraints import context_of
 from vitruvius.budget import Budget
 from vitruvius.graphs.search import decide as deciding
 from vitruvius.graphs.search.session import Session
-from vitruvius.memory.records import Decision, DecisionStatus, Origin
+from vitruvius.memory.decisions import Decision
+from vitruvius.memory.records import DecisionStatus, Origin
 from vitruvius.tools.calls.registry import read_decision
 from vitruvius.tools.calls.tool import Tool
 from vitruvius.tools.calls.train import Train, parsed

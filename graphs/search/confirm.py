@@ -9,7 +9,8 @@ from vitruvius.events import EventKind
 from vitruvius.graphs.search import act as acting
 from vitruvius.graphs.search import schedule
 from vitruvius.graphs.search.session import Session
-from vitruvius.memory.records import Origin, Plan
+from vitruvius.memory.decisions import Plan
+from vitruvius.memory.records import Origin
 
 FRESH_SEEDS = 1000  # offset: seeds of a confirmation are never those of the search
 

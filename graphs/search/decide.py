@@ -12,7 +12,8 @@ from vitruvius.events import EventKind
 from vitruvius.graphs.search import prune as pruning
 from vitruvius.graphs.search import schedule
 from vitruvius.graphs.search.session import Session
-from vitruvius.memory.records import Decision, Origin, Plan
+from vitruvius.memory.decisions import Decision, Plan
+from vitruvius.memory.records import Origin
 from vitruvius.memory.transfer.weighing import has_guide
 from vitruvius.spaces.space import Architecture
 from vitruvius.tools.calls.train import Train

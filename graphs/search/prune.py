@@ -9,8 +9,9 @@ from vitruvius.errors import ToolError
 from vitruvius.events import EventKind
 from vitruvius.graphs.search.provisional_trust import loan_problem
 from vitruvius.graphs.search.session import Session
+from vitruvius.memory.decisions import Decision
 from vitruvius.memory.evidence.effects import licenses_cut
-from vitruvius.memory.records import PERSON, CutRecord, Decision, Standing
+from vitruvius.memory.records import PERSON, CutRecord, Standing
 from vitruvius.spaces.region import Cut
 from vitruvius.spaces.rules import Rule, words
 from vitruvius.tools.calls.prune import Prune

@@ -23,6 +23,7 @@ from vitruvius.graphs.search.fork_isolation import hidden_scores
 from vitruvius.graphs.search.policy import Policy
 from vitruvius.graphs.search.provisional_trust import trust_left
 from vitruvius.graphs.search.warnings import Foresight
+from vitruvius.memory.decisions import Decision
 from vitruvius.memory.evidence.calibration import calibrate
 from vitruvius.memory.evidence.proxy_verdicts import proxy_weights, with_weights
 from vitruvius.memory.evidence.region_of_run import region_of
@@ -34,7 +35,6 @@ from vitruvius.memory.model.proxy_scores import Board, board_of
 from vitruvius.memory.model.ranking import learn
 from vitruvius.memory.records import (
     Calibration,
-    Decision,
     DecisionStatus,
     Origin,
     ResultStatus,

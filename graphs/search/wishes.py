@@ -19,9 +19,10 @@ from vitruvius.events import EventKind
 from vitruvius.graphs.search import decide as deciding
 from vitruvius.graphs.search import reflect as reflecting
 from vitruvius.graphs.search.session import Session
+from vitruvius.memory.decisions import Decision
 from vitruvius.memory.edits import Add, Edit, Retire
 from vitruvius.memory.ledger.requests import Wish, WishStatus
-from vitruvius.memory.records import Decision, DecisionStatus, Evidence, Mark, Spent
+from vitruvius.memory.records import DecisionStatus, Evidence, Mark, Spent
 from vitruvius.spaces.rule_words import read_rule
 from vitruvius.spaces.rules import Rule, words
 from vitruvius.tools.calls.edits import check_edit

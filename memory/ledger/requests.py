@@ -15,10 +15,10 @@ from typing import Any, Literal
 from sqlalchemy import Connection, Select, bindparam, func, insert, select, update
 
 from vitruvius.errors import ConfigError, VitruviusError
-from vitruvius.memory.calls import Call, read_stored
+from vitruvius.memory.decisions import Call, Decision, read_stored
 from vitruvius.memory.ledger import schema
 from vitruvius.memory.ledger.database import Database
-from vitruvius.memory.records import Decision, DecisionStatus
+from vitruvius.memory.records import DecisionStatus
 
 
 class WishStatus(StrEnum):

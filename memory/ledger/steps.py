@@ -19,13 +19,13 @@ from sqlalchemy import (
 )
 
 from vitruvius.errors import ConfigError, VitruviusError
+from vitruvius.memory.decisions import Decision
 from vitruvius.memory.ledger import schema
 from vitruvius.memory.ledger.database import Database
 from vitruvius.memory.ledger.requests import close_wish_of
 from vitruvius.memory.records import (
     BREAKS_A_TRIAL,
     Course,
-    Decision,
     DecisionStatus,
     Mark,
     ModelCall,

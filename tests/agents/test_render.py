@@ -9,14 +9,8 @@ from vitruvius.agents.chairs.page import render
 from vitruvius.agents.chairs.page_lines import by_interest
 from vitruvius.agents.chairs.view import RunView
 from vitruvius.agents.model.quoting import quoted
-from vitruvius.memory.records import (
-    Calibration,
-    Decision,
-    DecisionStatus,
-    Evidence,
-    Origin,
-    Standing,
-)
+from vitruvius.memory.decisions import Decision
+from vitruvius.memory.records import Calibration, DecisionStatus, Evidence, Origin, Standing
 from vitruvius.spaces.region import Cut
 from vitruvius.spaces.rules import Rule, SlotCondition
 from vitruvius.spaces.space import Architecture

@@ -14,7 +14,8 @@ from vitruvius.agents.model.schemas import (
     in_words,
     native_tools,
 )
-from vitruvius.memory.records import Decision, DecisionStatus
+from vitruvius.memory.decisions import Decision
+from vitruvius.memory.records import DecisionStatus
 from vitruvius.spaces.region import Cut
 from vitruvius.spaces.registry import load_space
 from vitruvius.spaces.rules import Rule, SlotCondition

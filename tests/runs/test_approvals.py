@@ -13,8 +13,9 @@ from runs.helpers import LOOKUP, SPACE, trials_of
 
 import vitruvius as vt
 from vitruvius.errors import ConfigError
+from vitruvius.memory.decisions import Decision
 from vitruvius.memory.ledger.ledger import Ledger
-from vitruvius.memory.records import Decision, DecisionStatus, Origin, RunStatus
+from vitruvius.memory.records import DecisionStatus, Origin, RunStatus
 
 Search = Callable[..., vt.SearchRun]
 Question = Mapping[str, Any]

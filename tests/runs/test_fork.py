@@ -10,8 +10,9 @@ from runs.helpers import LOOKUP, SPACE, outcome_of, trials_of
 import vitruvius as vt
 from vitruvius.errors import ConfigError
 from vitruvius.events import Event, EventKind
+from vitruvius.memory.decisions import Decision
 from vitruvius.memory.ledger.ledger import Ledger
-from vitruvius.memory.records import Decision, Origin, RunStatus
+from vitruvius.memory.records import Origin, RunStatus
 
 Search = Callable[..., vt.SearchRun]
 COLUMNS = Path(__file__).parent / "columns.py"

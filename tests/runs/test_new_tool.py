@@ -13,9 +13,10 @@ from vitruvius.agents.chat.commands import help_rows, read_command
 from vitruvius.agents.chat.tools import check_call, tool_schemas
 from vitruvius.agents.model.schemas import decision_union, in_words, native_tools
 from vitruvius.api import create
+from vitruvius.memory.decisions import Decision
 from vitruvius.memory.ledger.ledger import Ledger
 from vitruvius.memory.ledger.requests import WishStatus
-from vitruvius.memory.records import Decision, DecisionStatus
+from vitruvius.memory.records import DecisionStatus
 from vitruvius.spaces.region import Region
 from vitruvius.spaces.registry import load_space
 from vitruvius.tools.calls import registry

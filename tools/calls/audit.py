@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from vitruvius.memory.records import Decision, DecisionStatus
+from vitruvius.memory.decisions import Decision
+from vitruvius.memory.records import DecisionStatus
 from vitruvius.tools.calls.schemas import Offer
 from vitruvius.tools.calls.tool import (
     Checked,

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from vitruvius.memory.records import Decision
+from vitruvius.memory.decisions import Decision
 from vitruvius.spaces.space import SearchSpace
 from vitruvius.tools.calls.schemas import TEXT, Offer, object_of
 from vitruvius.tools.calls.tool import Command, Desk, Tool

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
 
+from vitruvius.memory.decisions import Decision
 from vitruvius.memory.edits import Add, Edit, Revise
-from vitruvius.memory.records import Decision
 from vitruvius.spaces.rules import Rule, check_rule
 from vitruvius.spaces.space import SearchSpace
 from vitruvius.tools.calls.schemas import TEXT, Offer, object_of, rule_schema

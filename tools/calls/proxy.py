@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from vitruvius.memory.records import Decision
+from vitruvius.memory.decisions import Decision
 from vitruvius.tools.calls.schemas import Offer, architecture_schema, list_of, one_of
 from vitruvius.tools.calls.tool import (
     Checked,

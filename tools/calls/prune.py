@@ -8,7 +8,8 @@ from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from vitruvius.memory.records import Decision, DecisionStatus
+from vitruvius.memory.decisions import Decision
+from vitruvius.memory.records import DecisionStatus
 from vitruvius.spaces.space import SearchSpace
 from vitruvius.tools.calls.schemas import TEXT, Offer, Schema, object_of, one_of
 from vitruvius.tools.calls.tool import (

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
 
 from vitruvius.memory import edits
-from vitruvius.memory.records import Decision
+from vitruvius.memory.decisions import Decision
 from vitruvius.spaces.space import SearchSpace
 from vitruvius.tools.calls.prune import NAME_IN_CHAT
 from vitruvius.tools.calls.schemas import Offer, object_of

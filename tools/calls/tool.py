@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Protocol, Self
 from pydantic import Field
 
 from vitruvius.errors import ToolError
-from vitruvius.memory.calls import Call
+from vitruvius.memory.decisions import Call, Decision
 from vitruvius.memory.edits import Edit
-from vitruvius.memory.records import Decision, DecisionStatus
+from vitruvius.memory.records import DecisionStatus
 from vitruvius.spaces.region import Region
 from vitruvius.spaces.rules import Rule
 from vitruvius.spaces.space import Architecture, SearchSpace

@@ -10,7 +10,8 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import Field
 
 from vitruvius.errors import ToolError
-from vitruvius.memory.records import Decision, DecisionStatus
+from vitruvius.memory.decisions import Decision
+from vitruvius.memory.records import DecisionStatus
 from vitruvius.spaces.region import Region
 from vitruvius.spaces.rules import words
 from vitruvius.spaces.space import Architecture, SearchSpace
