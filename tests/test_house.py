@@ -80,10 +80,8 @@ def test_no_folder_is_crowded() -> None:
 
 # Short modules that one other imports, and why each stands alone.
 ALONE: dict[str, str] = {
-    "__main__": "stands so today",
     "agents.analyst.acquisition": "stands so today",
     "agents.chairs.source_lines": "stands so today",
-    "cli.asking": "stands so today",
     "cli.doctor": "stands so today",
     "evals.arms.fidelity": "one family of arms a module",
     "evals.synthetic": "many tests search it too",
@@ -97,9 +95,6 @@ ALONE: dict[str, str] = {
     "memory.model.noise": "stands so today",
     "memory.model.rules_prior": "stands so today",
     "memory.transfer.shared_architectures": "stands so today",
-    "notebook.plots": "stands so today",
-    "run.asking": "stands so today",
-    "run.detached_handle": "stands so today",
     "tools.calls.retire": "one tool of a kind",
     "tools.drawing.panel": "stands so today",
     "tools.plots.looks": "stands so today",
@@ -130,23 +125,6 @@ def _reached(start: str) -> set[str]:
     return seen
 
 
-# Imports inside functions that close a circle today.
-CIRCLES: set[tuple[str, str]] = {
-    ("cli.audit", "api"),
-    ("cli.learn", "api"),
-    ("cli.steer", "api"),
-    ("cli.run", "api"),
-    ("cli.serve", "board.app"),
-    ("run.process", "api"),
-    ("cli.show", "cli.background"),
-    ("cli.show", "api"),
-    ("cli.background", "run.process"),
-    ("run.detached_handle", "run.process"),
-    ("cli.chat", "api"),
-    ("cli.serve", "servers.mcp"),
-}
-
-
 def test_no_import_inside_a_function_closes_a_circle() -> None:
     closing = {
         (name, target)
@@ -154,7 +132,7 @@ def test_no_import_inside_a_function_closes_a_circle() -> None:
         for target, is_lazy in imports(name)
         if is_lazy and target != "." and name in _reached(target)
     }
-    assert closing <= CIRCLES
+    assert closing == set()
 
 
 @pytest.mark.parametrize("name", sorted(FACE))

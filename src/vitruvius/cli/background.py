@@ -25,7 +25,7 @@ INTERRUPTED = 130
 
 def detached(found: SearchRun, as_json: bool, **settings: Any) -> None:
     """Starts a process that drives the run, and says how to follow and stop it."""
-    from vitruvius.run.process import DRIVER_LOG
+    from vitruvius.run.detached import DRIVER_LOG
 
     log = found.home / "runs" / found.id / DRIVER_LOG
     pid = found.start(**settings)

@@ -185,7 +185,7 @@ def run(
     Ctrl-C stops it so that `vitruvius resume` can go on; a second Ctrl-C leaves at once.
     """
     from vitruvius import api
-    from vitruvius.cli.live import Progress
+    from vitruvius.cli.live import TerminalProgress
 
     ref = table_ref(task, metric, noise)
     if replay is not None and (ask or estimate):
@@ -195,7 +195,7 @@ def run(
         chosen = {"model": model, "workers": workers, "home": home}
         print_estimate(api.estimate(ref, space, budget, **chosen), as_json)
         return
-    with Progress(quiet=as_json) as progress:
+    with TerminalProgress(quiet=as_json) as progress:
         asker = progress.asker(ask)
         found = api.create(
             ref,
@@ -242,7 +242,7 @@ def resume(
     Example: vitruvius resume 261122-4f1a
     """
     from vitruvius import api
-    from vitruvius.cli.live import Progress
+    from vitruvius.cli.live import TerminalProgress
 
     _check_detached(detach, ask)
     with opened(home) as ledger:
@@ -253,7 +253,7 @@ def resume(
     if detach:
         detached(found, as_json, **given)
         return
-    with Progress(quiet=as_json, earlier=earlier) as progress:
+    with TerminalProgress(quiet=as_json, earlier=earlier) as progress:
         found.resume(on_event=progress, ask=progress.asker(ask), ask_above=ask_above, **given)
     _finish(found, as_json)
 

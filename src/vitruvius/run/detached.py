@@ -1,25 +1,115 @@
-"""Watching a run from outside: the events in its log, as they come, until it ends.
+"""A run that another process drives: started there, and watched from here.
 
-Any number of processes may watch. A watcher writes nothing and holds nothing.
+The order for such a process goes over its standard input: what is given by hand, a key included,
+stands neither in the ledger nor in a list of processes. Any number of processes may watch a run; a
+watcher writes nothing and holds nothing.
 """
 
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
+from vitruvius.errors import SAYS, ConfigError, RunHeld, VitruviusError
 from vitruvius.events import LOG, Event, EventKind
 from vitruvius.memory.ledger.ledger import Ledger
 from vitruvius.memory.ledger.runs import is_live
 from vitruvius.memory.ledger.schema import now
 from vitruvius.memory.records import Run, RunKind, RunStatus
+from vitruvius.run.short_first import driven
 
-POLL_S = 0.3
+DRIVER_LOG = "driver.log"  # in the folder of a run: what its driver prints
+ENTRY = "vitruvius.cli.drive"  # what the process runs; it stands above, so only its name is known
+HELD_POLL_S = 0.1
+PATIENCE_S = 300.0  # a busy machine takes its time to import torch
+LOG_POLL_S = 0.3
 SETTLE_S = 2.0  # the last line comes a moment after the run was let go of
 GAP_S = 20.0  # between short trainings that come first and the search that they are for
+_INTERRUPTED = 130
+_KINDS: Mapping[int, type[VitruviusError]] = {
+    kind.exit_code: kind for kind in (VitruviusError, ConfigError, RunHeld)
+}
 _LEVELS = ("WARNING", "ERROR", "CRITICAL")
+
+
+def start(run: Run, home: Path, settings: Mapping[str, Any]) -> int:
+    """Starts a process that drives the run, and returns its id once it holds the run.
+
+    Raises:
+        ConfigError: the run's space or task is an object, which no other process has.
+        RunHeld: another live process drives the run.
+        VitruviusError: the process ended before it held the run; the sentence is its own.
+    """
+    for what, ref in (("space", run.space_ref), ("task", run.task_ref)):
+        if not ref:
+            raise ConfigError(
+                f"the {what} of run {run.id} is an object of this process, which another "
+                "does not have; name it as file.py:object, or drive the run here"
+            )
+    log = home / "runs" / run.id / DRIVER_LOG
+    log.parent.mkdir(parents=True, exist_ok=True)
+    began = log.stat().st_size if log.exists() else 0
+    child = _begun(run.id, log, {"home": str(home), "settings": dict(settings)})
+    _wait_until_held(child, run.id, home, log, began)
+    return child.pid
+
+
+def _begun(run_id: str, log: Path, order: Mapping[str, Any]) -> subprocess.Popen[bytes]:
+    with log.open("ab") as out:
+        child = subprocess.Popen(
+            [sys.executable, "-m", ENTRY, run_id],
+            stdin=subprocess.PIPE,
+            stdout=out,
+            stderr=out,
+            start_new_session=True,  # a shell that ends, or its Ctrl-C, does not reach it
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(part for part in sys.path if part)},
+        )
+    try:
+        assert child.stdin is not None
+        with child.stdin as pipe:
+            pipe.write(json.dumps(order, default=str).encode())
+    except BrokenPipeError:
+        pass  # it ended at once: its log says why
+    return child
+
+
+def _wait_until_held(
+    child: subprocess.Popen[bytes], run_id: str, home: Path, log: Path, began: int
+) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    with Ledger.open(home) as ledger:
+        while (code := child.poll()) is None:
+            if driven(ledger, ledger.runs.get(run_id)).pid == child.pid:
+                # Its end is waited for, so that it leaves no zombie in a process that lives on.
+                threading.Thread(target=child.wait, daemon=True).start()
+                return
+            if time.monotonic() > deadline:
+                child.kill()
+                child.wait()
+                raise VitruviusError(
+                    f"the process for run {run_id} did not begin within {PATIENCE_S:.0f} s and "
+                    f"was ended; {log} may say why"
+                )
+            time.sleep(HELD_POLL_S)
+    if code not in (0, _INTERRUPTED):  # else it was quick, and is done
+        raise _KINDS.get(code, VitruviusError)(_last_words(log, began, code))
+
+
+def _last_words(log: Path, began: int, code: int) -> str:
+    """Returns what the process said last, which is one sentence where the error is ours."""
+    lines = log.read_bytes()[began:].decode(errors="replace").splitlines()
+    for line in reversed(lines):  # a live driver of the same run may write between
+        if line.startswith(SAYS):
+            return line.removeprefix(SAYS)
+    last = next((line for line in reversed(lines) if line.strip()), "it said nothing")
+    return f"the run's process ended with code {code}: {last}; more in {log}"
 
 
 def follow(run_id: str, home: Path, last: int | None = None) -> Iterator[Event]:
@@ -66,7 +156,7 @@ def _until_it_ends(ledger: Ledger, run_id: str, home: Path, last: int | None) ->
             if time.monotonic() - ended > SETTLE_S or is_told or run.status == RunStatus.PENDING:
                 yield from tail.new()
                 return
-        time.sleep(POLL_S)
+        time.sleep(LOG_POLL_S)
         new = tail.new()
 
 
@@ -76,7 +166,7 @@ def _wait_for_next(ledger: Ledger, run: Run) -> None:
         short = ledger.runs.get(run.parent)
         if short.finished is None or (now() - short.finished).total_seconds() > GAP_S:
             return
-        time.sleep(POLL_S)
+        time.sleep(LOG_POLL_S)
         run = ledger.runs.get(run.id)
 
 
