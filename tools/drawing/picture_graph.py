@@ -1,9 +1,14 @@
-"""From architectures to graphs: cells, recurrent cells, stacks of blocks and of layers."""
+"""From architectures to what a picture shows: nodes with words, edges that may have words too.
+
+Cells, recurrent cells, stacks of blocks and of layers.
+"""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 from vitruvius.spaces.cells.cell_classes import EDGES
@@ -15,7 +20,61 @@ from vitruvius.spaces.recurrent.space import Recurrent
 from vitruvius.spaces.space import Architecture, SearchSpace
 from vitruvius.spaces.transformers.form import BuiltLayer, built_layers, layers_of
 from vitruvius.spaces.transformers.space import FlexiBert
-from vitruvius.tools.drawing.graph import Edge, Graph, Hue, Node, short
+from vitruvius.tools.safe_text import clean
+
+MOST_CHARACTERS = 28  # of a line of words
+
+
+class Hue(StrEnum):
+    """What a part does; each is drawn in one colour, and its words say it too."""
+
+    PLAIN = "ink"
+    WEIGHTS = "blue"  # linear layers and convolutions
+    MIXING = "purple"  # attention, gates
+    SHAPING = "green"  # activations, normalisation
+    POOLING = "amber"
+    PASSING = "grey"  # identities and sums
+
+
+@dataclass(frozen=True, kw_only=True)
+class Node:
+    """One part. `is_end` marks inputs and outputs, `is_dot` a small mark without a box."""
+
+    name: str  # unique in its graph
+    lines: tuple[str, ...]
+    hue: Hue = Hue.PLAIN
+    is_end: bool = False
+    is_dot: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Edge:
+    """From one node to a later one; `label` is the operation on the way, empty for none."""
+
+    start: str
+    end: str
+    label: str = ""
+    hue: Hue = Hue.PLAIN
+    is_dashed: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Graph:
+    """A picture without places: nodes in any order, edges without a circle."""
+
+    nodes: Sequence[Node]
+    edges: Sequence[Edge]
+
+
+def short(text: str) -> str:
+    """Returns a line of words that fits into a box.
+
+    Example:
+        >>> short("nor_conv_3x3")
+        'nor_conv_3x3'
+    """
+    return clean(text, MOST_CHARACTERS)
+
 
 _KINDS = {"conv": Hue.WEIGHTS, "skip": Hue.PASSING, "pool": Hue.POOLING}
 _OPERATIONS = {
