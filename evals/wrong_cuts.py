@@ -17,7 +17,7 @@ from vitruvius.spaces.space import FloatArray, SearchSpace
 Kind = Literal["choice", "combination", "family"]
 KINDS: tuple[Kind, ...] = ("choice", "combination", "family")
 MOST_CHOICES = 2  # that a forbidden place may hold, where the best hold so few
-BELOW = 1e-6
+BELOW = 1e-6  # margin around what the best have: no rounding may keep one of them
 
 
 def kind_of(seed: int) -> Kind:

@@ -86,7 +86,6 @@ ALONE: dict[str, str] = {
     "evals.arms.fidelity": "one family of arms a module",
     "evals.synthetic": "many tests search it too",
     "graphs.search.time_left": "stands so today",
-    "graphs.search.source_weights": "stands so today",
     "graphs.search.warnings": "stands so today",
     "graphs.search.budget_warnings": "stands so today",
     "graphs.drive.tracing": "stands so today",

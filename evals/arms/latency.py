@@ -36,7 +36,11 @@ def agent_under_caps(given: Given) -> None:
         limit = Constraints(caps=((LATENCY, float(caps[turn % len(caps)])),))
         task = given.task(constraints=limit)
         searched = run_search(
-            given.space, task, queries=PART, seed=given.seed + 1000 * turn, sources=sources
+            given.space,
+            task,
+            queries=PART,
+            seed=given.seed + 1000 * turn,  # caps come again: another seed each time
+            sources=sources,
         )
         sources.append(
             Source(

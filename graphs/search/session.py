@@ -20,7 +20,6 @@ from vitruvius.graphs.drive.replay import CUT_OFF, Recorded
 from vitruvius.graphs.search import schedule
 from vitruvius.graphs.search.digest import Digest
 from vitruvius.graphs.search.fork_isolation import hidden_scores
-from vitruvius.graphs.search.policy import Policy
 from vitruvius.graphs.search.provisional_trust import trust_left
 from vitruvius.graphs.search.warnings import Foresight
 from vitruvius.memory.evidence.calibration import calibrate
@@ -44,6 +43,7 @@ from vitruvius.memory.records import (
     Trial,
 )
 from vitruvius.memory.transfer.sources import Source
+from vitruvius.settings import Policy
 from vitruvius.spaces.region import Region
 from vitruvius.spaces.space import Architecture, SearchSpace
 from vitruvius.tasks.tables.table import Tabular

@@ -12,7 +12,6 @@ import pytest
 from vitruvius.agents.chairs.view import PrincipleView
 from vitruvius.budget import Budget
 from vitruvius.errors import ToolError
-from vitruvius.graphs.search.policy import Policy
 from vitruvius.graphs.search.prune import (
     PROGRAM,
     prune_by_decision,
@@ -25,6 +24,7 @@ from vitruvius.memory.edits import Add, Revise
 from vitruvius.memory.evidence.region_of_run import region_of
 from vitruvius.memory.ledger.ledger import Ledger
 from vitruvius.memory.records import PERSON, DecisionStatus, Evidence, Standing
+from vitruvius.settings import Policy
 from vitruvius.spaces.cells.cell import Cell
 from vitruvius.spaces.rules import Rule, SlotCondition
 

@@ -24,7 +24,7 @@ from vitruvius.memory.ledger.ledger import Ledger
 from vitruvius.memory.ledger.runs import is_live, run_data
 from vitruvius.memory.ledger.schema import now
 from vitruvius.memory.records import RunStatus
-from vitruvius.settings import load_settings
+from vitruvius.settings import DEFAULT_BUDGET, load_settings
 from vitruvius.tools.report.data import best_data
 
 INSTRUCTIONS = """\
@@ -63,7 +63,7 @@ def _add_searching(server: MCPServer, home: Path) -> None:
     def search(
         task: str,
         space: str = "nb201",
-        budget: str = "48 trials",
+        budget: str = DEFAULT_BUDGET,
         model: str = "auto",
         seed: int = 0,
         principles_from: list[str] | None = None,
