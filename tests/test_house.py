@@ -94,7 +94,6 @@ ALONE: dict[str, str] = {
     "memory.model.noise": "stands so today",
     "memory.model.rules_prior": "stands so today",
     "memory.transfer.shared_architectures": "stands so today",
-    "tools.report.transfer": "stands so today",
 }
 
 
