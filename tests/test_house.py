@@ -82,7 +82,6 @@ def test_no_folder_is_crowded() -> None:
 ALONE: dict[str, str] = {
     "agents.analyst.acquisition": "stands so today",
     "agents.chairs.source_lines": "stands so today",
-    "cli.doctor": "stands so today",
     "evals.arms.fidelity": "one family of arms a module",
     "evals.synthetic": "many tests search it too",
     "graphs.search.time_left": "stands so today",
