@@ -159,7 +159,7 @@ class PrincipleView:
 
     def _course(self) -> str:
         from vitruvius.tools.plots.effects import plot_looks
-        from vitruvius.tools.plots.svg import to_svg
+        from vitruvius.tools.plots.style import to_svg
 
         if len(self.facts.looks) < 2:
             return ""
