@@ -25,7 +25,7 @@ from vitruvius.agents.chairs.protocols import Proposal, Rewrite
 from vitruvius.agents.chairs.view import RunView
 from vitruvius.evals.synthetic import SyntheticTask, create_space
 from vitruvius.events import Event, EventKind
-from vitruvius.tools.calls.decisions import Train
+from vitruvius.tools.calls.train import Train
 
 WINDOW = 50  # trials around each point
 

@@ -21,7 +21,6 @@ from vitruvius.agents.model.client import ModelClient, Question, Reply
 from vitruvius.agents.model.quoting import fenced, quoted
 from vitruvius.agents.model.reader import json_values, without_thinking
 from vitruvius.agents.model.resolving import at_hand, resolve_model
-from vitruvius.agents.model.schemas import Schema
 from vitruvius.agents.model.transport import BadReply, ContextFull, RequestRefused, TransportFailed
 from vitruvius.agents.model.voice import MENDS
 from vitruvius.errors import ConfigError
@@ -31,6 +30,7 @@ from vitruvius.evals.arms.lapt import NB201, TRANSNAS, Script, lapt
 from vitruvius.memory.records import ModelCall
 from vitruvius.settings import load_settings
 from vitruvius.spaces.space import Architecture, SearchSpace
+from vitruvius.tools.calls.schemas import Schema
 
 SEEDS = 5  # as published
 PRINCIPLES = 6  # at most, each of at most so many characters

@@ -122,7 +122,7 @@ class Talk:
 
     def last_words(self) -> str:
         """Returns what the last turn said: its answer, with what was found or done before it."""
-        from vitruvius.tools.questions.records import words_of
+        from vitruvius.tools.questions.book import words_of
 
         turn = self._open_talk.session.turn()
         said = [m for m in turn.since if m.role == "agent" or not self._is_told_again(turn.since)]
