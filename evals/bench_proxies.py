@@ -35,9 +35,9 @@ from vitruvius.tools.passes.flops import unmoved_generator
 from vitruvius.tools.passes.probe import Batch
 from vitruvius.tools.passes.scoring import LARGEST, measure, plan
 from vitruvius.tools.proxies import PROXIES
-from vitruvius.tools.training.examples import Data
-from vitruvius.tools.training.loop import train
 from vitruvius.tools.training.metrics import TrainingStopped
+from vitruvius.tools.training.tensors import Data
+from vitruvius.tools.training.trainer import train
 
 CLOSE = 1e-3  # relative difference
 IMAGES = Signature(input_shape=(3, 32, 32), outputs=10)

@@ -1,7 +1,7 @@
 """What a search of 100 queries costs: `python -m vitruvius.evals.bench_search --table PATH`.
 
 Runs the analyst through the real graph (ledger and checkpoints in memory) and, seed by seed in the
-same process, the bare arena: the analyst's choices alone, without graph, ledger, principles and
+same process, the minimal search: the analyst's choices alone, without graph, ledger, principles and
 cuts. Prints medians in seconds of CPU time, which other load on the machine disturbs less than wall
 time, and the ratio of the two. Set OMP_NUM_THREADS=1 for one thread.
 """
@@ -16,10 +16,9 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from vitruvius.errors import ConfigError
-from vitruvius.evals.minimal_search import Arena
+from vitruvius.evals.minimal_search import MinimalSearch
 from vitruvius.evals.oracle import Oracle, Truth
 from vitruvius.evals.searches import run_search
-from vitruvius.spaces.region import Region
 from vitruvius.spaces.registry import load_space
 from vitruvius.tasks.registry import load_task
 from vitruvius.tasks.tables.table import TabularTask
@@ -40,9 +39,9 @@ def measure(table: str, metric: str, queries: int, seeds: Sequence[int]) -> dict
     truth = Truth.of(space, task)
 
     def bare(seed: int) -> None:
-        arena = Arena(space, task, Oracle(truth, queries), seed, Region(space))
+        search = MinimalSearch(space, task, Oracle(truth, queries), seed)
         for _ in range(queries):
-            arena.step()
+            search.step()
 
     def whole(seed: int) -> None:
         run_search(space, task, queries=queries, seed=seed)
@@ -54,9 +53,9 @@ def measure(table: str, metric: str, queries: int, seeds: Sequence[int]) -> dict
         "seeds": list(seeds),
         "search_cpu_s": _median(search[0] for search, _ in both),
         "search_wall_s": _median(search[1] for search, _ in both),
-        "arena_cpu_s": _median(arena[0] for _, arena in both),
-        "arena_wall_s": _median(arena[1] for _, arena in both),
-        "ratio_cpu": _median(search[0] / arena[0] for search, arena in both),
+        "minimal_cpu_s": _median(bare[0] for _, bare in both),
+        "minimal_wall_s": _median(bare[1] for _, bare in both),
+        "ratio_cpu": _median(search[0] / bare[0] for search, bare in both),
     }
 
 

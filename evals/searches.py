@@ -25,7 +25,6 @@ from vitruvius.budget import Budget
 from vitruvius.errors import ConfigError
 from vitruvius.events import Event
 from vitruvius.graphs.search.graph import MOST_STEPS, create_search_graph
-from vitruvius.graphs.search.policy import Policy
 from vitruvius.graphs.search.schedule import MODEL_BATCH
 from vitruvius.graphs.search.session import Session
 from vitruvius.memory.index.principle_index import PrincipleIndex
@@ -40,6 +39,7 @@ from vitruvius.memory.records import (
     Trial,
 )
 from vitruvius.memory.transfer.sources import Source
+from vitruvius.settings import Policy
 from vitruvius.spaces.region import Cut, Region
 from vitruvius.spaces.rules import Rule, words
 from vitruvius.spaces.space import SearchSpace

@@ -98,7 +98,7 @@ class Macro(SlotSpace):
         Raises:
             ConfigError: if the input has another form or is too small.
         """
-        from vitruvius.spaces.builders.macro import MacroNetwork
+        from vitruvius.spaces.builders.convolutional import MacroNetwork
 
         refuse_tokens(signature, self.name)
         return MacroNetwork(

@@ -9,11 +9,10 @@ from functools import lru_cache
 import numpy as np
 
 from vitruvius.errors import ConfigError, ToolError
-from vitruvius.spaces.reference import REFERENCE_DRAWS
-from vitruvius.spaces.reference import reference_features as reference_features
-from vitruvius.spaces.reference import reference_sample as reference_sample
 from vitruvius.spaces.rules import Rule, check_rule, holds
-from vitruvius.spaces.space import Architecture, BoolArray, FloatArray, SearchSpace
+from vitruvius.spaces.space import REFERENCE_DRAWS, Architecture, BoolArray, FloatArray, SearchSpace
+from vitruvius.spaces.space import reference_features as reference_features
+from vitruvius.spaces.space import reference_sample as reference_sample
 
 MIN_FRACTION = 0.001
 MIN_MEMBERS = 20

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import inspect
 import re
@@ -15,7 +16,6 @@ from typing import Any, cast
 
 from vitruvius.errors import ConfigError
 from vitruvius.spaces.built_in import BUILT_IN, OF_A_FILE, forms, named
-from vitruvius.spaces.sources import hash_sources
 from vitruvius.spaces.space import SearchSpace
 
 _USER_OBJECT = re.compile(r"^(?!table:)(?P<path>.+\.py):(?P<name>[A-Za-z_]\w*)$")
@@ -197,3 +197,58 @@ def _user_code(path: Path) -> Iterator[None]:
         line = error.lineno if isinstance(error, SyntaxError) else lines[-1] if lines else None
         where = f"line {line} of {path}" if line else str(path)
         raise ConfigError(f"{where} raised {type(error).__name__}: {error}") from error
+
+
+def hash_sources(path: Path) -> dict[str, str]:
+    """Returns the SHA-256 by path of a file and of the modules beside it that it imports.
+
+    The files are read, never run.
+    """
+    return {
+        str(source): hashlib.sha256(source.read_bytes()).hexdigest()
+        for source in sorted(_sources(path))
+    }
+
+
+def source_of(thing: Any) -> str:
+    """Returns the hash of the source of a user's class or function; "" for this package's."""
+    module = getattr(thing, "__module__", None) or ""
+    if thing is None or module.partition(".")[0] == "vitruvius":
+        return ""
+    path = getattr(sys.modules.get(module), "__file__", None)
+    if path and Path(path).is_file():
+        text = "".join(hash_sources(Path(path)).values())
+    else:
+        try:
+            text = inspect.getsource(thing)
+        except (OSError, TypeError):  # typed at a prompt: nothing to hash
+            return ""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _sources(path: Path) -> set[Path]:
+    found: set[Path] = set()
+    queue = [path]
+    while queue:
+        source = queue.pop()
+        if source in found:
+            continue
+        found.add(source)
+        for module in _imports(source):
+            part = path.parent.joinpath(*module.split("."))
+            candidates = (part.with_suffix(".py"), part / "__init__.py")
+            queue.extend(beside for beside in candidates if beside.is_file())
+    return found
+
+
+def _imports(source: Path) -> Iterator[str]:
+    try:
+        tree = ast.parse(source.read_bytes())
+    except SyntaxError:
+        return  # the hash does not need it; loading will say where it is
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)

@@ -10,10 +10,17 @@ from typing import Any
 import numpy as np
 
 from vitruvius.errors import ToolError
-from vitruvius.spaces.reference import reference_features, reference_sample
 from vitruvius.spaces.region import Cut, Region
 from vitruvius.spaces.rules import Rule
-from vitruvius.spaces.space import Architecture, Feature, FloatArray, SearchSpace, Slot
+from vitruvius.spaces.space import (
+    Architecture,
+    Feature,
+    FloatArray,
+    SearchSpace,
+    Slot,
+    reference_features,
+    reference_sample,
+)
 
 DRAWS = 8000  # of the space, once: drawing anew until one lies inside takes seconds
 

@@ -8,8 +8,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
 
 from vitruvius.errors import ToolError
-from vitruvius.spaces.reference import reference_features
-from vitruvius.spaces.space import BoolArray, Feature, FloatArray, SearchSpace
+from vitruvius.spaces.space import BoolArray, Feature, FloatArray, SearchSpace, reference_features
 
 
 class _Data(BaseModel):

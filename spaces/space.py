@@ -1,11 +1,11 @@
-"""Values and the interface of a search space."""
+"""Values and the interface of a search space, and the fixed sample that statistics average over."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
@@ -16,6 +16,7 @@ from vitruvius.errors import ConfigError
 if TYPE_CHECKING:
     import torch
 
+
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
 
@@ -23,6 +24,11 @@ NetworkKind = Literal["feed_forward", "recurrent", "transformer"]
 
 MAX_FEATURES = 64
 MAX_MEMBERS = 20_000
+
+
+IntArray = NDArray[np.int64]
+
+REFERENCE_DRAWS = 2000
 
 
 @dataclass(frozen=True, order=True)
@@ -219,3 +225,29 @@ def network_kind(space: SearchSpace) -> NetworkKind:
 def distinct(architectures: Iterable[Architecture]) -> list[Architecture]:
     """Returns the architectures without repeats, first seen first."""
     return list(dict.fromkeys(architectures))
+
+
+@lru_cache(maxsize=16)
+def reference_sample(space: SearchSpace, draws: int = REFERENCE_DRAWS) -> tuple[Architecture, ...]:
+    """Returns that many draws of the space's own sampler, seed 0, repeats included."""
+    rng = np.random.default_rng(0)
+    return tuple(space.sample(rng) for _ in range(draws))
+
+
+@lru_cache(maxsize=16)
+def distinct_reference(space: SearchSpace) -> tuple[IntArray, IntArray]:
+    """Returns where each different architecture of `reference_sample` first stands, and which.
+
+    `sample[first][which]` is the sample: what costs much is computed once for each. Half of the
+    draws of a small space are repeats.
+    """
+    sample = reference_sample(space)
+    order = {architecture: i for i, architecture in enumerate(dict.fromkeys(sample))}
+    which = np.array([order[architecture] for architecture in sample])
+    return np.unique(which, return_index=True)[1], which
+
+
+@lru_cache(maxsize=16)
+def reference_features(space: SearchSpace, draws: int = REFERENCE_DRAWS) -> FloatArray:
+    """Returns the feature matrix of `reference_sample`."""
+    return space.featurise(reference_sample(space, draws))

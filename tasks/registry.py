@@ -1,8 +1,9 @@
-"""From text to tasks: `mnist1d:epochs=8`, `table:PATH,metric=c10`, `my_data.py:task`."""
+"""From text to tasks, and to the same task at a cheaper fidelity: `mnist1d:epochs=8`."""
 
 from __future__ import annotations
 
 import difflib
+import re
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -16,8 +17,10 @@ from vitruvius.tasks.built_in import TASKS, forms
 from vitruvius.tasks.data.datasets import DatasetTask, create_dataset_task
 from vitruvius.tasks.options import Options
 from vitruvius.tasks.tables.table import Tabular, TabularTask
-from vitruvius.tasks.task import Task, TrainableTask
+from vitruvius.tasks.task import Fidelity, Task, TrainableTask
 from vitruvius.tasks.texts.text import TextTask
+
+_SHORT = re.compile(r"([1-9][0-9]*)\s*(?:ep|epochs?)?")
 
 
 def load_task(ref: str, space: SearchSpace | None = None) -> Task:
@@ -86,3 +89,51 @@ def _promised(protocol: type) -> list[str]:
     """Returns the names that a protocol promises, those of its bases included."""
     bases = (base for base in protocol.__mro__ if getattr(base, "_is_protocol", False))
     return [name for base in bases for name in vars(base) if not name.startswith("_")]
+
+
+def shorter_task(task: Task, text: str) -> Task:
+    """Returns the task with trainings of fewer epochs; it answers to another id.
+
+    Args:
+        task: a table with several fidelities, a data set or a text.
+        text: `12ep`, `12 epochs` or `12`.
+
+    Raises:
+        ConfigError: says which fidelities there are.
+
+    Example:
+        >>> from vitruvius.tasks.registry import load_task
+        >>> short = shorter_task(load_task("digits"), "2ep")
+        >>> short.fidelity.key, short.ref
+        ('2ep', 'digits:epochs=2')
+    """
+    match = _SHORT.fullmatch(text.strip())
+    if match is None:
+        raise ConfigError(f"expected short trainings such as 12ep, got {text!r}")
+    epochs, full = int(match[1]), task.fidelity.epochs
+    if epochs >= full:
+        raise ConfigError(
+            f"short trainings must be shorter than those of {task.name}: {full} epochs, "
+            f"got {epochs}"
+        )
+    ref = _with_epochs(task.ref, epochs)
+    if isinstance(task, TabularTask):
+        if Fidelity(epochs=epochs) not in task.fidelities:
+            known = ", ".join(fidelity.key for fidelity in task.fidelities)
+            raise ConfigError(f"the table of {task.name} records {known}, not {epochs}ep")
+        if task.noise and not task.table.by_epochs[epochs].has_runs:
+            return replace(task, epochs=epochs, ref=ref.replace("noise=true", "noise=false"),
+                           noise=False)  # fmt: skip
+        return replace(task, epochs=epochs, ref=ref)
+    if isinstance(task, DatasetTask | TextTask):
+        return replace(task, recipe=replace(task.recipe, epochs=epochs), ref=ref)
+    raise ConfigError(f"the task {task.name} has one fidelity only: it has no short trainings")
+
+
+def _with_epochs(ref: str, epochs: int) -> str:
+    """Returns the reference with the option; none of an object, which takes no options."""
+    if not ref or ref.partition(":")[0].endswith(".py"):
+        return ""
+    name, _, told = ref.partition(":")
+    options = [each for each in told.split(",") if each and not each.startswith("epochs=")]
+    return f"{name}:{','.join([*options, f'epochs={epochs}'])}"

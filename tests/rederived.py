@@ -21,9 +21,8 @@ from vitruvius.memory.ledger.ledger import Ledger
 from vitruvius.memory.model.gaussian_process import Surrogate
 from vitruvius.memory.model.proxy_scores import board_of
 from vitruvius.memory.model.ranking import learn
-from vitruvius.spaces.reference import reference_features
 from vitruvius.spaces.rules import Rule, holds
-from vitruvius.spaces.space import Architecture, SearchSpace
+from vitruvius.spaces.space import Architecture, SearchSpace, reference_features
 from vitruvius.tasks.task import Metric
 
 Numbers = dict[tuple[str, str], float]

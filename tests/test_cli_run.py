@@ -11,7 +11,7 @@ import pytest
 
 from vitruvius import api
 from vitruvius.__main__ import main
-from vitruvius.cli.live import Progress
+from vitruvius.cli.live import TerminalProgress
 from vitruvius.errors import RunHeld
 
 SRC = Path(__file__).parents[1] / "src"
@@ -63,7 +63,7 @@ def test_without_options_settings_decide(created: dict[str, Any]) -> None:
     with pytest.raises(Stopped):
         main(["run"])
     assert (api.DEFAULT_TASK, api.DEFAULT_SPACE) == ("mnist1d", "nb201")
-    assert isinstance(created.pop("on_event"), Progress)
+    assert isinstance(created.pop("on_event"), TerminalProgress)
     assert set(created.values()) == {None}
 
 

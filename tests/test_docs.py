@@ -1,10 +1,14 @@
 """What the pages say can be done: commands, options and targets exist, blocks run, tables agree."""
 
+import ast
+import importlib
+import importlib.util
 import os
 import re
 import shlex
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -16,6 +20,7 @@ from vitruvius.settings import Settings
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "AGENTS.md", *sorted((ROOT / "docs").glob("*.md"))]
 BLOCK = re.compile(r"(?:<!-- file: (\S+) -->\n)?```(\w+)\n(.*?)```", re.DOTALL)
+CODE = re.compile(r"(<!-- code: (\S+) (\S+) until (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 TABLE = re.compile(r"(<!-- settings:.*?-->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -75,10 +80,25 @@ def test_the_evals_in_the_pages_exist_and_take_the_options_shown() -> None:
         assert {word for word in options if word.startswith("--")} <= known, module
 
 
-def test_files_that_the_pages_name_exist() -> None:
-    for page in PAGES:
-        named = re.findall(r"`((?:tests|docs|spaces|tools)/[\w/]+\.(?:py|md))`", page.read_text())
-        assert not [name for name in named if not (ROOT / name).exists()], page.name
+FOLDERS = "agents|docs|evals|graphs|memory|spaces|src|tasks|tests|tools"
+PATH = re.compile(rf"(?<![\w./<])(?!evals/results)(?:{FOLDERS})/[\w./-]*\w/?")
+MODULE = re.compile(r"\bvitruvius(?!\.toml)(?:\.[a-z_]\w*)+(?!/)\b")
+
+
+def is_name(dotted: str) -> bool:
+    """Returns whether a dotted name is a module, or something that a module holds."""
+    home, _, last = dotted.rpartition(".")
+    with suppress(ModuleNotFoundError):
+        if importlib.util.find_spec(dotted) is not None:
+            return True
+    return hasattr(importlib.import_module(home), last)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_what_the_pages_name_exists(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    assert not [path for path in PATH.findall(text) if not (ROOT / path).exists()]
+    assert not [name for name in MODULE.findall(text) if not is_name(name)]
 
 
 def test_no_dollar_in_the_pages_is_taken_by_the_shell() -> None:
@@ -115,6 +135,31 @@ def test_every_setting_is_documented_as_it_is() -> None:
     if os.environ.get("VITRUVIUS_WRITE_DOCS"):
         page.write_text(wanted, encoding="utf-8")
     assert page.read_text(encoding="utf-8") == wanted
+
+
+def source_of(path: str, name: str, until: str) -> str:
+    """Returns the text of a class of a file, up to one of its methods."""
+    text = (ROOT / path).read_text(encoding="utf-8")
+    nodes = ast.parse(text).body
+    (found,) = [n for n in nodes if isinstance(n, ast.ClassDef) and n.name == name]
+    (end,) = [n for n in found.body if isinstance(n, ast.FunctionDef) and n.name == until]
+    first = found.decorator_list[0].lineno if found.decorator_list else found.lineno
+    return "\n".join(text.splitlines()[first - 1 : end.lineno - 1]).rstrip() + "\n"
+
+
+def test_code_in_the_pages_is_that_of_the_file() -> None:
+    """`VITRUVIUS_WRITE_DOCS=1 pytest tests/test_docs.py` writes it anew."""
+    shown = 0
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        shown += len(CODE.findall(text))
+        wanted = CODE.sub(
+            lambda m: f"{m[1]}```python\n{source_of(*m.group(2, 3, 4))}```\n{m[5]}", text
+        )
+        if os.environ.get("VITRUVIUS_WRITE_DOCS"):
+            page.write_text(wanted, encoding="utf-8")
+        assert page.read_text(encoding="utf-8") == wanted, page.name
+    assert shown
 
 
 def run_block(text: str, folder: Path) -> None:

@@ -13,10 +13,10 @@ from rich.console import Console
 
 from vitruvius.budget import Budget
 from vitruvius.cli import live
-from vitruvius.cli.live import STOPPING, Progress
+from vitruvius.cli.live import STOPPING, TerminalProgress
 from vitruvius.errors import ConfigError
 from vitruvius.events import Event, EventKind
-from vitruvius.memory.records import Spent
+from vitruvius.memory.records import ResultStatus, Spent
 from vitruvius.tasks.task import Metric
 
 
@@ -44,7 +44,7 @@ def done(number: int, value: float | None) -> Event:
     )
 
 
-def shown(progress: Progress) -> str:
+def shown(progress: TerminalProgress) -> str:
     console = Console(file=io.StringIO(), width=120)
     console.print(progress._panel())
     assert isinstance(console.file, io.StringIO)
@@ -52,7 +52,7 @@ def shown(progress: Progress) -> str:
 
 
 def test_a_pipe_gets_plain_lines(capsys: pytest.CaptureFixture[str]) -> None:
-    with Progress() as progress:
+    with TerminalProgress() as progress:
         progress(started())
         progress(Event(kind=EventKind.TRIAL_STARTED, text="T1 started"))
         progress(done(1, 50.0))
@@ -67,7 +67,7 @@ def test_a_pipe_gets_plain_lines(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_quiet_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
-    with Progress(quiet=True) as progress:
+    with TerminalProgress(quiet=True) as progress:
         progress(started())
         progress(done(1, 50.0))
     assert capsys.readouterr() == ("", "")
@@ -75,7 +75,7 @@ def test_quiet_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.parametrize(("direction", "best"), [("max", "70"), ("min", "50")])
 def test_the_panel_shows_account_and_best(direction: str, best: str) -> None:
-    progress = Progress()
+    progress = TerminalProgress()
     progress(started(direction))
     for number, value in enumerate((60.0, 70.0, 50.0, None), start=1):
         progress(done(number, value))
@@ -88,7 +88,7 @@ def test_the_panel_shows_account_and_best(direction: str, best: str) -> None:
 
 
 def test_a_panel_before_any_event_is_fine() -> None:
-    assert "no score yet" in shown(Progress())
+    assert "no score yet" in shown(TerminalProgress())
 
 
 def test_the_first_interrupt_is_told_and_both_are_raised(
@@ -96,7 +96,7 @@ def test_the_first_interrupt_is_told_and_both_are_raised(
 ) -> None:
     monkeypatch.setattr(live, "SAME_SIGNAL_S", 0.0)
     before = signal.getsignal(signal.SIGINT)
-    with contextlib.suppress(KeyboardInterrupt), Progress() as progress:
+    with contextlib.suppress(KeyboardInterrupt), TerminalProgress() as progress:
         progress(started())
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), signal.SIGINT)
@@ -108,7 +108,7 @@ def test_the_first_interrupt_is_told_and_both_are_raised(
 
 
 def test_a_signal_that_comes_twice_at_once_is_one() -> None:
-    with contextlib.suppress(KeyboardInterrupt), Progress(quiet=True):
+    with contextlib.suppress(KeyboardInterrupt), TerminalProgress(quiet=True):
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), signal.SIGTERM)
         os.kill(os.getpid(), signal.SIGTERM)  # as timeout(1) does
@@ -139,7 +139,7 @@ def test_a_person_is_asked(
     terminal = io.StringIO(typed)
     monkeypatch.setattr(terminal, "isatty", lambda: True)
     monkeypatch.setattr(sys, "stdin", terminal)
-    assert Progress().ask(PAYLOAD) == answer
+    assert TerminalProgress().ask(PAYLOAD) == answer
     said = capsys.readouterr().err
     assert "Train 2 architectures. [31mwhy" in said
     assert "\x1b" not in said
@@ -148,15 +148,15 @@ def test_a_person_is_asked(
 def test_asking_needs_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.StringIO("y\n"))
     with pytest.raises(ConfigError, match="--ask needs a terminal"):
-        Progress().asker(True)
-    assert Progress().asker(False) is None
+        TerminalProgress().asker(True)
+    assert TerminalProgress().asker(False) is None
 
 
 def test_a_resumed_run_remembers_its_best() -> None:
     class Earlier:
-        value, name = 90.0, "T3"
+        value, name, run_id, status = 90.0, "T3", "261122-aaaa", ResultStatus.DONE
 
-    progress = Progress(earlier=[Earlier()])  # type: ignore[list-item]
+    progress = TerminalProgress(earlier=[Earlier()])  # type: ignore[list-item]
     progress(started())
     progress(done(4, 80.0))
     assert "best 90 % (T3)" in shown(progress)

@@ -22,8 +22,8 @@ from vitruvius.tasks.options import Options
 from vitruvius.tasks.registry import load_task
 from vitruvius.tasks.task import Metric
 from vitruvius.tools.proxies import PROXIES, Formula, computable
-from vitruvius.tools.training.examples import Examples
 from vitruvius.tools.training.metrics import score
+from vitruvius.tools.training.tensors import Examples
 
 HERE = "toy_entries"
 

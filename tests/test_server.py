@@ -175,7 +175,7 @@ def test_a_cancelled_search_lets_go_of_its_run(served: Served) -> None:
 
     run = served.talk(scenario)
     with Ledger.open(served.home) as ledger:
-        assert ledger.run(run).status == RunStatus.INTERRUPTED
+        assert ledger.runs.get(run).status == RunStatus.INTERRUPTED
 
 
 def test_a_search_streams_what_happens_and_its_run_is_in_the_ledger(served: Served) -> None:

@@ -30,9 +30,8 @@ from vitruvius.memory.model.rules_prior import rules_prior
 from vitruvius.memory.records import Origin, ResultStatus, Standing
 from vitruvius.memory.transfer.sources import Source
 from vitruvius.memory.transfer.weighing import fit_hinted, source_prior
-from vitruvius.memory.transfer.weighing import learned_weights as weights_of
 from vitruvius.spaces.space import Architecture, FloatArray
-from vitruvius.tools.calls.decisions import Train
+from vitruvius.tools.calls.train import Train
 
 AUTHOR = "analyst"
 MIN_RESULTS = 4  # before so many, a draw of the region is as good as any model
@@ -161,11 +160,6 @@ def _tried(view: RunView, lesson: Lesson) -> FloatArray:
 
 def _hinted(view: RunView, lesson: Lesson, heard: Prior) -> Surrogate:
     return fit_hinted(view.space, lesson, heard, _heard(view, ()), _tried(view, lesson))
-
-
-def learned_weights(view: RunView) -> dict[str, float]:
-    """Returns what the run's trials make of each source: see `memory.transfer.learned_weights`."""
-    return weights_of(view.space, view.sources, learn(view.trials, view.task.metric))
 
 
 def _of_rules(view: RunView) -> Prior | None:

@@ -12,8 +12,14 @@ from vitruvius.agents.chairs.view import RunView
 from vitruvius.errors import ToolError
 from vitruvius.memory.model.coordinates import coordinates
 from vitruvius.memory.model.ranking import Lesson
-from vitruvius.spaces.reference import reference_features, reference_sample
-from vitruvius.spaces.space import Architecture, BoolArray, FloatArray, SearchSpace
+from vitruvius.spaces.space import (
+    Architecture,
+    BoolArray,
+    FloatArray,
+    SearchSpace,
+    reference_features,
+    reference_sample,
+)
 
 BASE = 600  # of the reference sample, where a space is too large to list
 FRESH = 60  # new draws beside them

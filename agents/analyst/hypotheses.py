@@ -10,7 +10,6 @@ from functools import cached_property, lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from vitruvius.spaces.reference import reference_features
 from vitruvius.spaces.rules import (
     Condition,
     RangeCondition,
@@ -19,7 +18,7 @@ from vitruvius.spaces.rules import (
     TrendCondition,
     holds,
 )
-from vitruvius.spaces.space import BoolArray, SearchSpace
+from vitruvius.spaces.space import BoolArray, SearchSpace, reference_features
 
 THRESHOLDS = 6  # at most so many per feature, at quantiles of the sampler
 RARE = 0.005  # a side smaller than this share of the space is not worth a rule

@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 from vitruvius.agents.analyst.hypotheses import Hypotheses
 from vitruvius.memory.evidence.contrasts import TOP_BOUND, best_of_draws
 from vitruvius.memory.evidence.population import Population
-from vitruvius.spaces.reference import reference_features
 from vitruvius.spaces.rules import Rule, SlotCondition, holds
-from vitruvius.spaces.space import BoolArray, FloatArray, SearchSpace
+from vitruvius.spaces.space import BoolArray, FloatArray, SearchSpace, reference_features
 
 CUT_LIMIT = 0.05  # share of the best 1 % that a rule may lose to count as a cutting one
 CLEAR = 2.0  # standard deviations from zero at which an effect is worth writing down

@@ -15,9 +15,9 @@ from vitruvius.agents.chairs.view import RunView
 from vitruvius.errors import ToolError
 from vitruvius.evals.arms.arm import Arm, Given
 from vitruvius.evals.searches import run_search
-from vitruvius.graphs.search.policy import Policy
 from vitruvius.memory.edits import Add
 from vitruvius.memory.ledger.ledger import Ledger
+from vitruvius.settings import Policy
 from vitruvius.spaces.region import Cut, Region
 from vitruvius.spaces.rules import Rule, SlotCondition
 
@@ -93,6 +93,7 @@ class CredulousArchitect(Analyst):
     async def decide(self, view: RunView) -> Proposal:
         """Returns the analyst's decision in what the principles leave."""
         region: Region = view.region
+        # numbers that the run's own cuts never reach
         for number, principle in enumerate(reversed(view.principles), start=1000):
             version = principle.version
             cut = Cut(number=number, rule=version.rule, principle=version.name, reason="")

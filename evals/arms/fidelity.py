@@ -8,10 +8,10 @@ import numpy as np
 
 from vitruvius.evals.arms.arm import Arm, Given
 from vitruvius.evals.searches import run_search
-from vitruvius.graphs.search.policy import Policy
 from vitruvius.memory.ledger.ledger import Ledger
 from vitruvius.memory.transfer.sources import NONE
 from vitruvius.run.short_first import SHORT_TRAININGS, told_of
+from vitruvius.settings import Policy
 from vitruvius.spaces.space import Architecture
 
 SHORT_RANDOM = 40
@@ -28,7 +28,7 @@ def agent_short_first(given: Given) -> None:
             queries=int(given.oracle.queries),
             seed=seed,
             ledger=ledger,
-            policy=Policy(principles_from=told_of((NONE,), first.run)),
+            policy=Policy(principles_from=tuple(told_of((NONE,), first.run))),
         )
 
 

@@ -10,7 +10,7 @@ from vitruvius.evals.arms.gaussian import distances, expected_improvement, poste
 from vitruvius.evals.searches import run_search
 from vitruvius.memory.transfer.sources import Source
 from vitruvius.spaces.space import Architecture, FloatArray
-from vitruvius.tasks.tables.latency import LATENCY
+from vitruvius.tasks.tables.plain_table import LATENCY
 from vitruvius.tasks.task import Constraints
 
 POPULATION = 20
@@ -36,7 +36,11 @@ def agent_under_caps(given: Given) -> None:
         limit = Constraints(caps=((LATENCY, float(caps[turn % len(caps)])),))
         task = given.task(constraints=limit)
         searched = run_search(
-            given.space, task, queries=PART, seed=given.seed + 1000 * turn, sources=sources
+            given.space,
+            task,
+            queries=PART,
+            seed=given.seed + 1000 * turn,  # caps come again: another seed each time
+            sources=sources,
         )
         sources.append(
             Source(
@@ -114,6 +118,7 @@ def gp_trade_off(given: Given) -> None:
     gain = rng.random(len(raw))
     while not closed.all():
         row = int(np.argmax(np.where(closed, -np.inf, gain)))
+        # combinations that lead to the same member are one question
         closed[places[raw.architectures[row]]] = True
         asked.append(row)
         values.append(given.oracle.ask(raw.architectures[row]))

@@ -22,9 +22,9 @@ from vitruvius.spaces.space import Architecture, Builder, SearchSpace
 from vitruvius.tasks.registry import load_task
 from vitruvius.tasks.task import TrainableTask
 from vitruvius.tools.passes.flops import unmoved_generator
-from vitruvius.tools.training.examples import Data
-from vitruvius.tools.training.loop import train
 from vitruvius.tools.training.metrics import TrainingStopped
+from vitruvius.tools.training.tensors import Data
+from vitruvius.tools.training.trainer import train
 
 WANTED_RATIO = 5.0
 

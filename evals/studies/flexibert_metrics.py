@@ -33,11 +33,10 @@ from vitruvius.spaces.transformers.form import layers_of, written
 from vitruvius.spaces.transformers.space import FlexiBert, FlexiBertTrained
 from vitruvius.tasks.tables.flexibert import Published, published_networks
 from vitruvius.tasks.texts.corpora import read_topics
-from vitruvius.tasks.texts.text import create_text_task
-from vitruvius.tasks.texts.tokens import Unit
+from vitruvius.tasks.texts.text import Unit, create_text_task
+from vitruvius.tools.passes.example_gradients import saliency
 from vitruvius.tools.passes.flops import unmoved_generator
 from vitruvius.tools.passes.forward_backward import batch_loss, gradients_of
-from vitruvius.tools.passes.jacobians import saliency
 from vitruvius.tools.passes.probe import Batch, Probe
 from vitruvius.tools.passes.scoring import measure
 from vitruvius.tools.proxies import PROXIES

@@ -22,10 +22,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from vitruvius.evals.minimal_search import Arena
+from vitruvius.evals.minimal_search import MinimalSearch
 from vitruvius.evals.statistics import bootstrap
-from vitruvius.evals.studies.recurrent_cells import LOG, Cells, read_cells
-from vitruvius.evals.studies.rows import Row, fill_in
+from vitruvius.evals.studies.recurrent_cells import LOG, Cells, half_of, read_cells
+from vitruvius.evals.studies.rows import Row, fill_in, grouped
 from vitruvius.evals.studies.stoppers import Never, Spared, Stopper, halving, optuna_stopper
 from vitruvius.memory.model.halving import FACTOR, rungs
 from vitruvius.memory.model.proxy_scores import board_of
@@ -34,7 +34,6 @@ from vitruvius.memory.transfer.sources import Source
 from vitruvius.memory.transfer.trust import voice
 from vitruvius.run.short_first import SHORT_TRAININGS
 from vitruvius.spaces.pool import Pool
-from vitruvius.spaces.region import Region
 from vitruvius.spaces.space import Architecture, FloatArray
 from vitruvius.tasks.registry import load_task
 from vitruvius.tasks.task import Task
@@ -108,7 +107,7 @@ class Half:
 
 @dataclass(eq=False)
 class Asked:
-    """What an arena asks; keeps the curve of every trial. `spares` the next one, if uniform."""
+    """What is searched; keeps the curve of every trial. `spares` the next one, if uniform."""
 
     half: Half
     stopper: Stopper
@@ -125,20 +124,20 @@ class Asked:
         return float(self.curves[-1][-1])
 
 
-class Sparing(Arena):
-    """An arena whose uniform draws are trained to the end."""
+class Sparing(MinimalSearch):
+    """A search whose uniform draws are trained to the end."""
 
-    def _draw(self) -> Architecture:
+    def draw(self) -> Architecture:
         assert isinstance(self.oracle, Asked)
         self.oracle.spares = True
-        return super()._draw()
+        return super().draw()
 
 
 def analyst(
     half: Half,
     make: Callable[[Half], Stopper],
     short: int = 0,
-    kind: type[Arena] = Arena,
+    kind: type[MinimalSearch] = MinimalSearch,
     hears: bool = False,
 ) -> None:
     """Lets the analyst search; with `short`, on that many epochs first, as a source.
@@ -147,8 +146,7 @@ def analyst(
     """
     sources: Sequence[Source] = ()
     if short:
-        first = Arena(half.pool, half.task, Asked(half, Never(), short), half.seed,
-                      Region(half.pool))  # fmt: skip
+        first = MinimalSearch(half.pool, half.task, Asked(half, Never(), short), half.seed)
         for _ in range(SHORT_TRAININGS):
             first.step()
         sources = [
@@ -164,23 +162,21 @@ def analyst(
     asked = Asked(half, make(half))
     cells = half.cells
     board = board_of(cells.board_scores(cells.stored(), half.rows)) if hears else None
-    arena = kind(
-        half.pool, half.task, asked, half.seed, Region(half.pool), sources=sources, board=board
-    )
+    search = kind(half.pool, half.task, asked, half.seed, sources=sources, board=board)
     try:
         while True:
-            arena.step()
-            _hear(arena, asked.curves)
+            search.step()
+            _hear(search, asked.curves)
     except Over:
         return
 
 
-def _hear(arena: Arena, curves: Sequence[FloatArray]) -> None:
+def _hear(search: MinimalSearch, curves: Sequence[FloatArray]) -> None:
     """Gives each trial a value by how far it came and its loss there: only the order is heard."""
     order = sorted(range(len(curves)), key=lambda one: (-len(curves[one]), curves[one][-1]))
     for place, one in enumerate(order):
-        if arena.trials[one].status == ResultStatus.DONE:
-            arena.trials[one] = replace(arena.trials[one], value=float(place))
+        if search.trials[one].status == ResultStatus.DONE:
+            search.trials[one] = replace(search.trials[one], value=float(place))
 
 
 def uniform(half: Half, make: Callable[[Half], Stopper]) -> None:
@@ -239,19 +235,15 @@ ARMS: dict[str, Callable[[Half], None]] = {
 
 def measure(cells: Cells, task: Task, trainings: int, key: Row) -> Row:
     """Returns what one arm found in one half."""
-    count = len(cells.architectures)
-    chosen = np.random.default_rng([key["seed"], *b"half"]).permutation(count)[: count // 2]
     epochs = trainings * cells.valid.shape[1]
-    half = Half(cells, np.sort(chosen), task, key["seed"], epochs)
+    half = Half(cells, half_of(cells, key["seed"]), task, key["seed"], epochs)
     ARMS[key["arm"]](half)
     return half.found()
 
 
 def summary(rows: Sequence[Row]) -> list[Row]:
     """Returns means by arm, and what each found more than full trainings, paired by half."""
-    by_arm: dict[str, dict[int, Row]] = {}
-    for row in rows:
-        by_arm.setdefault(row["arm"], {})[row["seed"]] = row
+    by_arm = grouped(rows)
     base = by_arm.get(BASE, {})
     lines = []
     for arm, mine in by_arm.items():

@@ -36,9 +36,9 @@ from vitruvius.tasks.registry import load_task
 from vitruvius.tasks.task import TrainableTask
 from vitruvius.tools.passes.scoring import score
 from vitruvius.tools.proxies import computable
-from vitruvius.tools.training.examples import Data
-from vitruvius.tools.training.loop import train
 from vitruvius.tools.training.metrics import TrainingStopped
+from vitruvius.tools.training.tensors import Data
+from vitruvius.tools.training.trainer import train
 
 ARCHITECTURES = 64
 REPEATS = 8  # of them trained from a second seed too, which tells how noisy the loss is

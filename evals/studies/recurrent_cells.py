@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from vitruvius.memory.records import Score
 from vitruvius.spaces.pool import Pool
-from vitruvius.spaces.recurrent.classics import CLASSICS
+from vitruvius.spaces.recurrent.graph import CLASSICS
 from vitruvius.spaces.recurrent.space import Recurrent
 from vitruvius.spaces.space import Architecture, FloatArray
 from vitruvius.tasks.tables.nas_bench_nlp import LoggedRun, read_log
@@ -73,6 +73,12 @@ class Cells:
     def stored(self) -> dict[str, FloatArray]:
         """Returns the stored metrics by name."""
         return {name: self.scores[:, column] for column, name in enumerate(STORED)}
+
+
+def half_of(cells: Cells, seed: int) -> IntArray:
+    """Returns the rows of a random half of the cells, in order."""
+    count = len(cells.architectures)
+    return np.sort(np.random.default_rng([seed, *b"half"]).permutation(count)[: count // 2])
 
 
 def read_cells(data: Path) -> Cells:

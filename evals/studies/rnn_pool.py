@@ -21,13 +21,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from vitruvius.evals.minimal_search import Arena
+from vitruvius.evals.minimal_search import MinimalSearch
 from vitruvius.evals.statistics import bootstrap
-from vitruvius.evals.studies.recurrent_cells import LOG, STORED, Cells, read_cells
-from vitruvius.evals.studies.rows import Row, fill_in
+from vitruvius.evals.studies.recurrent_cells import LOG, STORED, Cells, half_of, read_cells
+from vitruvius.evals.studies.rows import Row, fill_in, grouped
 from vitruvius.memory.model.proxy_scores import board_of
 from vitruvius.spaces.pool import Pool
-from vitruvius.spaces.region import Region
 from vitruvius.spaces.space import Architecture, FloatArray
 from vitruvius.tasks.registry import load_task
 from vitruvius.tasks.task import Task
@@ -72,12 +71,12 @@ class Half:
 
 
 def analyst(half: Half, *, hears: bool) -> None:
-    """Lets the analyst search, as the arena runs it."""
+    """Lets the analyst search, without graph and ledger."""
     pool = Pool(half.cells.pool.space, half.members)
     board = board_of(half.cells.board_scores(half.cells.stored(), half.rows)) if hears else None
-    arena = Arena(pool, half.task, half, half.seed, Region(pool), board=board)
+    search = MinimalSearch(pool, half.task, half, half.seed, board=board)
     for _ in range(TRIALS):
-        arena.step()
+        search.step()
 
 
 def random_draws(half: Half) -> None:
@@ -133,18 +132,14 @@ def _rng(half: Half) -> np.random.Generator:
 
 def measure(cells: Cells, task: Task, key: Row) -> Row:
     """Returns what one arm found in one half."""
-    count = len(cells.architectures)
-    chosen = np.random.default_rng([key["seed"], *b"half"]).permutation(count)[: count // 2]
-    half = Half(cells, np.sort(chosen), task, key["seed"])
+    half = Half(cells, half_of(cells, key["seed"]), task, key["seed"])
     ARMS[key["arm"]](half)
     return half.found()
 
 
 def summary(rows: Sequence[Row]) -> list[Row]:
     """Returns means and medians by arm, and what the agent found more, paired by half."""
-    by_arm: dict[str, dict[int, Row]] = {}
-    for row in rows:
-        by_arm.setdefault(row["arm"], {})[row["seed"]] = row
+    by_arm = grouped(rows)
     agent = by_arm.get(AGENT, {})
     lines = []
     for arm, mine in by_arm.items():

@@ -20,7 +20,6 @@ from langgraph.types import Command
 from vitruvius.agents.analyst.analyst import Analyst
 from vitruvius.agents.chairs.create import create_chairs, replayed_chairs
 from vitruvius.agents.model.resolving import Resolved, at_hand, resolve_model
-from vitruvius.budget import parse_budget
 from vitruvius.errors import ConfigError, VitruviusError
 from vitruvius.events import Ask, Event, EventKind, Listener
 from vitruvius.graphs.drive.ending import end
@@ -28,7 +27,6 @@ from vitruvius.graphs.drive.log import logged
 from vitruvius.graphs.drive.replay import check_same, recorded_run
 from vitruvius.graphs.drive.tracing import send_traces, traced_as
 from vitruvius.graphs.search.graph import MOST_STEPS, create_search_graph
-from vitruvius.graphs.search.policy import Policy
 from vitruvius.graphs.search.schedule import MODEL_BATCH
 from vitruvius.graphs.search.session import Session
 from vitruvius.memory.index.principle_index import PrincipleIndex
@@ -177,16 +175,7 @@ def _open(job: Job, ledger: Ledger, driver: str, engines: contextlib.ExitStack) 
         evaluator=evaluator,
         architect=architect,
         theorist=theorist,
-        policy=Policy(
-            explore=settings.explore,
-            control=settings.control,
-            reflect_every=settings.reflect_every,
-            cut_loss=settings.cut_loss,
-            trust_to_cut=settings.trust_to_cut,
-            principles_from=settings.principles_from,
-            ask_above=None if settings.ask_above is None else parse_budget(settings.ask_above),
-            halving=settings.halving,
-        ),
+        policy=settings.policy(),
         driver=driver,
         batch=evaluator.slots if architect is analyst else max(evaluator.slots, MODEL_BATCH),
         shows_proxies=architect is not analyst or theorist is not analyst,

@@ -21,10 +21,10 @@ from vitruvius.graphs.search import decide as deciding
 from vitruvius.graphs.search import prune as pruning
 from vitruvius.graphs.search import recall as recalling
 from vitruvius.graphs.search import reflect as reflecting
-from vitruvius.graphs.search import source_weights as crediting
 from vitruvius.graphs.search import wishes as wishing
 from vitruvius.graphs.search.schedule import next_node
 from vitruvius.graphs.search.session import Session
+from vitruvius.graphs.search.source_runs import note_weights
 from vitruvius.memory.records import RunStatus
 from vitruvius.tools.report import write_report
 
@@ -193,7 +193,7 @@ async def report(state: SearchState, runtime: Runtime[Session]) -> Command[Liter
     """Writes the report; every number comes from the ledger."""
     session = runtime.context
     status = RunStatus.INTERRUPTED if session.stopping.is_set() else RunStatus.DONE
-    await session.call(crediting.note_weights, session)
+    await session.call(note_weights, session)
     await session.call(session.close_account)
     await session.call(
         write_report,

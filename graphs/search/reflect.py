@@ -11,11 +11,10 @@ from vitruvius.agents.chairs.protocols import Rewrite
 from vitruvius.errors import ToolError
 from vitruvius.events import EventKind
 from vitruvius.graphs.search.session import Session
+from vitruvius.graphs.search.source_runs import note_weights
 from vitruvius.memory.edits import Edit
 from vitruvius.memory.evidence.effects import measure
-from vitruvius.memory.model.ranking import learn
 from vitruvius.memory.records import DecisionStatus, PrincipleVersion
-from vitruvius.memory.transfer.weighing import learned_weights
 
 # Lines of the journal, numbered by reflection: what is to be written, that it was, and the look.
 PROPOSED, REFLECTED, VERIFIED = "proposed", "reflected", "verified"
@@ -139,10 +138,7 @@ def verify_principles(session: Session) -> None:
         "reflected_at": before.get("reflected_at", 0) if is_wish else len(trials),
         "turns": session.verifications() + (not is_wish),
     }
-    if session.sources:
-        lesson = learn(trials, session.task.metric)
-        weights = learned_weights(session.space, session.sources, lesson)
-        ledger.steps.mark(run_id, "transferred", number, {"weights": weights})
+    note_weights(session)
     ledger.steps.mark(run_id, VERIFIED, number, found)
     for row in evidence:
         seen = next(v for v in views if v.version.name == f"P{row.principle}.{row.version}")

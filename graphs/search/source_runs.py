@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -9,12 +10,14 @@ from typing import Any
 from vitruvius.errors import ConfigError
 from vitruvius.graphs.search.fork_isolation import kin_of, one_of_each_family
 from vitruvius.graphs.search.session import Session
+from vitruvius.memory.model.ranking import learn
 from vitruvius.memory.model.row_selection import answers_of
 from vitruvius.memory.records import Run, RunKind, Standing
 from vitruvius.memory.transfer.source_hints import unheard
 from vitruvius.memory.transfer.sources import MEMORY, NONE, Source
 from vitruvius.memory.transfer.space_overlap import match
 from vitruvius.memory.transfer.trust import task_similarity, transfer_record, voice
+from vitruvius.memory.transfer.weighing import learned_weights
 from vitruvius.spaces.registry import load_space, source_hash
 from vitruvius.spaces.space import SearchSpace
 from vitruvius.tasks.registry import load_task
@@ -22,7 +25,7 @@ from vitruvius.tasks.task import Metric
 
 MAX_SOURCES = 4  # that memory alone brings; those named all come
 LOOKED_AT = 50  # latest runs of memory
-TRANSFERRED = "transferred"  # the mark of what a run made of its sources
+TRANSFERRED = "transferred"  # the mark of what a run made of its sources, by results seen
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,6 +125,22 @@ def mark_of(chosen: Iterable[Chosen], refused: Iterable[Refusal]) -> dict[str, A
         "sources": [{"run": c.run.id, "trust": c.trust, "up_to": c.up_to} for c in chosen],
         "refused": [asdict(refusal) for refusal in refused],
     }
+
+
+def note_weights(session: Session) -> None:
+    """Notes what the trials so far make of each source, for the report and for later runs.
+
+    1 is as trusted, 0 of no use, below 0 misleading. It is noted at every measurement and at the
+    end, by the results that it rests on: the last note is the one that saw most, whatever ended
+    the process in between, and a second look at the same results says the same.
+    """
+    trials = session.digest().search
+    if not session.sources or not trials:
+        return
+    lesson = learn(trials, session.task.metric)
+    found = learned_weights(session.space, session.sources, lesson)
+    weights = {run: weight for run, weight in found.items() if math.isfinite(weight)}
+    session.ledger.steps.mark(session.run.id, TRANSFERRED, len(trials), {"weights": weights})
 
 
 def _refuse_the_task_itself(session: Session, run: Run) -> None:

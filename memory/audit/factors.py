@@ -8,8 +8,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from vitruvius.spaces.reference import reference_features
-from vitruvius.spaces.space import FloatArray, SearchSpace, Slot
+from vitruvius.spaces.space import FloatArray, SearchSpace, Slot, reference_features
 
 Codes = NDArray[np.int64]
 

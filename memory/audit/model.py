@@ -11,8 +11,7 @@ from vitruvius.memory.audit.redraw import redrawn
 from vitruvius.memory.audit.shares import main_share, redrawn_share, total_share
 from vitruvius.memory.evidence.population import Population
 from vitruvius.memory.model.gaussian_process import Surrogate
-from vitruvius.spaces.reference import distinct_reference, reference_features
-from vitruvius.spaces.space import FloatArray, SearchSpace
+from vitruvius.spaces.space import FloatArray, SearchSpace, distinct_reference, reference_features
 
 RESAMPLES = 60  # of the labelled architectures, with replacement
 DEALS = 20  # of a factor's values among the labelled architectures

@@ -12,8 +12,7 @@ from vitruvius.memory.audit.factors import Codes, Factor
 from vitruvius.memory.audit.intervals import LEVEL, Share, share_of
 from vitruvius.memory.audit.shares import main_share, pair_share
 from vitruvius.memory.evidence.population import Population
-from vitruvius.spaces.reference import reference_features
-from vitruvius.spaces.space import FloatArray, SearchSpace
+from vitruvius.spaces.space import FloatArray, SearchSpace, reference_features
 
 PAIRED = 10  # factors among which the model's interactions are looked for, the strongest
 SHOWN = 0.03  # ranks bend what is additive by up to so much

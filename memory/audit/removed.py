@@ -8,9 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from vitruvius.spaces.counting import specifications
-from vitruvius.spaces.reference import reference_features
 from vitruvius.spaces.rules import Rule, holds
-from vitruvius.spaces.space import Architecture, BoolArray, FloatArray, SearchSpace, distinct
+from vitruvius.spaces.space import (
+    Architecture,
+    BoolArray,
+    FloatArray,
+    SearchSpace,
+    distinct,
+    reference_features,
+)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,8 +11,12 @@ import numpy as np
 from vitruvius.memory.evidence.population import Population
 from vitruvius.memory.model.gaussian_process import Surrogate
 from vitruvius.spaces.counting import nominal_size
-from vitruvius.spaces.reference import distinct_reference, reference_features, reference_sample
-from vitruvius.spaces.space import SearchSpace
+from vitruvius.spaces.space import (
+    SearchSpace,
+    distinct_reference,
+    reference_features,
+    reference_sample,
+)
 
 APART = 1.96  # standard deviations of the noise of a difference
 

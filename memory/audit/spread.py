@@ -7,8 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from vitruvius.memory.audit.factors import Factors
-from vitruvius.spaces.reference import reference_features
-from vitruvius.spaces.space import SearchSpace
+from vitruvius.spaces.space import SearchSpace, reference_features
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,8 +15,7 @@ from vitruvius.memory.audit.pairs import Interaction, missed_pairs, modelled_pai
 from vitruvius.memory.audit.shares import main_share
 from vitruvius.memory.evidence.population import Population
 from vitruvius.memory.model.ranking import Lesson
-from vitruvius.spaces.reference import reference_features
-from vitruvius.spaces.space import SearchSpace
+from vitruvius.spaces.space import SearchSpace, reference_features
 
 DOMINATES = 0.5  # share of the variance from which one factor decides most of a score
 CARRIES = 0.05  # share that a factor worth a rule explains

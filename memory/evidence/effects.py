@@ -12,10 +12,9 @@ from vitruvius.memory.evidence.contrasts import Contrast, best_of_draws, contras
 from vitruvius.memory.evidence.population import describe_population
 from vitruvius.memory.model.ranking import learn
 from vitruvius.memory.records import Evidence, PrincipleVersion, Standing, Trial
-from vitruvius.spaces.reference import reference_features
 from vitruvius.spaces.region import Region
 from vitruvius.spaces.rules import holds
-from vitruvius.spaces.space import SearchSpace
+from vitruvius.spaces.space import SearchSpace, reference_features
 from vitruvius.tasks.task import Metric
 
 MIN_TRIALS = 4

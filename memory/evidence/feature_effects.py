@@ -11,9 +11,8 @@ from vitruvius.memory.evidence.contrasts import best_of_draws, contrast, witness
 from vitruvius.memory.evidence.effects import ALPHA, MIN_TRIALS, discoveries
 from vitruvius.memory.evidence.population import describe_population
 from vitruvius.memory.model.ranking import Lesson
-from vitruvius.spaces.reference import reference_features
 from vitruvius.spaces.rules import RangeCondition, Rule, SlotCondition, TrendCondition, holds
-from vitruvius.spaces.space import Feature, SearchSpace
+from vitruvius.spaces.space import Feature, SearchSpace, reference_features
 from vitruvius.tasks.task import Metric
 
 

@@ -15,12 +15,13 @@ from scipy.special import ndtr, ndtri
 from vitruvius.memory.model.gaussian_process import Posterior, Surrogate
 from vitruvius.memory.model.ranking import Lesson
 from vitruvius.memory.records import Trial
-from vitruvius.spaces.reference import (
+from vitruvius.spaces.space import (
     REFERENCE_DRAWS,
+    FloatArray,
+    SearchSpace,
     distinct_reference,
     reference_features,
 )
-from vitruvius.spaces.space import FloatArray, SearchSpace
 
 ROUNDS = 4  # of mapping scores to the sampler's scale; the map has settled by then
 MODEL_TRUST = 8  # uniform trials that weigh as much as the model in that map

@@ -8,8 +8,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from vitruvius.spaces.reference import reference_features
-from vitruvius.spaces.space import Feature, FloatArray, SearchSpace
+from vitruvius.spaces.space import Feature, FloatArray, SearchSpace, reference_features
 
 FAMILY = 5  # so many features `name(...)` form a group of their own
 

@@ -8,8 +8,13 @@ from functools import lru_cache
 import numpy as np
 
 from vitruvius.memory.model.prior import Hint
-from vitruvius.spaces.reference import reference_features
-from vitruvius.spaces.space import Architecture, BoolArray, FloatArray, SearchSpace
+from vitruvius.spaces.space import (
+    Architecture,
+    BoolArray,
+    FloatArray,
+    SearchSpace,
+    reference_features,
+)
 from vitruvius.tasks.task import Task, known_costs
 
 CHEAP = ("params", "flops")  # exact, free, and of the architecture alone

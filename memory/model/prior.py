@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy.special import ndtr
 
-from vitruvius.spaces.reference import reference_features
-from vitruvius.spaces.space import FloatArray, SearchSpace
+from vitruvius.spaces.space import FloatArray, SearchSpace, reference_features
 
 Mean = Callable[[FloatArray], FloatArray]  # features [N, F] -> values [N]
 

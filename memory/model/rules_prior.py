@@ -7,9 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from vitruvius.memory.model.prior import Mean
-from vitruvius.spaces.reference import reference_features
 from vitruvius.spaces.rules import Rule, holds
-from vitruvius.spaces.space import FloatArray, SearchSpace
+from vitruvius.spaces.space import FloatArray, SearchSpace, reference_features
 
 RIDGE = 0.1
 

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from vitruvius.memory.model.coordinates import coordinates
-from vitruvius.spaces.reference import reference_features
-from vitruvius.spaces.space import FloatArray, SearchSpace
+from vitruvius.spaces.space import FloatArray, SearchSpace, reference_features
 
 RIDGE = 0.1  # of the covariances; coordinates of a group have summed variance 0.5
 PULL = 10  # architectures for which the sampler's own covariance counts

@@ -7,7 +7,6 @@ from collections.abc import Iterable
 import numpy as np
 
 from vitruvius.memory.transfer.space_overlap import AS_THEY_ARE, is_one_family
-from vitruvius.spaces.reference import reference_features
 from vitruvius.spaces.rules import (
     Condition,
     RangeCondition,
@@ -16,7 +15,7 @@ from vitruvius.spaces.rules import (
     TrendCondition,
     holds,
 )
-from vitruvius.spaces.space import Choice, FloatArray, SearchSpace
+from vitruvius.spaces.space import Choice, FloatArray, SearchSpace, reference_features
 
 FACTOR = 2.0  # a bound means the same up to so much in the share that meets it, or that does not
 

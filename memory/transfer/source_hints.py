@@ -21,8 +21,14 @@ from vitruvius.memory.transfer.shared_architectures import look_up, scores_here
 from vitruvius.memory.transfer.sources import Source
 from vitruvius.memory.transfer.space_overlap import Matching, match
 from vitruvius.memory.transfer.trust import LEAST_TRUST
-from vitruvius.spaces.reference import reference_features, reference_sample
-from vitruvius.spaces.space import Architecture, BoolArray, FloatArray, SearchSpace
+from vitruvius.spaces.space import (
+    Architecture,
+    BoolArray,
+    FloatArray,
+    SearchSpace,
+    reference_features,
+    reference_sample,
+)
 
 MOST, MOST_BEST = 300, 120  # trials of a source that fit its model, and how many of them are best
 FEWEST = 4  # trials below which a source says nothing

@@ -12,8 +12,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from vitruvius.spaces.reference import reference_features
-from vitruvius.spaces.space import Feature, FloatArray, SearchSpace
+from vitruvius.spaces.space import Feature, FloatArray, SearchSpace, reference_features
 
 LEAST_SHARED = 3  # features that vary in both spaces, for one to say anything of the other
 AS_THEY_ARE = ("bool", "share")  # kinds whose values mean the same everywhere

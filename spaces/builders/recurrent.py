@@ -2,21 +2,162 @@
 
 The published network (Klyuchnikov et al. 2020, arXiv:2006.07116) is that of 3 layers of 600 units
 on an embedding of 400: the last layer is as wide as the embedding, whose weights the decoder has.
+A layer is a cell of any graph, applied step by step.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, cast
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, cast
 
+import torch
 from torch import Tensor, nn
 
 from vitruvius.errors import ConfigError
-from vitruvius.spaces.builders.recurrent_layer import RecurrentLayer, undrawn
-from vitruvius.spaces.builders.taps import EmbeddingTap, RepresentationTap
-from vitruvius.spaces.recurrent.graph import from_recipe
+from vitruvius.spaces.builders.taps import EmbeddingTap, HiddenTap, RepresentationTap, announce
+from vitruvius.spaces.recurrent.graph import (
+    BLEND,
+    LEAKY,
+    LINEAR,
+    PRODUCT,
+    SIGMOID,
+    SUM,
+    TANH,
+    Graph,
+    X,
+    from_recipe,
+    in_order,
+    new,
+    previous,
+    state_read,
+    states,
+)
+
+ACTIVATION_MODULES: dict[str, type[nn.Module]] = {
+    TANH: nn.Tanh,
+    SIGMOID: nn.Sigmoid,
+    LEAKY: nn.LeakyReLU,  # 0.01 below zero
+}
 
 EMBEDDING_RANGE = 0.1  # tokens' vectors are drawn uniformly between minus this and this
+
+
+class _Step(NamedTuple):
+    """A node as the loop over time meets it: values are kept by place, old states first."""
+
+    op: str
+    inputs: tuple[int, ...]  # places; of a linear node those that are not x
+    part: nn.Module | None  # the activation
+    matrices: tuple[nn.Module, ...]  # of a linear node, one for each of `inputs`
+    fed: Sequence[Tensor] | None  # what x adds to a linear node, by step
+
+
+class RecurrentLayer(nn.Module):
+    """A layer of H units: [T, B, D] to the output state after every step, [T, B, H].
+
+    A linear node is one `nn.Linear` for each input, of which the first has the node's bias. What x
+    is multiplied by is applied to all steps at once, before the loop over time.
+    """
+
+    def __init__(self, graph: Graph, inputs: int, hidden: int, layer: int) -> None:
+        super().__init__()
+        self.hidden = hidden
+        self.count = states(graph)
+        self.entering = HiddenTap(layer)
+        order = in_order(graph)
+        places = {previous(state): state for state in range(self.count)}
+        places |= {name: self.count + place for place, name in enumerate(order)}
+        self.outputs = [places[new(state)] for state in range(self.count)]
+        self.plan = [
+            (
+                graph[name].op,
+                tuple(-1 if each == X else places[each] for each in graph[name].inputs),
+            )
+            for name in order
+        ]
+        self.parts = nn.ModuleList(
+            _linear(graph[name].inputs, inputs, hidden)
+            if graph[name].op == LINEAR
+            else ACTIVATION_MODULES.get(graph[name].op, nn.Identity)()
+            for name in order
+        )
+        limit = 1 / math.sqrt(hidden)
+        for parameter in self.parameters():
+            nn.init.uniform_(parameter, -limit, limit)
+
+    def freeze(self) -> None:
+        """Keeps every weight matrix that is not fed by x as it is; biases are trained."""
+        for module in self.modules():
+            if isinstance(module, nn.Linear) and getattr(module, "reads", "x") != "x":
+                module.weight.requires_grad_(False)
+
+    def forward(self, values: Tensor) -> Tensor:
+        """Returns the output state [T, B, H] after each step; states start at zero."""
+        program = self._program(values)
+        held = [values.new_zeros(values.shape[1], self.hidden)] * self.count
+        outputs = []
+        for time in range(len(values)):
+            held = self._step(program, time, [self.entering(held[0]), *held[1:]])
+            outputs.append(held[0])
+        return torch.stack(outputs)
+
+    def _program(self, values: Tensor) -> list[_Step]:
+        program = []
+        for (op, inputs), part in zip(self.plan, self.parts, strict=True):
+            matrices = tuple(cast(nn.ModuleList, part)) if op == LINEAR else ()
+            fed = [matrix(values) for at, matrix in zip(inputs, matrices, strict=False) if at < 0]
+            kept = [(at, matrix) for at, matrix in zip(inputs, matrices, strict=False) if at >= 0]
+            program.append(
+                _Step(
+                    op=op,
+                    inputs=tuple(at for at, _ in kept) if op == LINEAR else inputs,
+                    part=part,
+                    matrices=tuple(matrix for _, matrix in kept),
+                    fed=sum(fed[1:], fed[0]).unbind(0) if fed else None,
+                )
+            )
+        return program
+
+    def _step(self, program: list[_Step], time: int, values: list[Tensor]) -> list[Tensor]:
+        """Returns the new states. `values` holds the old ones and takes the nodes' values."""
+        for op, inputs, part, matrices, fed in program:
+            if op == LINEAR:
+                total = None if fed is None else fed[time]
+                for at, matrix in zip(inputs, matrices, strict=True):
+                    product = matrix(values[at])
+                    total = product if total is None else total + product
+                assert total is not None
+                values.append(total)
+            elif op == BLEND:
+                weight, first, second = (values[at] for at in inputs)
+                values.append(weight * first + (1 - weight) * second)
+            elif op == PRODUCT:
+                values.append(values[inputs[0]] * values[inputs[1]])
+            elif op == SUM:
+                values.append(values[inputs[0]] + values[inputs[1]])
+            else:
+                assert part is not None
+                values.append(part(values[inputs[0]]))
+        return [values[at] for at in self.outputs]
+
+
+def _linear(inputs: Sequence[str], width: int, hidden: int) -> nn.ModuleList:
+    """Returns a weight matrix for each input, the first with a bias."""
+    return nn.ModuleList(
+        announce(
+            undrawn(width if name == X else hidden, hidden, has_bias=position == 0),
+            reads="x" if name == X else "node" if state_read(name) is None else "hidden",
+            position=position,
+        )
+        for position, name in enumerate(inputs)
+    )
+
+
+def undrawn(inputs: int, outputs: int, *, has_bias: bool) -> nn.Linear:
+    """Returns a linear layer whose weights are yet to be drawn: torch's own draw takes as long."""
+    layer = nn.Linear(inputs, outputs, bias=has_bias, device="meta")
+    return layer.to_empty(device=torch.get_default_device())
 
 
 class RecurrentNetwork(nn.Module):

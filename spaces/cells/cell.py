@@ -89,7 +89,7 @@ class Cell(FourNodeSpace):
         Raises:
             ConfigError: if the input has another form or is too small for the stages.
         """
-        from vitruvius.spaces.builders.cell import CellNetwork
+        from vitruvius.spaces.builders.convolutional import CellNetwork
 
         refuse_tokens(signature, self.name)
         return CellNetwork(

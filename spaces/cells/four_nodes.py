@@ -13,14 +13,15 @@ from vitruvius.spaces.cells.cell_classes import (
     EDGES,
     OPERATIONS,
     CellKind,
-    IntArray,
     all_cells,
     neighbours,
     representatives,
+    shares,
+    structure,
+    structure_columns,
 )
-from vitruvius.spaces.cells.cell_features import shares, structure, structure_columns
 from vitruvius.spaces.slots import SlotSpace
-from vitruvius.spaces.space import Architecture, Choice, Feature, FloatArray, Slot
+from vitruvius.spaces.space import Architecture, Choice, Feature, FloatArray, IntArray, Slot
 
 _TRAITS: tuple[dict[str, str | int | bool], ...] = (
     {"kind": "none", "parametric": False},

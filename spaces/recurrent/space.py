@@ -27,8 +27,7 @@ from vitruvius.spaces.recurrent.graph import (
     read_recipe,
     to_recipe,
 )
-from vitruvius.spaces.recurrent.moves import MOVES, checked
-from vitruvius.spaces.recurrent.sampler import sample_graph
+from vitruvius.spaces.recurrent.moves import MOVES, checked, sample_graph
 from vitruvius.spaces.space import (
     Architecture,
     Feature,

@@ -1,4 +1,4 @@
-"""What a FlexiBERT architecture is made of: layers, the choices for them, and what a choice builds.
+"""What a FlexiBERT architecture is made of: layers, choices, what a choice builds, small changes.
 
 Spaces: Tuli et al. 2022, arXiv:2205.11656; the smaller one is that of Serianni & Kalita 2023,
 arXiv:2306.00288 (aaronserianni/training-free-nas, search_space.json).
@@ -6,7 +6,7 @@ arXiv:2306.00288 (aaronserianni/training-free-nas, search_space.json).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -167,3 +167,46 @@ def built_layers(
             )
         )
     return tuple(found)
+
+
+def moves(layers: Layers, menu: Menu) -> dict[str, list[Layers]]:
+    """Returns the changed layers by part: one choice of one layer, two neighbours swapped, depth.
+
+    The lists may hold the layers themselves, and what is equal to them.
+    """
+    found = {name: list(_one_choice(layers, name, menu)) for name in menu.of_layer}
+    if not menu.hidden_by_layer:
+        found["hidden"] = [
+            tuple(replace(layer, hidden=width) for layer in layers) for width in menu.hidden
+        ]
+    found["order"] = list(_swapped(layers))
+    found["depth"] = [
+        changed
+        for depth in menu.depths
+        if depth != len(layers)
+        for changed in _resized(layers, depth)
+    ]
+    return found
+
+
+def _one_choice(layers: Layers, name: str, menu: Menu) -> Iterator[Layers]:
+    for place, layer in enumerate(layers):
+        for choice in menu.of_layer[name]:
+            changed = replace(layer, **{name: choice})
+            yield (*layers[:place], changed, *layers[place + 1 :])
+
+
+def _swapped(layers: Layers) -> Iterator[Layers]:
+    for place in range(len(layers) - 1):
+        first, second = layers[place : place + 2]
+        yield (*layers[:place], second, first, *layers[place + 2 :])
+
+
+def _resized(layers: Layers, depth: int) -> Iterator[Layers]:
+    """Yields stretched (or thinned out) layers, repeated ones, the first and the last ones."""
+    yield tuple(layers[place * len(layers) // depth] for place in range(depth))
+    if depth > len(layers):
+        yield tuple(layers[place % len(layers)] for place in range(depth))
+    else:
+        yield layers[:depth]
+        yield layers[-depth:]

@@ -28,7 +28,12 @@ from vitruvius.spaces.space import (
     Slot,
     distinct,
 )
-from vitruvius.spaces.transformers.features import feature_columns, featurised
+from vitruvius.spaces.transformers.features import (
+    EMBEDDING,
+    feature_columns,
+    featurised,
+    network_params,
+)
 from vitruvius.spaces.transformers.form import (
     FULL,
     KINDS,
@@ -41,12 +46,11 @@ from vitruvius.spaces.transformers.form import (
     Layers,
     built_layers,
     layers_of,
+    moves,
     without_idle_choices,
     without_transforms,
     written,
 )
-from vitruvius.spaces.transformers.moves import moves
-from vitruvius.spaces.transformers.size import EMBEDDING, network_params
 from vitruvius.spaces.transformers.text import described, drawn, parsed
 
 if TYPE_CHECKING:

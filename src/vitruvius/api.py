@@ -10,7 +10,7 @@ from typing import Any
 
 from vitruvius.budget import Budget, check_bounded, has_end, parse_budget
 from vitruvius.errors import ConfigError
-from vitruvius.events import Ask, Event, EventKind, Listener
+from vitruvius.events import Ask, Event, EventKind, Listener, ignore
 from vitruvius.graphs.drive.estimate_words import estimate_event
 from vitruvius.graphs.drive.estimating import ESTIMATED, Estimate, estimate_before, shortfalls
 from vitruvius.graphs.drive.replay import create_replay
@@ -18,7 +18,8 @@ from vitruvius.graphs.offline.learning import Wanted, learn_from, resolve_source
 from vitruvius.graphs.offline.rows import find_origin
 from vitruvius.memory.ledger.ledger import Ledger
 from vitruvius.memory.model.halving import check_has_rungs
-from vitruvius.run.handle import SearchRun, ignore
+from vitruvius.run.handle import SearchRun
+from vitruvius.run.listing import RunList
 from vitruvius.run.short_first import create_short_run, shortened, told_of
 from vitruvius.settings import OF_THE_PROCESS, Settings, load_settings
 from vitruvius.spaces.built_in import DEFAULT as DEFAULT_SPACE
@@ -110,6 +111,14 @@ def open(run_id: str, *, home: Path | str | None = None) -> SearchRun:
     with Ledger.open(folder) as ledger:
         ledger.runs.get(run_id)
     return SearchRun(run_id, folder)
+
+
+def runs(home: Path | str | None = None) -> RunList:
+    """Returns the runs of a home, the latest first; none where it has no ledger yet.
+
+    The list shows a line for each run: its id, task, status and best value so far.
+    """
+    return RunList(load_settings({"home": home}).home)
 
 
 def create(

@@ -1,5 +1,7 @@
 """Errors by audience. A message says what was expected, what came, and what to do."""
 
+SAYS = "vitruvius: "  # how the sentence of an error begins where a door prints it
+
 
 class VitruviusError(Exception):
     """Root of every error that the doors show as one sentence, without a traceback."""

@@ -47,6 +47,11 @@ UNTOLD = (
 
 Listener = Callable[[Event], None]
 
+
+def ignore(event: Event) -> None:
+    """Listens to nothing."""
+
+
 Ask = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 """Called with a costly decision: `decision`, `step`, `author`, `call`, `price` (`seconds`,
 `tokens`, `dollars`; None where not known) and, if an edited call was wrong, the `problem` with it.

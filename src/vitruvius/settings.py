@@ -20,6 +20,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from vitruvius.budget import Budget, parse_budget
 from vitruvius.errors import ConfigError
 
 ModelChairs = Literal["both", "architect", "theorist"]  # the analyst takes the other
@@ -27,6 +28,7 @@ ModelChairs = Literal["both", "architect", "theorist"]  # the analyst takes the 
 PREFIX = "VITRUVIUS_"
 PROJECT_FILE = "vitruvius.toml"
 DEFAULT = "default"
+DEFAULT_BUDGET = "48 trials"
 MOST_WORKERS = 4  # by default
 OF_THE_PROCESS = ("api_key", "on_end", "tensorboard")  # never stored with a run
 _OPENAI = {"base_url": ("OPENAI_API_BASE", "OPENAI_BASE_URL"), "api_key": ("OPENAI_API_KEY",)}
@@ -67,15 +69,11 @@ def _absolute_file(model: str) -> str:
 
 
 def _readable_budget(text: str) -> str:
-    from vitruvius.budget import parse_budget
-
     parse_budget(text)
     return text
 
 
 def _readable_price(text: str | None) -> str | None:
-    from vitruvius.budget import parse_budget
-
     limits = None if text is None else parse_budget(text)
     if limits is not None and (limits.trials, limits.train_s) != (None, None):
         raise ValueError("a price is time, tokens or dollars, like '10min, $1'")
@@ -87,6 +85,24 @@ def _names(value: Any) -> Any:
     if isinstance(value, str):
         return tuple(name for part in value.split(";") if (name := part.strip()))
     return value
+
+
+@dataclass(frozen=True, kw_only=True)
+class Policy:
+    """What the graph of a run reads of its settings; their defaults stand here.
+
+    It is here because the graphs may import settings, and settings nothing of theirs. A study may
+    give what `Settings` refuse, such as no uniform share.
+    """
+
+    explore: float = 0.15
+    control: float = 0.0
+    reflect_every: int = 8
+    cut_loss: float = 0.05
+    trust_to_cut: float = 0.5
+    principles_from: tuple[str, ...] = ("memory",)
+    ask_above: Budget | None = None  # None: every training and cut
+    halving: bool = False
 
 
 class Settings(BaseSettings):
@@ -122,7 +138,7 @@ class Settings(BaseSettings):
     )
     seed: int = Field(default=0, ge=0, le=2**32 - 1, description="seed of every random choice")
     budget: Annotated[str, AfterValidator(_readable_budget)] = Field(
-        default="48 trials", description="limits of a run, like '60 trials, 8h, 2M tokens, $5'"
+        default=DEFAULT_BUDGET, description="limits of a run, like '60 trials, 8h, 2M tokens, $5'"
     )
     workers: Annotated[int, BeforeValidator(_count_or_auto)] = Field(
         default_factory=_workers, ge=1, le=256, description="trainings at once, or auto"
@@ -134,13 +150,21 @@ class Settings(BaseSettings):
         default=8_192, ge=256, description="MiB that one training may use before it is killed"
     )
     explore: float = Field(
-        default=0.15, gt=0, le=1, description="share of trials drawn uniformly, outside cuts too"
+        default=Policy.explore,
+        gt=0,
+        le=1,
+        description="share of trials drawn uniformly, outside cuts too",
     )
     control: float = Field(
-        default=0.0, ge=0, le=0.5, description="share of trials spent on a random-search arm"
+        default=Policy.control,
+        ge=0,
+        le=0.5,
+        description="share of trials spent on a random-search arm",
     )
     reflect_every: int = Field(
-        default=8, ge=1, description="new results after which the principles are rewritten"
+        default=Policy.reflect_every,
+        ge=1,
+        description="new results after which the principles are rewritten",
     )
     ask_above: Annotated[str | None, AfterValidator(_readable_price)] = Field(
         default=None,
@@ -148,14 +172,14 @@ class Settings(BaseSettings):
         "'10min, $1'; without it every training and cut is",
     )
     cut_loss: float = Field(
-        default=0.05,
+        default=Policy.cut_loss,
         gt=0,
         le=0.5,
         description="a cut needs the upper 90 % bound of the share of the best 1 % that it "
         "removes below this",
     )
     trust_to_cut: float = Field(
-        default=0.5,
+        default=Policy.trust_to_cut,
         ge=0,
         le=1,
         description="trust from which a principle of earlier runs may make a provisional cut",
@@ -166,12 +190,12 @@ class Settings(BaseSettings):
         "one and is paid by its budget",
     )
     halving: bool = Field(
-        default=False,
+        default=Policy.halving,
         description="stop a training after a ninth and a third of its epochs unless it is among "
         "the best third of this run there",
     )
     principles_from: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_names)] = Field(
-        default=("memory",),
+        default=Policy.principles_from,
         min_length=1,
         description="what is recalled at the start: memory (all that fits), none, or runs, tables "
         "and files of rows, several with ; between",
@@ -197,6 +221,19 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Takes values from the caller only: `load_settings` merges the layers, and tells them."""
         return (init_settings,)
+
+    def policy(self) -> Policy:
+        """Returns what the graph of a run reads."""
+        return Policy(
+            explore=self.explore,
+            control=self.control,
+            reflect_every=self.reflect_every,
+            cut_loss=self.cut_loss,
+            trust_to_cut=self.trust_to_cut,
+            principles_from=self.principles_from,
+            ask_above=None if self.ask_above is None else parse_budget(self.ask_above),
+            halving=self.halving,
+        )
 
     def public(self) -> dict[str, Any]:
         """Returns the settings as plain data for the ledger.

@@ -13,8 +13,7 @@ import numpy as np
 from vitruvius.errors import ConfigError
 from vitruvius.spaces.space import SearchSpace
 from vitruvius.tasks.data.datasets import DatasetTask, from_examples
-from vitruvius.tasks.data.examples import check_examples
-from vitruvius.tasks.data.split import Examples, standardised
+from vitruvius.tasks.data.examples import Examples, check_examples, standardised
 from vitruvius.tasks.options import Options
 from vitruvius.tasks.task import Split, Splits
 

@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 
 from vitruvius.spaces.space import Signature
-from vitruvius.tasks.data.examples import Kind, check_examples
-from vitruvius.tasks.data.split import SPLIT_SEED, Examples, split
+from vitruvius.tasks.data.examples import SPLIT_SEED, Examples, Kind, check_examples, split
 from vitruvius.tasks.metrics import METRICS
 from vitruvius.tasks.task import (
     Constraints,

@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 from vitruvius.errors import ConfigError
 from vitruvius.spaces.space import SearchSpace
 from vitruvius.tasks.data.datasets import DatasetTask, from_examples
-from vitruvius.tasks.data.examples import Kind, check_examples
-from vitruvius.tasks.data.split import Examples
+from vitruvius.tasks.data.examples import Examples, Kind, check_examples
 from vitruvius.tasks.options import Options
 
 _IDX_NAME = re.compile(

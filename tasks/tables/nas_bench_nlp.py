@@ -22,8 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vitruvius.errors import ConfigError, ToolError
-from vitruvius.spaces.recurrent.classics import CLASSICS
-from vitruvius.spaces.recurrent.graph import LINEAR, Graph, X, from_recipe
+from vitruvius.spaces.recurrent.graph import CLASSICS, LINEAR, Graph, X, from_recipe
 from vitruvius.spaces.recurrent.space import Recurrent
 from vitruvius.spaces.space import Architecture, Signature
 from vitruvius.tasks.tables.recorded import Answer, Column, Table

@@ -1,4 +1,7 @@
-"""Tables that users bring: a CSV or parquet file of architectures and what was measured."""
+"""Tables that users bring: a CSV or parquet file of architectures and what was measured.
+
+Also costs that another such file measured of a table's architectures, like latency on a device.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,8 @@ import json
 import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,12 +19,13 @@ from numpy.typing import NDArray
 from vitruvius.errors import ConfigError
 from vitruvius.spaces.space import Architecture
 from vitruvius.tasks.tables.recorded import Column, Recorded, Table
-from vitruvius.tasks.tables.row_files import RowFile
-from vitruvius.tasks.tables.written_architectures import Written
+from vitruvius.tasks.tables.row_files import RowFile, as_number, read_rows
+from vitruvius.tasks.tables.written_architectures import Written, read_architectures
 from vitruvius.tasks.task import Metric
 
 SEED, EPOCHS, SECONDS, PARAMS, FLOPS = "seed", "epochs", "train_s", "params", "flops"
-KNOWN_COSTS = ("latency_ms",)  # told beforehand wherever a file has them, as params and flops are
+LATENCY = "latency_ms"
+KNOWN_COSTS = (LATENCY,)  # told beforehand wherever a file has them, as params and flops are
 RESERVED = (SEED, EPOCHS, SECONDS, PARAMS, FLOPS, *KNOWN_COSTS)
 
 
@@ -194,3 +199,33 @@ def _digest(file: RowFile, written: Written, metric: Metric) -> str:
     told = [written.space.id, list(written.columns), metric.name, metric.direction]
     told_bytes = json.dumps(told).encode()
     return hashlib.sha256(file.path.read_bytes() + told_bytes).hexdigest()
+
+
+def with_latency(table: Table, path: Path, device: str) -> Table:
+    """Returns the table with the cost `latency_ms`: the column of a device in a file of rows.
+
+    Rows are joined by the architecture as written; one that the file lacks has no latency.
+
+    Raises:
+        ConfigError: if the file has no such device, a row holds no number or no architecture of
+            the table's space, or it shares no architecture with the table.
+    """
+    file = read_rows(path)
+    if device not in file.columns:
+        raise ConfigError(
+            f"{path.name} has no device {device!r}; it has {', '.join(_devices(file))}"
+        )
+    measured = file.numbers(device)
+    written = read_architectures(file, space=table.space)
+    where = {one: row for row, one in enumerate(written.rows)}
+    column: Column = np.full(len(table.index), np.nan)
+    for architecture, row in table.index.items():
+        if architecture in where:
+            column[row] = measured[where[architecture]]
+    if np.isnan(column).all():
+        raise ConfigError(f"{path.name} has no latency of any architecture of {table.name}")
+    return replace(table, costs={**table.costs, LATENCY: column})
+
+
+def _devices(file: RowFile) -> list[str]:
+    return [name for name, cells in file.columns.items() if as_number(cells[0]) is not None]

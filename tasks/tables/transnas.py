@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 
 from vitruvius.errors import ConfigError, ToolError
-from vitruvius.spaces.cells.transnas import TransNas, from_code, to_code
-from vitruvius.spaces.cells.transnas_size import backbone_sizes
+from vitruvius.spaces.cells.transnas import TransNas, backbone_sizes, from_code, to_code
 from vitruvius.spaces.space import Architecture, Signature
 from vitruvius.tasks.tables.recorded import Column, Recorded, Table
 from vitruvius.tasks.task import Metric

@@ -16,10 +16,10 @@ from vitruvius.tasks.texts.text import (
     MASKED_RECIPE,
     TOKENS,
     TextTask,
+    Unit,
     create_text_task,
     usual_unit,
 )
-from vitruvius.tasks.texts.tokens import Unit
 
 TOPICS = "topics"  # in place of a path: the corpus that Python carries
 

@@ -22,10 +22,9 @@ from vitruvius.memory.records import Evidence, Origin, Spent, Standing, Trial
 from vitruvius.memory.testing import closed_trial, first_version
 from vitruvius.spaces.cells.cell import Cell
 from vitruvius.spaces.macro import Macro
-from vitruvius.spaces.reference import reference_features
 from vitruvius.spaces.region import Region
 from vitruvius.spaces.rules import Rule, check_rule, holds
-from vitruvius.spaces.space import Architecture, SearchSpace
+from vitruvius.spaces.space import Architecture, SearchSpace, reference_features
 from vitruvius.tasks.registry import load_task
 from vitruvius.tasks.task import Metric
 

@@ -14,7 +14,7 @@ import torch
 from vitruvius.evals.studies import rnn_metrics_all as check
 from vitruvius.evals.studies.recurrent_cells import STORED
 from vitruvius.evals.studies.rows import Row
-from vitruvius.spaces.recurrent.classics import GRU, LSTM, RNN
+from vitruvius.spaces.recurrent.graph import GRU, LSTM, RNN
 from vitruvius.spaces.recurrent.space import Recurrent
 from vitruvius.spaces.space import Architecture
 from vitruvius.tasks.tables.nas_bench_nlp import LoggedRun

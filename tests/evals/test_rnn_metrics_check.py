@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from vitruvius.evals.studies import rnn_metrics_check as check
-from vitruvius.spaces.recurrent.classics import GRU, LSTM, RNN
+from vitruvius.spaces.recurrent.graph import GRU, LSTM, RNN
 from vitruvius.spaces.recurrent.space import Recurrent
 from vitruvius.spaces.space import Architecture
 from vitruvius.tasks.tables.nas_bench_nlp import LoggedRun

@@ -17,11 +17,11 @@ from vitruvius.evals.synthetic import SLOTS, SyntheticTask, create_space
 from vitruvius.events import Event, EventKind
 from vitruvius.graphs.search import provisional_trust as loans
 from vitruvius.graphs.search import schedule
-from vitruvius.graphs.search.policy import Policy
 from vitruvius.graphs.search.prune import EVIDENCE, PROGRAM
 from vitruvius.graphs.search.schedule import LOAN
 from vitruvius.memory.ledger.ledger import Ledger
 from vitruvius.memory.records import CutRecord, Evidence, Standing
+from vitruvius.settings import Policy
 from vitruvius.spaces.region import Cut, Region
 from vitruvius.spaces.rules import Rule, SlotCondition
 from vitruvius.spaces.slots import SlotSpace

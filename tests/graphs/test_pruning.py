@@ -12,7 +12,6 @@ import pytest
 from vitruvius.agents.chairs.view import PrincipleView
 from vitruvius.budget import Budget
 from vitruvius.errors import ToolError
-from vitruvius.graphs.search.policy import Policy
 from vitruvius.graphs.search.prune import (
     PROGRAM,
     prune_by_decision,
@@ -25,6 +24,7 @@ from vitruvius.memory.edits import Add, Revise
 from vitruvius.memory.evidence.region_of_run import region_of
 from vitruvius.memory.ledger.ledger import Ledger
 from vitruvius.memory.records import PERSON, DecisionStatus, Evidence, Standing
+from vitruvius.settings import Policy
 from vitruvius.spaces.cells.cell import Cell
 from vitruvius.spaces.rules import Rule, SlotCondition
 
@@ -89,7 +89,7 @@ def test_a_cut_undone_by_hand_stays_away(session: Any) -> None:
         DecisionStatus.ACCEPTED,
     )  # fmt: skip
     with pytest.raises(ToolError, match="the person undid this cut"):
-        prune_by_decision(session, decision)
+        prune_by_decision(session, decision, decision.call)
 
 
 def test_a_cut_undone_by_evidence_may_come_back(session: Any) -> None:
@@ -170,4 +170,4 @@ def test_an_exhausted_region_is_widened_by_its_most_doubtful_cut(session: Any) -
         DecisionStatus.ACCEPTED,
     )  # fmt: skip
     with pytest.raises(ToolError, match="nothing untried"):
-        prune_by_decision(session, decision)
+        prune_by_decision(session, decision, decision.call)

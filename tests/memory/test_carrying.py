@@ -12,7 +12,6 @@ from vitruvius.memory.transfer.rule_translation import carry_rule
 from vitruvius.spaces.cells.cell import Cell
 from vitruvius.spaces.cells.transnas import TransNas
 from vitruvius.spaces.macro import Macro
-from vitruvius.spaces.reference import reference_features
 from vitruvius.spaces.rules import (
     Condition,
     RangeCondition,
@@ -23,6 +22,7 @@ from vitruvius.spaces.rules import (
     holds,
 )
 from vitruvius.spaces.slots import SlotSpace
+from vitruvius.spaces.space import reference_features
 
 NB201, TRANSNAS, MACRO = Cell(), TransNas(), Macro()
 

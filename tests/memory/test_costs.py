@@ -6,14 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vitruvius.evals.minimal_search import Arena
+from vitruvius.evals.minimal_search import MinimalSearch
 from vitruvius.evals.oracle import Oracle, Truth
 from vitruvius.evals.synthetic import SyntheticTask, create_space
 from vitruvius.memory.model.cost_hints import cost_hints, keeps_limits
 from vitruvius.memory.records import Origin
-from vitruvius.spaces.reference import reference_features
-from vitruvius.spaces.region import Region
 from vitruvius.spaces.registry import load_space
+from vitruvius.spaces.space import reference_features
 from vitruvius.tasks.registry import load_task
 from vitruvius.tasks.tables.table import TabularTask
 from vitruvius.tasks.task import known_costs
@@ -41,10 +40,10 @@ def test_a_score_that_is_a_cost_is_found_out_in_a_few_trials(shared_data: Path) 
     flops = {member: float(known_costs(task, member)["flops"]) for member in CELL.members() or ()}
     values = {member: (cost, cost) for member, cost in flops.items()}
     truth = replace(Truth.of(CELL, task), values=values, rows=np.sort(list(flops.values())))
-    arena = Arena(CELL, task, Oracle(truth, 20), 0, Region(CELL))
-    while len(arena.trials) < 5:
-        arena.step()
-    assert arena.trials[-1].value == max(flops.values())
+    search = MinimalSearch(CELL, task, Oracle(truth, 20), 0)
+    while len(search.trials) < 5:
+        search.step()
+    assert search.trials[-1].value == max(flops.values())
 
 
 def test_a_task_that_knows_no_costs_has_no_hints_and_no_limits() -> None:
@@ -57,10 +56,10 @@ def test_a_task_that_knows_no_costs_has_no_hints_and_no_limits() -> None:
 def test_the_analyst_does_not_choose_what_it_knows_to_break_a_limit(shared_data: Path) -> None:
     task = table(shared_data, ",max_flops=30000000")
     oracle = Oracle(Truth.of(CELL, task), 20)
-    arena = Arena(CELL, task, oracle, 0, Region(CELL))
-    while len(arena.trials) < 12:
-        arena.step()
-    chosen = [t.architecture for t in arena.trials if t.origin == Origin.ARCHITECT]
+    search = MinimalSearch(CELL, task, oracle, 0)
+    while len(search.trials) < 12:
+        search.step()
+    chosen = [t.architecture for t in search.trials if t.origin == Origin.ARCHITECT]
     assert len(chosen) == 8
     assert keeps_limits(CELL, task, chosen).all()
     assert not keeps_limits(CELL, task, CELL.members() or ()).all()

@@ -25,11 +25,10 @@ from vitruvius.memory.model.noise import noise_floor
 from vitruvius.memory.model.ranking import learn
 from vitruvius.memory.records import Evidence, Origin, ResultStatus, Standing, Trial
 from vitruvius.memory.testing import closed_trial, first_version
-from vitruvius.spaces.reference import reference_features, reference_sample
 from vitruvius.spaces.region import Cut, Region
 from vitruvius.spaces.rules import RangeCondition, Rule, SlotCondition, holds
 from vitruvius.spaces.slots import SlotSpace
-from vitruvius.spaces.space import Architecture, Choice, Slot
+from vitruvius.spaces.space import Architecture, Choice, Slot, reference_features, reference_sample
 from vitruvius.tasks.task import Metric
 
 UP, DOWN = Metric(name="accuracy"), Metric(name="loss", direction="min")

@@ -15,9 +15,8 @@ from vitruvius.memory.transfer.space_overlap import match, quantiles
 from vitruvius.spaces.cells.cell import Cell
 from vitruvius.spaces.cells.transnas import TransNas
 from vitruvius.spaces.macro import Macro
-from vitruvius.spaces.reference import reference_features
 from vitruvius.spaces.slots import SlotSpace
-from vitruvius.spaces.space import Choice, Slot
+from vitruvius.spaces.space import Choice, Slot, reference_features
 from vitruvius.tasks.registry import load_task
 from vitruvius.tasks.tables.table import TabularTask
 

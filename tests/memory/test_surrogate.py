@@ -11,9 +11,8 @@ from vitruvius.memory.model.ranking import normal_scores
 from vitruvius.memory.model.rules_prior import rules_prior
 from vitruvius.spaces.cells.cell import Cell
 from vitruvius.spaces.macro import Macro
-from vitruvius.spaces.reference import reference_features
 from vitruvius.spaces.rules import RangeCondition, Rule, SlotCondition, holds
-from vitruvius.spaces.space import FloatArray, SearchSpace
+from vitruvius.spaces.space import FloatArray, SearchSpace, reference_features
 
 SPACES = [Cell(), Macro()]
 

@@ -24,9 +24,8 @@ from vitruvius.memory.transfer.weighing import (
 from vitruvius.spaces.cells.cell import Cell
 from vitruvius.spaces.cells.transnas import TransNas
 from vitruvius.spaces.macro import Macro
-from vitruvius.spaces.reference import reference_features
 from vitruvius.spaces.slots import SlotSpace
-from vitruvius.spaces.space import Architecture, Choice, FloatArray, Slot
+from vitruvius.spaces.space import Architecture, Choice, FloatArray, Slot, reference_features
 
 SPACE, TASK = create_space(), SyntheticTask()
 

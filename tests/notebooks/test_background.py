@@ -13,7 +13,7 @@ from vitruvius.events import Event, EventKind
 from vitruvius.memory.ledger.ledger import Ledger
 from vitruvius.memory.records import RunStatus, Spent
 from vitruvius.notebook.live import Panel
-from vitruvius.notebook.tally import Tally
+from vitruvius.run.progress import Progress
 from vitruvius.tasks.task import Metric
 
 TASKS = Path(__file__).parent / "slow.py"
@@ -88,42 +88,42 @@ def test_progress_is_lines_where_there_is_no_notebook(
         assert len(ledger.runs.all()) == 2
 
 
-def told(direction: str = "max") -> Tally:
-    tally = Tally(run="r")
+def told(direction: str = "max") -> Progress:
+    heard = Progress(run="r")
     metric = Metric(name="loss", direction=direction, unit="")  # type: ignore[arg-type]
     budget = Budget(trials=4, dollars=2.0)
-    tally.take(event(EventKind.STARTED, "begins", run="r", metric=metric, budget=budget))
-    return tally
+    heard.take(event(EventKind.STARTED, "begins", run="r", metric=metric, budget=budget))
+    return heard
 
 
 @pytest.mark.parametrize(("direction", "best"), [("max", (3.0, "T2")), ("min", (1.0, "T1"))])
-def test_the_tally_follows_the_best_in_the_metrics_direction(
+def test_the_progress_follows_the_best_in_the_metrics_direction(
     direction: str, best: tuple[float, str]
 ) -> None:
-    tally = told(direction)
+    heard = told(direction)
     for number, value in enumerate((1.0, 3.0, None, 2.0), start=1):
-        tally.take(event(EventKind.TRIAL_DONE, trial=f"T{number}", value=value))
-    assert tally.best == best
-    assert len(tally.course) == 4
-    assert tally.course[-1] == best[0]
+        heard.take(event(EventKind.TRIAL_DONE, trial=f"T{number}", value=value))
+    assert heard.best == best
+    assert len(heard.course) == 4
+    assert heard.course[-1] == best[0]
 
 
-def test_the_tally_shows_the_tightest_limit() -> None:
-    tally = told()
-    assert tally.used() == (0.0, "")
+def test_the_progress_shows_the_tightest_limit() -> None:
+    heard = told()
+    assert heard.used() == (0.0, "")
     spent = Spent(trials=1, wall_s=10.0, tokens=5, dollars=1.0)
-    tally.take(event(EventKind.TRIAL_DONE, trial="T1", value=1.0, spent=spent))
-    share, words = tally.used()
+    heard.take(event(EventKind.TRIAL_DONE, trial="T1", value=1.0, spent=spent))
+    share, words = heard.used()
     assert share == 0.5
     assert words == "1 of 4 trials, 1 of 2 $"
 
 
 def test_the_best_of_short_trainings_is_forgotten_when_full_ones_start() -> None:
-    tally = told()
-    tally.take(event(EventKind.TRIAL_DONE, trial="T1", value=9.0))
-    tally.take(event(EventKind.STARTED, run="other"))
-    assert tally.best is None
-    assert tally.course == []
+    heard = told()
+    heard.take(event(EventKind.TRIAL_DONE, trial="T1", value=9.0))
+    heard.take(event(EventKind.STARTED, run="other"))
+    assert heard.best is None
+    assert heard.course == []
 
 
 def test_words_of_others_are_cleaned_in_the_panel(capsys: pytest.CaptureFixture[str]) -> None:
@@ -141,7 +141,7 @@ def test_a_run_taken_up_again_remembers_its_best(tmp_path: Path) -> None:
     with Ledger.open(tmp_path) as ledger:
         panel = Panel(fork.id, ledger.trials.of(fork.id))
     fork.resume(on_event=panel)
-    assert panel.tally.best is not None
-    assert panel.tally.best[0] == max(fork.trials["value"]) >= before
-    assert len(panel.tally.course) == 14
-    assert panel.tally.course[0] == fork.trials["value"].iloc[0]
+    assert panel.heard.best is not None
+    assert panel.heard.best[0] == max(fork.trials["value"]) >= before
+    assert len(panel.heard.course) == 14
+    assert panel.heard.course[0] == fork.trials["value"].iloc[0]

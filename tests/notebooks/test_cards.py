@@ -145,7 +145,7 @@ def test_a_run_whose_space_is_gone_still_shows_where_it_stands(
     def gone(self: object) -> Report:
         raise ConfigError("give the <space> again")
 
-    monkeypatch.setattr("vitruvius.run.facts.RunFacts.facts", gone)
+    monkeypatch.setattr("vitruvius.run.facts.RunFacts.report", gone)
     html = run._repr_html_()
     assert "give the &lt;space&gt; again" in html
     assert "spent 24 trials" in html

@@ -5,7 +5,7 @@ import re
 from notebooks.kernels import ROOT
 
 import vitruvius as vt
-from vitruvius.notebook.plots import Plots
+from vitruvius.notebook.shown import Plots
 
 PAGE = (ROOT / "docs/notebook.md").read_text(encoding="utf-8")
 

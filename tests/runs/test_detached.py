@@ -20,7 +20,7 @@ from vitruvius.errors import RunHeld
 from vitruvius.events import Event, EventKind
 from vitruvius.memory.ledger.ledger import Ledger
 from vitruvius.memory.records import RunStatus
-from vitruvius.run.following import follow
+from vitruvius.run.detached import follow
 from vitruvius.spaces.registry import load_space
 
 KEY = "not-a-real-key-12345"
@@ -208,7 +208,7 @@ def test_following_needs_a_run(home: Path) -> None:
 def test_the_module_is_no_door_of_its_own(environment: dict[str, str], home: Path) -> None:
     order = json.dumps({"home": str(home), "settings": {}})
     done = subprocess.run(
-        [sys.executable, "-m", "vitruvius.run.process", "261122-aaaa"],
+        [sys.executable, "-m", "vitruvius.cli.drive", "261122-aaaa"],
         env=environment, input=order, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 2

@@ -1,10 +1,13 @@
 """Transfer through the whole loop: what is learned, recalled, trusted, refused and paid for."""
 
+import json
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +22,7 @@ from vitruvius.events import Event, EventKind
 from vitruvius.graphs.drive import driver
 from vitruvius.memory.ledger.ledger import Ledger
 from vitruvius.memory.records import Origin, RunKind, RunStatus
+from vitruvius.tools.report import build_report
 
 COLUMNS = Path(__file__).parent / "columns.py"
 SPACE = f"{COLUMNS}:space"
@@ -180,6 +184,43 @@ def test_several_sources_may_be_named(target: Search) -> None:
     assert f"{weights[bad['run']]:.2f} |" in run.report
     later_good, later_bad = recalled(target(principles_from=[SOURCE, INVERTED]))["sources"]
     assert later_bad["trust"] / bad["trust"] < later_good["trust"] / good["trust"] <= 1
+
+
+def test_what_the_last_note_of_a_run_says_is_what_its_report_shows(
+    learn: Search, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    learned = learn()
+    run = vt.create(
+        TARGET, SPACE, "30 trials", home=home, model="analyst", reflect_every=4, workers=1,
+        principles_from=(learned.id,),
+    )  # fmt: skip
+
+    def stop_at_ten(event: Event) -> None:
+        if event.data.get("trial") == "T10":
+            run.stop()
+
+    assert run.resume(on_event=stop_at_ten) == RunStatus.INTERRUPTED  # its report notes weights
+
+    async def killed_at_eighteen(self: Analyst, view: RunView) -> Proposal:
+        if len(view.trials) >= 18:
+            raise vt.VitruviusError("killed")
+        return await decide(self, view)
+
+    decide = Analyst.decide
+    monkeypatch.setattr(Analyst, "decide", killed_at_eighteen)
+    with pytest.raises(vt.VitruviusError, match="killed"):
+        run.resume()
+    with closing(sqlite3.connect(home / "ledger.db")) as plain:
+        notes = plain.execute(
+            "SELECT data FROM marks WHERE run_id = ? AND name = 'transferred' ORDER BY rowid",
+            (run.id,),
+        ).fetchall()
+    weights = [json.loads(data)["weights"][learned.id] for (data,) in notes]
+    assert weights[-1] != weights[0]
+    with Ledger.open(home) as ledger:
+        report = build_report(ledger, run.id, run.space, run.task)
+    assert report.transfer is not None
+    assert report.transfer.sources[0].weight == weights[-1]
 
 
 def test_rules_travel_to_another_space_and_never_cut_unmeasured(

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vitruvius.errors import ConfigError, ToolError
-from vitruvius.spaces.builders.cell import CellModule
+from vitruvius.spaces.builders.convolutional import CellModule
 from vitruvius.spaces.cells.cell import SLOTS, Cell, from_string, to_string
 from vitruvius.spaces.cells.cell_classes import OPERATIONS, all_cells, representatives
 from vitruvius.spaces.registry import load_space

@@ -19,6 +19,7 @@ from vitruvius.spaces.builders.transformer import Transformer
 from vitruvius.spaces.registry import load_space
 from vitruvius.spaces.space import Architecture, SearchSpace, Signature
 from vitruvius.spaces.testing import SearchSpaceContract
+from vitruvius.spaces.transformers.features import published_params
 from vitruvius.spaces.transformers.form import (
     FULL,
     SUBSPACE,
@@ -27,7 +28,6 @@ from vitruvius.spaces.transformers.form import (
     without_idle_choices,
     written,
 )
-from vitruvius.spaces.transformers.size import published_params
 from vitruvius.spaces.transformers.space import FlexiBert, FlexiBertFull, FlexiBertTrained
 from vitruvius.tools.passes.flops import count_params
 

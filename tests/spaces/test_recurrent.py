@@ -20,11 +20,14 @@ from vitruvius.errors import ConfigError, ToolError
 from vitruvius.spaces import region
 from vitruvius.spaces.pool import Pool
 from vitruvius.spaces.recurrent.canonical import canonical_graph
-from vitruvius.spaces.recurrent.classics import CLASSICS, GRU, LSTM, RNN
 from vitruvius.spaces.recurrent.features import FEATURES
 from vitruvius.spaces.recurrent.graph import (
+    CLASSICS,
     COMMUTATIVE,
+    GRU,
+    LSTM,
     MAX_STATES,
+    RNN,
     Graph,
     Node,
     X,
@@ -39,7 +42,7 @@ from vitruvius.spaces.recurrent.graph import (
     read_recipe,
     states,
 )
-from vitruvius.spaces.recurrent.sampler import sample_graph
+from vitruvius.spaces.recurrent.moves import sample_graph
 from vitruvius.spaces.recurrent.space import Recurrent
 from vitruvius.spaces.registry import load_space
 from vitruvius.spaces.space import SearchSpace, Signature

@@ -17,19 +17,20 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from vitruvius.errors import ConfigError
-from vitruvius.spaces.builders.recurrent import RecurrentNetwork
-from vitruvius.spaces.builders.recurrent_layer import RecurrentLayer
+from vitruvius.spaces.builders.recurrent import RecurrentLayer, RecurrentNetwork
 from vitruvius.spaces.builders.taps import EmbeddingTap, HiddenTap, RepresentationTap
-from vitruvius.spaces.recurrent.classics import GRU, LSTM, RNN
 from vitruvius.spaces.recurrent.graph import (
     COMMUTATIVE,
+    GRU,
+    LSTM,
+    RNN,
     Graph,
     from_recipe,
     in_order,
     states,
     to_recipe,
 )
-from vitruvius.spaces.recurrent.sampler import sample_graph
+from vitruvius.spaces.recurrent.moves import sample_graph
 from vitruvius.spaces.recurrent.space import Recurrent
 from vitruvius.spaces.space import Architecture, Signature
 from vitruvius.tasks.tables.nas_bench_nlp import published_params

@@ -12,11 +12,17 @@ from hypothesis import strategies as st
 from vitruvius.errors import ConfigError, ToolError
 from vitruvius.spaces.cells.cell import Cell
 from vitruvius.spaces.macro import Macro
-from vitruvius.spaces.reference import REFERENCE_DRAWS, reference_features, reference_sample
 from vitruvius.spaces.region import CLOSE_DRAWS, MIN_FRACTION, MIN_MEMBERS, Cut, Region
 from vitruvius.spaces.rules import Rule, holds
 from vitruvius.spaces.slots import SlotSpace
-from vitruvius.spaces.space import Choice, SearchSpace, Slot
+from vitruvius.spaces.space import (
+    REFERENCE_DRAWS,
+    Choice,
+    SearchSpace,
+    Slot,
+    reference_features,
+    reference_sample,
+)
 
 SPACES: tuple[SearchSpace, ...] = (Cell(), Macro())
 

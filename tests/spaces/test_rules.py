@@ -14,7 +14,6 @@ from pydantic import ValidationError
 from vitruvius.errors import ToolError
 from vitruvius.spaces.cells.cell import Cell
 from vitruvius.spaces.macro import Macro
-from vitruvius.spaces.reference import reference_features, reference_sample
 from vitruvius.spaces.rules import (
     RangeCondition,
     Rule,
@@ -24,7 +23,7 @@ from vitruvius.spaces.rules import (
     holds,
     words,
 )
-from vitruvius.spaces.space import Architecture, SearchSpace
+from vitruvius.spaces.space import Architecture, SearchSpace, reference_features, reference_sample
 
 SPACES: tuple[SearchSpace, ...] = (Cell(), Macro())
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from vitruvius.spaces.builders.token_mixing import (
+from vitruvius.spaces.builders.transformer import (
     SelfAttention,
     SpanConvolution,
     Transform,

@@ -14,8 +14,7 @@ from torch.nn import functional
 
 from vitruvius.errors import ConfigError
 from vitruvius.spaces.builders.taps import AttentionTap, EmbeddingTap, HeadTap, RepresentationTap
-from vitruvius.spaces.builders.token_mixing import joined
-from vitruvius.spaces.builders.transformer import Block, TokenHead, Transformer
+from vitruvius.spaces.builders.transformer import Block, TokenHead, Transformer, joined
 from vitruvius.spaces.space import Signature
 from vitruvius.spaces.transformers.form import OPERATIONS, BuiltLayer
 from vitruvius.spaces.transformers.space import FlexiBert, FlexiBertFull

@@ -21,11 +21,11 @@ from vitruvius.spaces.cells.cell_classes import (
     CellKind,
     all_cells,
     representatives,
+    structure,
+    structure_columns,
 )
-from vitruvius.spaces.cells.cell_features import structure, structure_columns
 from vitruvius.spaces.cells.four_nodes import cell_of
-from vitruvius.spaces.cells.transnas import TransNas, from_code, to_code
-from vitruvius.spaces.cells.transnas_size import backbone_sizes
+from vitruvius.spaces.cells.transnas import TransNas, backbone_sizes, from_code, to_code
 from vitruvius.spaces.registry import load_space
 from vitruvius.spaces.space import Architecture, Signature
 from vitruvius.tools.passes.flops import count_flops, count_params

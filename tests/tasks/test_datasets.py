@@ -9,8 +9,7 @@ import pytest
 from vitruvius.errors import ConfigError
 from vitruvius.tasks.data.bundled import generate_mnist1d
 from vitruvius.tasks.data.datasets import DatasetTask, create_dataset_task
-from vitruvius.tasks.data.examples import check_examples
-from vitruvius.tasks.data.split import Examples, split
+from vitruvius.tasks.data.examples import Examples, check_examples, split
 from vitruvius.tasks.registry import load_task
 from vitruvius.tasks.task import Constraints, Fidelity, Recipe, TrainableTask
 from vitruvius.tasks.testing import TrainableTaskContract

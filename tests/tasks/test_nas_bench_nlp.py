@@ -13,7 +13,7 @@ import pytest
 
 from vitruvius.errors import ConfigError
 from vitruvius.spaces.pool import Pool
-from vitruvius.spaces.recurrent.classics import CLASSICS, GRU, LSTM, RNN
+from vitruvius.spaces.recurrent.graph import CLASSICS, GRU, LSTM, RNN
 from vitruvius.spaces.recurrent.space import Recurrent
 from vitruvius.spaces.registry import load_space
 from vitruvius.spaces.space import Architecture, Signature

@@ -6,8 +6,7 @@ import pytest
 
 from vitruvius.errors import ConfigError
 from vitruvius.spaces.registry import load_space
-from vitruvius.tasks.registry import load_task
-from vitruvius.tasks.shorter import shorter_task
+from vitruvius.tasks.registry import load_task, shorter_task
 from vitruvius.tasks.task import Task
 
 TABLE = """arch.a,arch.b,acc,epochs,train_s,seed

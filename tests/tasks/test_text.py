@@ -14,8 +14,14 @@ from vitruvius.tasks.registry import load_task
 from vitruvius.tasks.task import IGNORED, TrainableTask
 from vitruvius.tasks.testing import TokenTaskContract
 from vitruvius.tasks.texts.corpora import read_topics
-from vitruvius.tasks.texts.text import TextTask, create_text_task
-from vitruvius.tasks.texts.tokens import MASK, UNKNOWN, Vocabulary, tokenise
+from vitruvius.tasks.texts.text import (
+    MASK,
+    UNKNOWN,
+    TextTask,
+    Vocabulary,
+    create_text_task,
+    tokenise,
+)
 
 WORDS = [f"word{i % 37}" if i % 5 else f"rare{i}" for i in range(3000)]
 

@@ -17,6 +17,7 @@ from vitruvius.tasks.data.datasets import create_dataset_task
 from vitruvius.tasks.registry import load_task
 from vitruvius.tasks.tables.table import TableRow
 from vitruvius.tasks.task import Constraints, Fidelity, Recipe, Task
+from vitruvius.tools.testing import EvaluatorContract, Make
 from vitruvius.tools.training.evaluation import (
     Evaluator,
     Failed,
@@ -27,7 +28,6 @@ from vitruvius.tools.training.evaluation import (
 )
 from vitruvius.tools.training.evaluator import TableEvaluator, create_evaluator
 from vitruvius.tools.training.pool import WorkerPool
-from vitruvius.tools.training.testing_evaluator import EvaluatorContract, Make
 from vitruvius.tools.training.worker_setup import Carried
 
 TOYS = Path(__file__).with_name("toys.py")

@@ -5,8 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from vitruvius.tools.training.evaluation import Failed, FailureKind, Outcome, Request, Trained
-from vitruvius.tools.training.outcomes import (
+from vitruvius.tools.training.evaluation import (
+    Failed,
+    FailureKind,
+    Outcome,
+    Request,
+    Trained,
     adopt,
     outcome_path,
     sweep,

@@ -22,10 +22,9 @@ from vitruvius.tasks.texts.text import TextTask, create_text_task
 from vitruvius.tools.export.files import export
 from vitruvius.tools.training.evaluation import Failed, FailureKind, Request, Trained
 from vitruvius.tools.training.evaluator import check_can_evaluate
-from vitruvius.tools.training.examples import Data, Examples
-from vitruvius.tools.training.loop import train
 from vitruvius.tools.training.metrics import TrainingStopped, loss_of, score
-from vitruvius.tools.training.trainer import Trainer
+from vitruvius.tools.training.tensors import Data, Examples
+from vitruvius.tools.training.trainer import Trainer, train
 
 ROOT = Path(__file__).parents[2]
 SPACE = f"{ROOT / 'docs/examples/my_language_model.py'}:space"

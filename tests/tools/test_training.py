@@ -8,10 +8,10 @@ from torch import nn
 from vitruvius.errors import ConfigError
 from vitruvius.tasks.task import Metric, Recipe, Split, Splits
 from vitruvius.tools.training.evaluation import FailureKind
-from vitruvius.tools.training.examples import Data, Examples, pick_device
-from vitruvius.tools.training.loop import Course
-from vitruvius.tools.training.loop import train as train_network
 from vitruvius.tools.training.metrics import TrainingStopped, score
+from vitruvius.tools.training.tensors import Data, Examples, pick_device
+from vitruvius.tools.training.trainer import Course
+from vitruvius.tools.training.trainer import train as train_network
 
 CPU = torch.device("cpu")
 ACCURACY = Metric(name="accuracy", unit="%")

@@ -31,9 +31,10 @@ from vitruvius.tools.training.evaluation import (
     Request,
     Scored,
     Trained,
+    outcome_path,
+    write_outcome,
 )
 from vitruvius.tools.training.evaluator import adopt, create_evaluator
-from vitruvius.tools.training.outcomes import outcome_path, write_outcome
 from vitruvius.tools.training.pool import WorkerPool
 from vitruvius.tools.training.worker_process import WorkerProcess
 from vitruvius.tools.training.worker_setup import Setup

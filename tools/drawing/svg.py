@@ -4,18 +4,32 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from html import escape
 
-from vitruvius.spaces.space import Architecture, SearchSpace
-from vitruvius.tools.drawing.graph import Edge, Graph, Hue, Node
-from vitruvius.tools.drawing.graphs import graph_of
+from vitruvius.spaces.space import Architecture, SearchSpace, Slot
 from vitruvius.tools.drawing.layout import Box, Layout, Spot, lay_out
-from vitruvius.tools.drawing.panel import panel
-from vitruvius.tools.drawing.shapes import LINE, box, colour, svg_element, width_of, words
+from vitruvius.tools.drawing.picture_graph import Edge, Graph, Hue, Node, graph_of, short
 from vitruvius.tools.safe_text import clean
 
 ROW_GAP = 30.0
 LABELLED_GAP = 36.0
 _HEAD = 7.0  # of an arrow
+
+
+FONT = 12.0
+LETTER = 6.7  # mean width of a letter; boxes are a little wider than their words
+LINE = 15.0
+MARGIN = 6.0
+_ALONE = {
+    "ink": "currentColor", "paper": "none", "grid": "#9aa2ab", "muted": "#7d8590",
+    "blue": "#0072b2", "purple": "#a3387a", "green": "#00805e", "amber": "#a87500",
+    "grey": "#7d8590",
+}  # fmt: skip
+
+ROW = 26.0
+TICK = 9.0  # a choice that was not taken
+MOST_TICKS = 16
+MOST_LINES = 60
 
 
 def draw_svg(space: SearchSpace, architecture: Architecture) -> str:
@@ -94,3 +108,83 @@ def _edge(edge: Edge, place: int, layout: Layout) -> Iterator[str]:
         spot = layout.spots[layout.labels[place]]
         yield box(spot.x, spot.y, spot.width, spot.height, hue)
         yield words(spot.x, spot.y, edge.label)
+
+
+def svg_element(width: float, height: float, title: str, inside: str) -> str:
+    """Returns the element around a picture; `inside` is markup, `title` is text."""
+    w, h = width + 2 * MARGIN, height + 2 * MARGIN
+    return (
+        f'<svg class="architecture" role="img" viewBox="0 0 {w:.0f} {h:.0f}" width="{w:.0f}" '
+        f'height="{h:.0f}" style="max-width:100%;height:auto;font:{FONT:g}px system-ui,sans-serif"'
+        f"><title>{escape(title)}</title>"
+        f'<g transform="translate({MARGIN:g} {MARGIN:g})">{inside}</g></svg>'
+    )
+
+
+def colour(name: str) -> str:
+    """Returns a colour of the page, with one that will do where the page sets none."""
+    return f"var(--{name},{_ALONE[name]})"
+
+
+def words(x: float, y: float, text: str, *, anchor: str = "middle", hue: str = "ink") -> str:
+    """Returns one line of text whose middle is at a height."""
+    return (
+        f'<text x="{x:.1f}" y="{y + 0.35 * FONT:.1f}" text-anchor="{anchor}" '
+        f'style="fill:{colour(hue)}">{escape(text)}</text>'
+    )
+
+
+def width_of(text: str) -> float:
+    """Returns about how wide a text is."""
+    return LETTER * len(text)
+
+
+def box(x: float, y: float, width: float, height: float, hue: str, *, round_: float = 5) -> str:
+    """Returns a tinted box around a middle, opaque where the page has a paper."""
+    place = (
+        f'x="{x - width / 2:.1f}" y="{y - height / 2:.1f}" width="{width:.1f}" '
+        f'height="{height:.1f}" rx="{round_:g}"'
+    )
+    tint = f"fill:{colour(hue)};fill-opacity:.13;stroke:{colour(hue)};stroke-width:1.2"
+    return f'<rect {place} style="fill:{colour("paper")}"/><rect {place} style="{tint}"/>'
+
+
+def panel(space: SearchSpace, architecture: Architecture) -> str:
+    """Returns a row for each slot, the taken choice among the others; else the drawing in text."""
+    spec = architecture.spec
+    if not space.slots or not isinstance(spec, dict):
+        return _text(space.draw(architecture), architecture)
+    named = max(width_of(short(slot.name)) for slot in space.slots) + 14
+    taken = max(width_of(short(str(spec.get(slot.name)))) for slot in space.slots) + 18
+    rows = [
+        _row(slot, str(spec.get(slot.name)), place * ROW + ROW / 2, named, taken)
+        for place, slot in enumerate(space.slots)
+    ]
+    ticks = min(MOST_TICKS, max(len(slot.choices) for slot in space.slots))
+    title = clean(architecture.text, 2000)
+    return svg_element(named + taken + 12 + TICK * ticks, ROW * len(rows), title, "".join(rows))
+
+
+def _row(slot: Slot, choice: str, y: float, named: float, taken: float) -> str:
+    """Returns name, choice and, as small marks, which of the choices it is."""
+    parts = [
+        words(0, y, short(slot.name), anchor="start", hue="muted"),
+        box(named + taken / 2, y, taken, LINE + 5, Hue.WEIGHTS),
+        words(named + taken / 2, y, short(choice)),
+    ]
+    if len(slot.choices) <= MOST_TICKS:
+        for place, name in enumerate(slot.names):
+            x = named + taken + 14 + place * TICK
+            hue = "blue" if name == choice else "grid"
+            parts.append(
+                f'<rect x="{x:.1f}" y="{y - 4:.1f}" width="6" height="8" rx="1.5" '
+                f'style="fill:{colour(hue)}"/>'
+            )
+    return "".join(parts)
+
+
+def _text(drawing: str, architecture: Architecture) -> str:
+    lines = [clean(line) or " " for line in drawing.splitlines()[:MOST_LINES]] or [" "]
+    found = [words(0, LINE * (row + 0.5), line, anchor="start") for row, line in enumerate(lines)]
+    width = max(width_of(line) for line in lines)
+    return svg_element(width, LINE * len(lines), clean(architecture.text, 2000), "".join(found))

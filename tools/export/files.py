@@ -21,7 +21,7 @@ from vitruvius.tasks.texts.text import TextTask
 from vitruvius.tools.export.class_source import Unexportable, definitions
 from vitruvius.tools.export.flat_class import flat_source
 from vitruvius.tools.passes.flops import unmoved_generator
-from vitruvius.tools.training.outcomes import write_whole
+from vitruvius.tools.training.evaluation import write_whole
 
 HEAD = '''"""A network found by Vitruvius. Needs torch and nothing else.
 

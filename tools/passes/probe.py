@@ -12,11 +12,16 @@ from torch import Tensor, nn
 from vitruvius.spaces.space import Signature
 from vitruvius.tools.passes.copies import DoesNotApply, create_twin, weight_of
 from vitruvius.tools.passes.data_free import depth, synaptic_flow, zen_terms
+from vitruvius.tools.passes.example_gradients import (
+    Jacobian,
+    Of,
+    jacobians,
+    noised_jacobians,
+    tangent_kernel,
+)
 from vitruvius.tools.passes.flops import count_flops, count_params, device_of
 from vitruvius.tools.passes.forward_backward import Graph, Slopes, batch_loss, gradients_of
 from vitruvius.tools.passes.hooks import Record, hidden_of, record_states
-from vitruvius.tools.passes.jacobians import Jacobian, Of, jacobians, noised_jacobians
-from vitruvius.tools.passes.kernels import tangent_kernel
 
 __all__ = ["Batch", "DoesNotApply", "Passes", "Probe"]
 
@@ -137,7 +142,7 @@ class Probe:
 
         Args:
             of: what is summed and differentiated.
-            noise: one of `jacobians.SCALES`, or 0, which leaves the entry as it is.
+            noise: one of `example_gradients.SCALES`, or 0, which leaves the entry as it is.
         """
         if (noise, of) not in self._jacobians:
             kinds: list[Of] = ["outputs", "targets"]

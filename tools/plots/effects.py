@@ -1,4 +1,4 @@
-"""The effects of principles with their intervals."""
+"""The effects of principles with their intervals, and how one was measured, look after look."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from vitruvius.tools.plots.palette import Palette
-    from vitruvius.tools.report.facts import Report
+    from vitruvius.tools.report.facts import PrincipleReport, Report
+
 
 MOST = 16
 MARKS = {
@@ -76,3 +77,22 @@ def plot_effects(report: Report, ax: Axes | None = None, *, palette: Palette | N
 def effects_height(report: Report) -> float:
     """Returns the inches that the picture needs from top to bottom."""
     return height_of(min(MOST, sum(p.evidence is not None for p in report.principles)))
+
+
+def plot_looks(
+    principle: PrincipleReport, ax: Axes | None = None, *, palette: Palette | None = None
+) -> Axes:
+    """Draws each measurement of a principle in its run, with its interval, over the trials."""
+    ax, palette = open_axes(ax, palette)
+    if not principle.looks:
+        return say(ax, palette, "It has not been measured in this run.")
+    dress(ax, palette, title="Effect, look after look", x="trials")
+    ax.axhline(0, color=palette.muted, linewidth=1)
+    ax.plot([look.up_to for look in principle.looks], [look.effect for look in principle.looks],
+            color=palette.grid, linewidth=1.5)  # fmt: skip
+    for look in principle.looks:
+        ends = [[max(0.0, look.effect - look.low)], [max(0.0, look.high - look.effect)]]
+        ax.errorbar([look.up_to], [look.effect], yerr=ends, color=colour_of(look.standing, palette),
+                    marker=MARKS[look.standing], markersize=5, linewidth=1.5,
+                    linestyle="none")  # fmt: skip
+    return ax

@@ -51,7 +51,7 @@ def token_activation_distance_published(probe: Probe) -> float:
     determinant, so that it is a similarity. A head for words takes no part: theirs have none.
     Published direction: higher.
     """
-    from vitruvius.tools.passes.activation_codes import token_agreements
+    from vitruvius.tools.passes.hooks import token_agreements
 
     return token_agreements(_token_calls(probe))
 
@@ -71,8 +71,8 @@ def _token_calls(probe: Probe) -> list[Call]:
 
 
 def _kernel(probe: Probe, calls: list[Call], needed: str, *, published: bool = False) -> FloatArray:
-    from vitruvius.tools.passes.activation_codes import agreements
     from vitruvius.tools.passes.copies import DoesNotApply
+    from vitruvius.tools.passes.hooks import agreements
 
     if not calls:
         raise DoesNotApply(f"it needs {needed}")

@@ -116,7 +116,7 @@ def attention_importance_published(probe: Probe) -> float:
 
     Called head importance there, though no head takes part: `head_importance` is the corrected one.
     """
-    from vitruvius.tools.passes.jacobians import saliency
+    from vitruvius.tools.passes.example_gradients import saliency
 
     return saliency(zip(*part_slopes(probe, probe.ones, "operation", wide=True), strict=True))
 

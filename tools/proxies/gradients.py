@@ -138,7 +138,7 @@ def ntk_condition(probe: Probe) -> float:
 
     Chen et al. 2021, arXiv:2102.11535, sec. 3.1.1; published direction: lower, hence the minus.
     Over at most 32 examples and their summed outputs. Batch statistics are constants: see
-    `kernels.tangent_kernel`. A singular kernel gives minus infinity.
+    `example_gradients.tangent_kernel`. A singular kernel gives minus infinity.
     """
     import torch
 

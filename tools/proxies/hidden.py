@@ -40,7 +40,7 @@ def hidden_synaptic_saliency(probe: Probe) -> float:
     Serianni & Kalita 2023, arXiv:2306.00288, with the loss for what they differentiate. Published
     direction: lower (it grows with the trained loss), hence the minus.
     """
-    from vitruvius.tools.passes.jacobians import saliency
+    from vitruvius.tools.passes.example_gradients import saliency
 
     return -saliency(zip(_states(probe), probe.loss.hidden, strict=True))
 
@@ -53,7 +53,7 @@ def hidden_synaptic_saliency_published(probe: Probe) -> float:
     file of its ablations has it: four to six times as much. Published direction: lower, hence the
     minus.
     """
-    from vitruvius.tools.passes.jacobians import saliency
+    from vitruvius.tools.passes.example_gradients import saliency
 
     return -saliency(zip(_states(probe), probe.ones.hidden, strict=True))
 
@@ -72,7 +72,7 @@ def synaptic_saliency_published(probe: Probe) -> float:
         DoesNotApply: if the network does not announce what its layers are for.
     """
     from vitruvius.tools.passes.copies import DoesNotApply, weight_of
-    from vitruvius.tools.passes.jacobians import saliency
+    from vitruvius.tools.passes.example_gradients import saliency
     from vitruvius.tools.proxies.attention import part_slopes
 
     layers = probe.graph.layers
@@ -92,7 +92,7 @@ def synaptic_saliency_published(probe: Probe) -> float:
 
 def synaptic_saliency_published_mean(probe: Probe) -> float:
     """The same divided by the number of feed-forward layers; transformers only."""
-    from vitruvius.tools.passes.jacobians import saliency
+    from vitruvius.tools.passes.example_gradients import saliency
     from vitruvius.tools.proxies.attention import part_slopes
 
     weights, slopes = part_slopes(probe, probe.ones, "feed_forward")

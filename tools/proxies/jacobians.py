@@ -17,7 +17,7 @@ from vitruvius.tools.proxies.spectra import correlation_score, cosine_score
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from vitruvius.tools.passes.jacobians import Jacobian
+    from vitruvius.tools.passes.example_gradients import Jacobian
     from vitruvius.tools.passes.probe import Probe
 
 LARGE = 10.0

@@ -18,7 +18,7 @@ from vitruvius.memory.ledger.runs import run_data
 from vitruvius.memory.records import RunStatus, Standing
 from vitruvius.spaces.rules import words
 from vitruvius.tools.report.facts import Best, CutReport, Estimate, PrincipleReport, Report
-from vitruvius.tools.training.outcomes import write_whole
+from vitruvius.tools.training.evaluation import write_whole
 
 SCHEMA = "vitruvius.summary/1"
 SUMMARY = "summary.json"  # in the folder of a run

@@ -26,9 +26,10 @@ from vitruvius.tools.training.evaluation import (
     Scored,
     Stopped,
     Trained,
+    adopt,
     describe_error,
+    sweep,
 )
-from vitruvius.tools.training.outcomes import adopt, sweep
 from vitruvius.tools.training.pool import Limits, OnBeat, WorkerPool
 from vitruvius.tools.training.worker_setup import Carried, Setup
 

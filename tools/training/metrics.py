@@ -12,7 +12,7 @@ from vitruvius.errors import VitruviusError
 from vitruvius.tasks.metrics import measure_of
 from vitruvius.tasks.task import IGNORED, Metric
 from vitruvius.tools.training.evaluation import FailureKind
-from vitruvius.tools.training.examples import Examples
+from vitruvius.tools.training.tensors import Examples
 
 EVALUATION_BATCH = 1024  # examples at once
 EVALUATION_TOKENS = 8192  # and, where each token has an answer, at most about so many of them

@@ -20,8 +20,9 @@ from vitruvius.tools.training.evaluation import (
     Question,
     Request,
     Scored,
+    adopt,
+    write_outcome,
 )
-from vitruvius.tools.training.outcomes import adopt, write_outcome
 from vitruvius.tools.training.worker_process import WorkerProcess
 from vitruvius.tools.training.worker_setup import Setup
 

@@ -20,8 +20,7 @@ from typing import IO, TYPE_CHECKING, Any, cast
 from vitruvius.errors import ConfigError
 from vitruvius.spaces.space import Architecture
 from vitruvius.tasks.task import Fidelity
-from vitruvius.tools.training.evaluation import Request
-from vitruvius.tools.training.outcomes import write_outcome
+from vitruvius.tools.training.evaluation import Request, write_outcome
 from vitruvius.tools.training.process_limits import cap_memory, die_with_parent
 from vitruvius.tools.training.worker_setup import Setup, unpack
 
@@ -86,7 +85,7 @@ def main() -> None:
 def _prepare(setup: Setup) -> Trainer:
     import torch
 
-    from vitruvius.tools.training.examples import pick_device
+    from vitruvius.tools.training.tensors import pick_device
     from vitruvius.tools.training.trainer import Trainer
 
     torch.set_num_threads(setup.threads)

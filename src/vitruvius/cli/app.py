@@ -11,7 +11,6 @@ from vitruvius.cli import (
     evaluate,
     learn,
     principles,
-    region,
     run,
     serve,
     show,
@@ -64,7 +63,7 @@ app.command(rich_help_panel=KNOW)(show.report)
 app.command(rich_help_panel=KNOW)(show.export)
 app.command(rich_help_panel=KNOW)(show.recording)
 app.add_typer(principles.app, name="principles", rich_help_panel=KNOW)
-app.add_typer(region.app, name="region", rich_help_panel=KNOW)
+app.add_typer(principles.region, name="region", rich_help_panel=KNOW)
 app.command(rich_help_panel=KNOW)(serve.board)
 app.command(rich_help_panel=SEARCH)(serve.mcp)
 app.command("eval", rich_help_panel=CARE)(evaluate.evaluate)

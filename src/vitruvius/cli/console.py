@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vitruvius.errors import ConfigError
+from vitruvius.errors import SAYS, ConfigError, VitruviusError
 from vitruvius.tools.safe_text import clean
 
 if TYPE_CHECKING:
@@ -102,3 +102,13 @@ def print_markdown(text: str) -> None:
 def note(text: str) -> None:
     """Prints a remark for people on stderr, out of the way of what programs read."""
     print(clean(text, 2000), file=sys.stderr)
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """Ends the process with a sentence where an error of ours leaves the block."""
+    try:
+        yield
+    except VitruviusError as error:
+        print(f"{SAYS}{clean(str(error), 2000)}", file=sys.stderr)
+        sys.exit(error.exit_code)

@@ -54,14 +54,14 @@ def learn(
     Then: vitruvius run --task ... --principles-from RUN (or nothing: memory is the default).
     """
     from vitruvius import api
-    from vitruvius.cli.live import Progress
+    from vitruvius.cli.live import TerminalProgress
     from vitruvius.cli.payloads import version_data
     from vitruvius.graphs.offline.rows import with_metric
     from vitruvius.memory.ledger.ledger import Ledger
     from vitruvius.memory.ledger.runs import run_data
     from vitruvius.tools.report import build_report, summary
 
-    with Progress(quiet=as_json) as progress:
+    with TerminalProgress(quiet=as_json) as progress:
         found = api.learn(
             with_metric(source, metric),
             space,

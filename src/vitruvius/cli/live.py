@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import sys
 import time
-from collections import deque
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from vitruvius.cli.asking import PROMPT, answer_of, question_words
 from vitruvius.errors import ConfigError
-from vitruvius.events import UNTOLD, Event, EventKind
-from vitruvius.tools.safe_text import clean
+from vitruvius.events import Event
+from vitruvius.run.progress import Progress
+from vitruvius.tools.safe_text import MAX_CHARACTERS, clean
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -22,13 +23,13 @@ if TYPE_CHECKING:
     from vitruvius.events import Ask
     from vitruvius.memory.records import Trial
 
-LINES = 8
 REFRESH_PER_S = 4
 SAME_SIGNAL_S = 0.5  # timeout(1) and its like signal the process and then its group
 STOPPING = "stopping: trainings under way are cancelled; Ctrl-C again leaves at once"
+PROMPT = "Carry it out? [Y/n, why not, or other arguments as JSON] "
 
 
-class Progress:
+class TerminalProgress:
     """A listener of a run's events. As a context it owns the terminal and the signals.
 
     Events come from another thread; rich's own lock serialises the drawing.
@@ -36,15 +37,8 @@ class Progress:
 
     def __init__(self, *, quiet: bool = False, earlier: Sequence[Trial] = ()) -> None:
         """Makes the listener; `earlier` trials are those of the run before it was resumed."""
-        self.quiet, self._earlier = quiet, earlier
-        self.run: str | None = None
-        self._started = time.monotonic()
-        self._limits: Any = None
-        self._spent: Any = None
-        self._sign = 1.0
-        self._unit = ""
-        self._best: tuple[float, str] | None = None
-        self._recent: deque[str] = deque(maxlen=LINES)
+        self.quiet = quiet
+        self.heard = Progress(earlier=earlier, longest=MAX_CHARACTERS)
         self._live: Live | None = None
         self._interrupts, self._interrupted = 0, 0.0
         self._handlers: dict[int, Any] = {}
@@ -75,22 +69,14 @@ class Progress:
             self._live.stop()
         for number, handler in self._handlers.items():
             signal.signal(number, handler)
-        if error is not None and self.run is not None:
-            print(f"go on with `vitruvius resume {self.run}`", file=sys.stderr)
+        if error is not None and self.heard.run is not None:
+            print(f"go on with `vitruvius resume {self.heard.run}`", file=sys.stderr)
 
     def __call__(self, event: Event) -> None:
         """Takes in an event; prints it where there is no live panel."""
-        before = self._best
-        self._learn(event)
-        if event.kind in UNTOLD:
-            return
-        is_best = event.kind == EventKind.TRIAL_DONE and self._best != before
-        line = clean(event.text) + (" (best so far)" if is_best else "")
-        if event.kind == EventKind.WARNING:
-            line = f"warning: {line}"
-        self._recent.append(line)
-        if self._live is None and not self.quiet:
-            print(f"{self._clock()} {line}", file=sys.stderr, flush=True)
+        line = self.heard.take(event)
+        if line is not None and self._live is None and not self.quiet:
+            print(f"{self.heard.clock()} {line}", file=sys.stderr, flush=True)
 
     def asker(self, is_wanted: bool) -> Ask | None:
         """Returns `ask` if it is wanted.
@@ -105,7 +91,7 @@ class Progress:
         return self.ask
 
     def ask(self, payload: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Asks the person about a costly decision; see `cli.asking` for what may be answered."""
+        """Asks the person about a costly decision; see `answer_of` for what may be said."""
         if self._live is not None:
             self._live.stop()
         print(f"\n{question_words(payload)}", file=sys.stderr)
@@ -122,62 +108,71 @@ class Progress:
         self._interrupts += 1
         self._interrupted = now
         if self._interrupts == 1:
-            self._recent.append(STOPPING)
+            self.heard.lines.append(STOPPING)
             if self._live is None:
                 print(STOPPING, file=sys.stderr, flush=True)
         elif self._live is not None:
             self._live.stop()  # gives the cursor back before the process ends
         raise KeyboardInterrupt
 
-    def _learn(self, event: Event) -> None:
-        data = event.data
-        if event.kind == EventKind.STARTED:
-            if data.get("run") != self.run:
-                self._best = None  # short trainings that came first are no match for full ones
-            self.run, self._limits = data.get("run"), data.get("budget")
-            if (metric := data.get("metric")) is not None:
-                self._sign, self._unit = metric.sign, metric.unit
-            for trial in self._earlier:
-                self._consider(trial.value, trial.name)
-        self._spent = data.get("spent", self._spent)
-        if event.kind == EventKind.TRIAL_DONE:
-            self._consider(data.get("value"), str(data.get("trial", "?")))
-
-    def _consider(self, value: float | None, trial: str) -> None:
-        if value is None:
-            return
-        if self._best is None or self._sign * value > self._sign * self._best[0]:
-            self._best = (value, trial)
-
-    def _clock(self) -> str:
-        minutes, seconds = divmod(int(time.monotonic() - self._started), 60)
-        return f"{minutes:02d}:{seconds:02d}"
-
     def _panel(self) -> RenderableType:
         from rich.console import Group
         from rich.progress_bar import ProgressBar
         from rich.text import Text
 
-        share, words = self._done()
-        best = "no score yet"
-        if self._best is not None:
-            best = f"best {self._best[0]:.4g} {self._unit} ({self._best[1]})"
-        head = Text(f"run {self.run or '...'}  {self._clock()}  {words}  {best}", style="bold")
+        heard = self.heard
+        share, account = heard.used("/")
+        text = f"run {heard.run or '...'}  {heard.clock()}  {account}  {heard.best_words()}"
         lines = [
-            Text(line, style="dim", no_wrap=True, overflow="ellipsis") for line in self._recent
+            Text(line, style="dim", no_wrap=True, overflow="ellipsis")
+            for line in list(heard.lines)  # at once: the other thread adds to them
         ]
+        head = Text(text, style="bold")
         return Group(head, ProgressBar(total=1.0, completed=share, width=60), *lines)
 
-    def _done(self) -> tuple[float, str]:
-        """Returns the used share of the tightest limit, and the account in words."""
-        limits, spent = self._limits, self._spent
-        if limits is None or spent is None:
-            return 0.0, ""
-        share, words = 0.0, []
-        for name, unit in (("trials", "trials"), ("wall_s", "s"), ("train_s", "s of training"),
-                           ("tokens", "tokens"), ("dollars", "$")):  # fmt: skip
-            limit, used = getattr(limits, name), getattr(spent, name) or 0
-            if limit is not None:
-                share = max(share, min(1.0, used / limit))
-                words.append(f"{used:.4g}/{limit:.4g} {unit}")
-        return share, ", ".join(words)
+
+def answer_of(line: str) -> dict[str, Any]:
+    """Returns what a typed line answers.
+
+    Yes or nothing approves; an object of JSON approves with these arguments; the end of the input
+    leaves the question open; anything else refuses, and is the reason.
+    """
+    typed = line.strip()
+    if not line:
+        return {"approved": None}
+    if typed.lower() in ("", "y", "yes"):
+        return {"approved": True}
+    if typed.startswith("{"):
+        with suppress(ValueError, RecursionError):
+            return {"approved": True, "call": json.loads(typed)}
+    return {"approved": False, "reason": typed}
+
+
+def question_words(payload: Mapping[str, Any]) -> str:
+    """Returns what is asked: what was wrong with the last answer, what would be done, its price."""
+    problem = payload.get("problem")
+    lines = [f"That will not do: {clean(str(problem))}"] if problem else []
+    call = payload.get("call", {})
+    lines.append(_call_words(call) + _price_words(payload.get("price", {})))
+    lines += [f"  {clean(json.dumps(spec))}" for spec in call.get("architectures", ())]
+    return "\n".join(lines)
+
+
+def _call_words(call: Mapping[str, Any]) -> str:
+    reason = clean(str(call.get("reason") or "no reason given"))
+    if call.get("tool") == "train":
+        return f"Train {len(call.get('trials', ()))} architectures. {reason}"
+    if call.get("tool") == "prune":
+        what = call.get("principle") or f"cut {call.get('cut')}"
+        return f"Prune: {call.get('action')} {clean(str(what))}. {reason}"
+    return f"{clean(str(call.get('tool')))}. {reason}"
+
+
+def _price_words(price: Mapping[str, float | None]) -> str:
+    told = (
+        ("{:.3g} s of training", price.get("seconds")),
+        ("{:.0f} tokens", price.get("tokens")),
+        ("${:.2g}", price.get("dollars")),
+    )
+    words = [text.format(amount) for text, amount in told if amount]
+    return f" (About {', '.join(words)}.)" if words else ""

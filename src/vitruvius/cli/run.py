@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vitruvius.cli.background import detached, print_estimate
 from vitruvius.cli.console import (
     Home,
     Json,
@@ -23,6 +23,7 @@ from vitruvius.spaces import built_in as built_in_spaces
 from vitruvius.tasks import built_in as built_in_tasks
 
 if TYPE_CHECKING:
+    from vitruvius.graphs.drive.estimating import Estimate
     from vitruvius.run.handle import SearchRun
 
 INTERRUPTED = 130
@@ -185,7 +186,7 @@ def run(
     Ctrl-C stops it so that `vitruvius resume` can go on; a second Ctrl-C leaves at once.
     """
     from vitruvius import api
-    from vitruvius.cli.live import Progress
+    from vitruvius.cli.live import TerminalProgress
 
     ref = table_ref(task, metric, noise)
     if replay is not None and (ask or estimate):
@@ -193,9 +194,9 @@ def run(
     _check_detached(detach, ask)
     if estimate:
         chosen = {"model": model, "workers": workers, "home": home}
-        print_estimate(api.estimate(ref, space, budget, **chosen), as_json)
+        _print_estimate(api.estimate(ref, space, budget, **chosen), as_json)
         return
-    with Progress(quiet=as_json) as progress:
+    with TerminalProgress(quiet=as_json) as progress:
         asker = progress.asker(ask)
         found = api.create(
             ref,
@@ -219,7 +220,7 @@ def run(
         if not detach:
             found.resume(on_event=progress, ask=asker)
     if detach:
-        detached(found, as_json)
+        _detach(found, as_json)
         return
     _finish(found, as_json)
 
@@ -242,7 +243,7 @@ def resume(
     Example: vitruvius resume 261122-4f1a
     """
     from vitruvius import api
-    from vitruvius.cli.live import Progress
+    from vitruvius.cli.live import TerminalProgress
 
     _check_detached(detach, ask)
     with opened(home) as ledger:
@@ -251,9 +252,9 @@ def resume(
     found = api.open(name, home=home)
     given: dict[str, Any] = {"workers": workers, "on_end": on_end, "tensorboard": tensorboard}
     if detach:
-        detached(found, as_json, **given)
+        _detach(found, as_json, **given)
         return
-    with Progress(quiet=as_json, earlier=earlier) as progress:
+    with TerminalProgress(quiet=as_json, earlier=earlier) as progress:
         found.resume(on_event=progress, ask=progress.asker(ask), ask_above=ask_above, **given)
     _finish(found, as_json)
 
@@ -306,6 +307,42 @@ def table_ref(task: str | None, metric: str | None, noise: bool) -> str | None:
             raise ConfigError(f"--{name} is given twice: the task {task!r} names it too")
         task = f"{task},{name}={value}"
     return task
+
+
+def _detach(found: SearchRun, as_json: bool, **settings: Any) -> None:
+    """Starts a process that drives the run, and says how to follow and stop it."""
+    from vitruvius.run.detached import DRIVER_LOG
+
+    log = found.home / "runs" / found.id / DRIVER_LOG
+    pid = found.start(**settings)
+    if as_json:
+        print_json({"run": found.id, "pid": pid, "home": str(found.home), "log": str(log)})
+        return
+    where = _home_words(found)
+    print(
+        f"run {found.id} is driven by process {pid}, in the background\n"
+        f"follow it   vitruvius show {found.id} --follow{where}\n"
+        f"stop it     vitruvius stop {found.id}{where}\n"
+        f"log         {log}"
+    )
+
+
+def _home_words(found: SearchRun) -> str:
+    """Returns the flag that names the home, where the settings name another."""
+    from vitruvius.settings import load_settings
+
+    is_usual = found.home == load_settings({}).home
+    return "" if is_usual else f" --home {shlex.quote(str(found.home))}"
+
+
+def _print_estimate(found: Estimate, as_json: bool) -> None:
+    """Prints what a run would take."""
+    from vitruvius.graphs.drive.estimate_words import estimate_words
+
+    if as_json:
+        print_json(found.data)
+    else:
+        print(estimate_words(found))
 
 
 def _finish(found: SearchRun, as_json: bool) -> None:

@@ -13,8 +13,7 @@ from vitruvius.notebook.html import bar, card, drawn, line, picture, table
 from vitruvius.tools.report.words import estimate_text, plural, seconds, value_text
 
 if TYPE_CHECKING:
-    from vitruvius.run.best import BestNetwork
-    from vitruvius.run.facts import RunFacts
+    from vitruvius.run.facts import BestNetwork, RunFacts
     from vitruvius.spaces.space import SearchSpace
     from vitruvius.tasks.task import Metric
     from vitruvius.tools.report.facts import Finalist, Report
@@ -33,7 +32,7 @@ def run_card(run: RunFacts) -> str:
     if record.kind != RunKind.SEARCH:
         return card(*head, line(f"It stands for what was learned elsewhere ({record.kind})."))
     try:
-        report = run.facts()
+        report = run.report()
     except VitruviusError as error:  # its space or task was an object, or is no longer there
         return card(*head, line(_account(record, spent), "muted"), line(str(error)))
     found = line("no score yet", "big")

@@ -12,9 +12,10 @@ from typing import Any
 
 from vitruvius.events import Event, EventKind, Listener
 from vitruvius.memory.records import Trial
-from vitruvius.notebook.tally import Tally
+from vitruvius.run.progress import Progress
 
 REFRESH_S = 0.25  # a front end that is told more often only falls behind
+LINES = 6  # of what happened last
 
 
 def in_kernel() -> bool:
@@ -32,7 +33,7 @@ class Panel:
 
     def __init__(self, run: str, earlier: Sequence[Trial] = ()) -> None:
         """Makes the listener; `earlier` trials are those of the run before it was taken up."""
-        self.tally = Tally(run=run, earlier=earlier)
+        self.heard = Progress(run=run, earlier=earlier)
         self._lock, self._drawn = threading.Lock(), 0.0
         self._handle: Any = None
         if in_kernel():
@@ -43,10 +44,10 @@ class Panel:
 
     def __call__(self, event: Event) -> None:
         with self._lock:
-            said = self.tally.take(event)
+            said = self.heard.take(event)
             if self._handle is None:
                 if said is not None:
-                    print(f"{self.tally.clock()} {said}", file=sys.stderr, flush=True)
+                    print(f"{self.heard.clock()} {said}", file=sys.stderr, flush=True)
                 return
             now = time.monotonic()
             if now - self._drawn >= REFRESH_S or event.kind == EventKind.DONE:
@@ -56,9 +57,9 @@ class Panel:
     def end(self, status: str) -> None:
         """Shows the last state of a run that is no longer driven, or why it could not go on."""
         with self._lock:
-            self.tally.status = status
+            self.heard.status = status
             if self._handle is None:
-                print(f"{self.tally.clock()} run {self.tally.run}: {status}", file=sys.stderr)
+                print(f"{self.heard.clock()} run {self.heard.run}: {status}", file=sys.stderr)
             else:
                 self._show()
 
@@ -68,31 +69,24 @@ class Panel:
             contextvars.Context().run(self._handle.update, self)
 
     def __repr__(self) -> str:
-        tally = self.tally
-        return "\n".join([f"run {tally.run} {tally.status} {tally.clock()}  {self._best()}",
-                          tally.used()[1], *tally.lines])  # fmt: skip
+        heard = self.heard
+        return "\n".join([f"run {heard.run} {heard.status} {heard.clock()}  {heard.best_words()}",
+                          heard.used()[1], *list(heard.lines)[-LINES:]])  # fmt: skip
 
     def _repr_html_(self) -> str:
         from vitruvius.notebook.html import bar, card, line, spark
 
-        tally = self.tally
-        share, account = tally.used()
-        said = [line(one, "muted") for one in tally.lines]
+        heard = self.heard
+        share, account = heard.used()
+        said = [line(one, "muted") for one in list(heard.lines)[-LINES:]]
         return card(
-            line(f"run {tally.run}: {tally.status}, {tally.clock()}", "muted"),
-            line(self._best(), "big"),
+            line(f"run {heard.run}: {heard.status}, {heard.clock()}", "muted"),
+            line(heard.best_words(), "big"),
             bar(share),
             line(account, "muted"),
-            spark(tally.course),
+            spark(heard.course),
             *said,
         )
-
-    def _best(self) -> str:
-        tally = self.tally
-        if tally.best is None:
-            return "no score yet"
-        unit = tally.metric.unit if tally.metric is not None else ""
-        return f"best {tally.best[0]:.4g} {unit} ({tally.best[1]})".replace("  ", " ")
 
 
 def both(first: Listener, second: Listener) -> Listener:

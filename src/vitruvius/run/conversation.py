@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from vitruvius.errors import ConfigError, ToolError
 from vitruvius.events import Ask, Event
 from vitruvius.memory.ledger.ledger import Ledger
-from vitruvius.run.background import submit
+from vitruvius.run.background import awake, submit
 from vitruvius.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -22,11 +22,10 @@ if TYPE_CHECKING:
     from vitruvius.graphs.chat.session import Told
     from vitruvius.memory.ledger.requests import Message
     from vitruvius.memory.records import RunStatus
-    from vitruvius.run.asking import RunAsking
+    from vitruvius.run.handle import SearchRun
 
 T = TypeVar("T")
 Payload = Mapping[str, Any]
-_SIGNAL_S = 0.2  # a signal that another thread received is noticed within so long
 
 
 class Talk:
@@ -37,7 +36,7 @@ class Talk:
 
     def __init__(
         self,
-        run: RunAsking,
+        run: SearchRun,
         thread: str | None = None,
         *,
         tell: Callable[[Told], None] | None = None,
@@ -123,7 +122,7 @@ class Talk:
 
     def last_words(self) -> str:
         """Returns what the last turn said: its answer, with what was found or done before it."""
-        from vitruvius.tools.questions.records import words_of
+        from vitruvius.tools.questions.book import words_of
 
         turn = self._open_talk.session.turn()
         said = [m for m in turn.since if m.role == "agent" or not self._is_told_again(turn.since)]
@@ -158,7 +157,7 @@ class Talk:
             space=self.run.space,
             task=self.run.task,
             carry=self._carry,
-            stop=self.run._stop_here,
+            stop=self.run._process.stop_here,
             steer=self.run.steer,
             fork=lambda at, budget: self.run.fork(at, budget=budget).id,
             tell=self._tell,
@@ -168,11 +167,10 @@ class Talk:
         return self.run.carry_out(on_event=listener)
 
     def _wait(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        """Waits in slices, so that a signal is noticed; Ctrl-C cancels what is waited for."""
+        """Waits; Ctrl-C cancels what is waited for."""
         future: Future[T] = submit(coroutine)
         try:
-            while not wait([future], timeout=_SIGNAL_S).done:
-                pass
+            awake(future)
         except KeyboardInterrupt:
             future.cancel()
             wait([future])
@@ -183,7 +181,7 @@ class Talk:
             raise KeyboardInterrupt from None
 
 
-def chat_settings(run: RunAsking, given: Mapping[str, Any]) -> Settings:
+def chat_settings(run: SearchRun, given: Mapping[str, Any]) -> Settings:
     """Returns the settings of a conversation: what is given, then those of the run."""
     record = run.record
     stored = {
@@ -200,7 +198,7 @@ def _checked(thread: str) -> str:
 
 
 @contextmanager
-def _held(run: RunAsking, thread: str) -> Iterator[bool]:
+def _held(run: SearchRun, thread: str) -> Iterator[bool]:
     """Yields whether this process has the thread to itself; the lock dies with the process."""
     folder = run.home / "runs" / run.id / "threads"
     folder.mkdir(parents=True, exist_ok=True)
@@ -213,7 +211,7 @@ def _held(run: RunAsking, thread: str) -> Iterator[bool]:
         yield True
 
 
-def left_open(run: RunAsking) -> str | None:
+def left_open(run: SearchRun) -> str | None:
     """Returns the thread that a process left in mid-turn last; None where there is none."""
     from vitruvius.graphs.chat.session import MOST_READ, Turn
 
@@ -227,14 +225,14 @@ def left_open(run: RunAsking) -> str | None:
     return None
 
 
-def new_thread(run: RunAsking) -> str:
+def new_thread(run: SearchRun) -> str:
     """Returns the name of a thread that nobody has used."""
     with Ledger.open(run.home) as ledger:
         known = set(ledger.requests.threads(run.id))
     return next(name for n in range(1, len(known) + 2) if (name := f"chat-{n}") not in known)
 
 
-def ask(run: RunAsking, question: str, thread: str, asker: Ask | None, settings: Any) -> str:
+def ask(run: SearchRun, question: str, thread: str, asker: Ask | None, settings: Any) -> str:
     """Returns the answer to one question; see `SearchRun.ask`."""
     with Talk(run, thread, **settings) as talk:
         for begin in (talk.take_up, lambda: talk.send(question)):  # the first: left by a kill

@@ -1,7 +1,8 @@
-"""Looking at a run: what it found, read from the ledger as it stands."""
+"""Looking at a run: what it found, read from the ledger as it stands, and its best network."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,23 +10,24 @@ from vitruvius.errors import ConfigError, ToolError
 from vitruvius.memory.evidence.region_of_run import region_of
 from vitruvius.memory.ledger.ledger import Ledger
 from vitruvius.memory.records import Run
-from vitruvius.run.best import BestNetwork
 from vitruvius.spaces.region import Region
 from vitruvius.spaces.registry import load_space
 from vitruvius.spaces.rules import words
-from vitruvius.spaces.space import SearchSpace
+from vitruvius.spaces.space import Architecture, SearchSpace
 from vitruvius.tasks.registry import load_task
 from vitruvius.tasks.task import Task
 
 if TYPE_CHECKING:
     import pandas as pd
+    import torch
 
+    from vitruvius.tasks.task import TrainableTask
     from vitruvius.tools.export.files import Exported
-    from vitruvius.tools.report.facts import Report
+    from vitruvius.tools.report.facts import Best, Report
 
 
 class RunFacts:
-    """One run of the ledger: what it found."""
+    """What a run found. Every look reads the ledger anew: another process may drive the run."""
 
     def __init__(
         self,
@@ -34,14 +36,13 @@ class RunFacts:
         *,
         space: SearchSpace | None = None,
         task: Task | None = None,
-        api_key: str | None = None,
     ) -> None:
         self.id, self.home = run_id, home
-        self._space, self._task, self._api_key = space, task, api_key
+        self.given_space, self.given_task = space, task
 
-    def __repr__(self) -> str:
-        record = self.record
-        return f"SearchRun({self.id}: {record.task_name} on {record.space_name}, {record.status})"
+    def give(self, space: SearchSpace | None, task: Task | None) -> None:
+        """Takes the objects again of a run that was started with objects; None leaves one as is."""
+        self.given_space, self.given_task = space or self.given_space, task or self.given_task
 
     @property
     def record(self) -> Run:
@@ -52,16 +53,16 @@ class RunFacts:
     @property
     def space(self) -> SearchSpace:
         """The space, made again from its reference where it was not given."""
-        if self._space is None:
-            self._space = load_space(self._reference("space"))
-        return self._space
+        if self.given_space is None:
+            self.given_space = load_space(self._reference("space"))
+        return self.given_space
 
     @property
     def task(self) -> Task:
         """The task, made again from its reference where it was not given."""
-        if self._task is None:
-            self._task = load_task(self._reference("task"))
-        return self._task
+        if self.given_task is None:
+            self.given_task = load_task(self._reference("task"))
+        return self.given_task
 
     def _reference(self, what: str) -> str:
         record = self.record
@@ -73,9 +74,8 @@ class RunFacts:
             )
         return ref
 
-    @property
     def trials(self) -> pd.DataFrame:
-        """One row per trial: number, architecture, status, validation value, seed, origin, ..."""
+        """Returns one row per trial."""
         import pandas as pd
 
         with Ledger.open(self.home) as ledger:
@@ -88,9 +88,8 @@ class RunFacts:
         ]
         return pd.DataFrame(rows, columns=[*columns, "architecture"]).set_index("number")
 
-    @property
     def principles(self) -> pd.DataFrame:
-        """One row per version that the run works with, and what its trials say of it."""
+        """Returns one row per version that the run works with, and what its trials say of it."""
         import pandas as pd
 
         with Ledger.open(self.home) as ledger:
@@ -115,54 +114,118 @@ class RunFacts:
                  "top_loss_high")  # fmt: skip
         return pd.DataFrame(rows, columns=list(names)).set_index("name")
 
-    @property
     def region(self) -> Region:
-        """What is left of the space after the cuts in force."""
+        """Returns what is left of the space after the cuts in force."""
         with Ledger.open(self.home) as ledger:
             return region_of(self.space, ledger.cuts.of(self.id))
 
-    @property
-    def report(self) -> str:
-        """The report as Markdown, from the ledger as it stands."""
-        from vitruvius.tools.report import to_markdown
-
-        return to_markdown(self.facts())
-
-    @property
-    def report_html(self) -> str:
-        """The report as one self-contained page of HTML, from the ledger as it stands."""
-        from vitruvius.tools.report.page import to_html
-
-        return to_html(self.facts())
-
-    def facts(self) -> Report:
+    def report(self) -> Report:
         """Returns all that reports, pages and plots say of the run as it stands."""
         from vitruvius.tools.report import build_report
 
         with Ledger.open(self.home) as ledger:
             return build_report(ledger, self.id, self.space, self.task)
 
-    @property
-    def best(self) -> BestNetwork:
-        """The best network: by confirmation where there is one, else by validation.
+    def markdown(self) -> str:
+        """Returns the report as Markdown."""
+        from vitruvius.tools.report import to_markdown
 
-        Raises:
-            ToolError: no trial of the run has a score yet.
-        """
-        best = self.facts().best
+        return to_markdown(self.report())
+
+    def html(self) -> str:
+        """Returns the report as one self-contained page of HTML."""
+        from vitruvius.tools.report.page import to_html
+
+        return to_html(self.report())
+
+    def best(self) -> BestNetwork:
+        """Returns the best network: by confirmation where there is one, else by validation."""
+        best = self.report().best
         if best is None:
             raise ToolError(f"no trial of run {self.id} has finished with a score")
         return BestNetwork(run_id=self.id, space=self.space, task=self.task, facts=best)
 
-    def export(self, directory: Path | str) -> Exported:
-        """Writes the best network's weights and a Python file that builds it with torch alone.
-
-        Raises:
-            ToolError: nothing was trained, or no weights of the best network were kept.
-        """
+    def export(self, directory: Path) -> Exported:
+        """Writes the best network's weights and a Python file that builds it with torch alone."""
         from vitruvius.tools.export.files import export
 
-        best = self.best
-        return export(
-            self.space, best.architecture, best.weights, best.trained_task(), Path(directory)
+        best = self.best()
+        return export(self.space, best.architecture, best.weights, best.trained_task(), directory)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BestNetwork:
+    """What a run found: the facts of the report, and the trained network itself."""
+
+    run_id: str
+    space: SearchSpace
+    task: Task
+    facts: Best
+
+    def __repr__(self) -> str:
+        value, found = (
+            f"{self.value:.4g} {self.task.metric.unit}".strip(),
+            self.facts.finalist.found,
         )
+        return f"BestNetwork({value}, {found.name}: {self.architecture})"
+
+    def _repr_html_(self) -> str:
+        from vitruvius.notebook.cards import best_card
+
+        return best_card(self)
+
+    @property
+    def architecture(self) -> Architecture:
+        return self.facts.finalist.architecture
+
+    @property
+    def value(self) -> float:
+        """Validation metric: mean over the fresh seeds, or of the search where unconfirmed."""
+        judged = self.facts.finalist.confirmed or self.facts.finalist.search
+        assert judged is not None
+        return judged.mean
+
+    @property
+    def params(self) -> int | None:
+        return self.facts.finalist.found.params
+
+    def trained_task(self) -> TrainableTask:
+        """Returns the task, if networks are trained on it.
+
+        Raises:
+            ToolError: the task is a table, so there is no network.
+        """
+        from vitruvius.tasks.task import TrainableTask
+
+        if not isinstance(self.task, TrainableTask):
+            raise ToolError(f"task {self.task.name} is a table: nothing was trained")
+        return self.task
+
+    @property
+    def weights(self) -> Path:
+        """The file with the trained weights (a state dict, readable with weights_only).
+
+        Raises:
+            ToolError: none were kept.
+        """
+        self.trained_task()  # says so if nothing was trained
+        if self.facts.weights is None or not Path(self.facts.weights[1]).is_file():
+            raise ToolError(f"no weights of the best network of run {self.run_id} were kept")
+        return Path(self.facts.weights[1])
+
+    def load(self) -> torch.nn.Module:
+        """Returns the trained network in evaluation mode, on the CPU.
+
+        Raises:
+            ToolError: nothing was trained, or no weights were kept.
+        """
+        import torch
+
+        from vitruvius.spaces.space import Builder
+
+        task, space, weights = self.trained_task(), self.space, self.weights
+        if not isinstance(space, Builder):
+            raise ToolError(f"space {space.name} builds no networks")
+        network = space.build(self.architecture, task.signature)
+        network.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
+        return network.eval()

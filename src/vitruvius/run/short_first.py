@@ -16,7 +16,7 @@ from vitruvius.memory.transfer.sources import NONE
 from vitruvius.settings import Settings
 from vitruvius.spaces.registry import source_hash
 from vitruvius.spaces.space import SearchSpace
-from vitruvius.tasks.shorter import shorter_task
+from vitruvius.tasks.registry import shorter_task
 from vitruvius.tasks.tables.references import recorded_part
 from vitruvius.tasks.tables.table import TabularTask
 from vitruvius.tasks.task import Task

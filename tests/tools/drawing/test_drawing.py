@@ -11,9 +11,8 @@ from vitruvius.spaces.registry import load_space
 from vitruvius.spaces.slots import SlotSpace
 from vitruvius.spaces.space import Architecture, Choice, SearchSpace, Slot
 from vitruvius.tools.drawing import draw_svg
-from vitruvius.tools.drawing.graph import Graph
-from vitruvius.tools.drawing.graphs import graph_of
 from vitruvius.tools.drawing.layout import Box, Layout, lay_out
+from vitruvius.tools.drawing.picture_graph import Graph, graph_of
 
 HOSTILE = "\"><script>alert('1')</script>&"
 FAMILIES = ("nb201", "transnas", "recurrent", "macro", "flexibert", "flexibert_full")

@@ -7,8 +7,8 @@ from tapped import VOCABULARY, Transformer
 
 from vitruvius.spaces.registry import load_space
 from vitruvius.spaces.space import Builder, Signature
-from vitruvius.tools.passes.activation_codes import token_agreements
 from vitruvius.tools.passes.forward_backward import batch_loss
+from vitruvius.tools.passes.hooks import token_agreements
 from vitruvius.tools.passes.probe import Batch, DoesNotApply, Probe
 from vitruvius.tools.proxies import PROXIES
 

@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn import functional
 
 from vitruvius.spaces.space import Signature
-from vitruvius.tools.passes.jacobians import Of
+from vitruvius.tools.passes.example_gradients import Of
 from vitruvius.tools.passes.probe import Batch, DoesNotApply, Probe
 from vitruvius.tools.passes.scoring import measure
 from vitruvius.tools.proxies import PROXIES
