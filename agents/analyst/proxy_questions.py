@@ -6,7 +6,7 @@ from collections.abc import Callable, Hashable, Sequence
 from functools import lru_cache
 
 from vitruvius.agents.chairs.view import RunView
-from vitruvius.memory.evidence.proxy_verdicts import demoted
+from vitruvius.memory.evidence.calibration import demoted
 from vitruvius.spaces.space import Architecture
 from vitruvius.tasks.task import Task, TrainableTask
 from vitruvius.tools.calls.proxy import Proxy

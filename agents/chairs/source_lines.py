@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from vitruvius.agents.chairs.view import RunView
 from vitruvius.agents.model.quoting import quoted
 from vitruvius.memory.records import Trial
-from vitruvius.memory.transfer.sources import Source
+from vitruvius.memory.transfer.source_hints import Source
 from vitruvius.spaces.space import Architecture
 
 SHOWN = 3  # best architectures of a source in the same space

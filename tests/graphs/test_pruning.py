@@ -21,7 +21,7 @@ from vitruvius.graphs.search.prune import (
 from vitruvius.graphs.search.schedule import LOAN, STALL
 from vitruvius.graphs.search.session import Session
 from vitruvius.memory.edits import Add, Revise
-from vitruvius.memory.evidence.region_of_run import region_of
+from vitruvius.memory.ledger.evidence import region_of
 from vitruvius.memory.ledger.ledger import Ledger
 from vitruvius.memory.records import PERSON, DecisionStatus, Evidence, Standing
 from vitruvius.settings import Policy
