@@ -13,6 +13,7 @@ from vitruvius.memory.ledger.forks import roots
 from vitruvius.memory.ledger.ledger import Ledger
 from vitruvius.memory.records import DecisionStatus, Run
 from vitruvius.spaces.space import Architecture, SearchSpace
+from vitruvius.tools.calls.proxy import Proxy
 
 if TYPE_CHECKING:
     from vitruvius.graphs.search.session import Session
@@ -51,6 +52,6 @@ def _asked(ledger: Ledger, space: SearchSpace, run_id: str) -> set[Architecture]
     return {
         space.parse(spec)
         for decision in ledger.steps.decisions(run_id)
-        if decision.status == DecisionStatus.CARRIED_OUT and decision.call.get("tool") == "proxy"
-        for spec in decision.call["architectures"]
+        if decision.status == DecisionStatus.CARRIED_OUT and isinstance(decision.call, Proxy)
+        for spec in decision.call.architectures
     }

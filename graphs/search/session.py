@@ -22,6 +22,7 @@ from vitruvius.graphs.search.digest import Digest
 from vitruvius.graphs.search.fork_isolation import hidden_scores
 from vitruvius.graphs.search.provisional_trust import trust_left
 from vitruvius.graphs.search.warnings import Foresight
+from vitruvius.memory.decisions import Decision
 from vitruvius.memory.evidence.calibration import calibrate
 from vitruvius.memory.evidence.proxy_verdicts import proxy_weights, with_weights
 from vitruvius.memory.evidence.region_of_run import region_of
@@ -33,7 +34,6 @@ from vitruvius.memory.model.proxy_scores import Board, board_of
 from vitruvius.memory.model.ranking import learn
 from vitruvius.memory.records import (
     Calibration,
-    Decision,
     DecisionStatus,
     Origin,
     ResultStatus,
@@ -48,6 +48,8 @@ from vitruvius.spaces.region import Region
 from vitruvius.spaces.space import Architecture, SearchSpace
 from vitruvius.tasks.tables.table import Tabular
 from vitruvius.tasks.task import Task, TrainableTask
+from vitruvius.tools.calls.note import Note
+from vitruvius.tools.calls.proxy import Proxy
 from vitruvius.tools.proxies import proxies_for
 from vitruvius.tools.training.evaluation import Evaluator
 
@@ -209,7 +211,7 @@ class Session:
     def amend(self, decision: Decision, call: Mapping[str, Any]) -> Decision:
         """Changes what the open decision will do, and returns it."""
         self.ledger.steps.amend_decision(decision.id, call)
-        self._open = replace(decision, call=dict(call))
+        self._open = replace(decision, written=dict(call))
         return self._open
 
     def open_wishes(self) -> list[Wish]:
@@ -324,9 +326,9 @@ class Session:
     def _read_notes(self) -> Sequence[str]:
         if self._notes is None:
             self._notes = [
-                f"{wish.author}: {wish.call['text']}"
+                f"{wish.author}: {wish.call.text}"
                 for wish in self.ledger.requests.wishes(self.run.id, is_open=False)
-                if wish.call.get("tool") == "note"
+                if isinstance(wish.call, Note)
             ][-NOTES_SHOWN:]
         return self._notes
 
@@ -371,7 +373,7 @@ class Session:
 
     def _asked(self) -> int:
         calls = (decision.call for decision in self.ledger.steps.decisions(self.run.id))
-        return sum(len(call["architectures"]) for call in calls if call.get("tool") == "proxy")
+        return sum(len(call.architectures) for call in calls if isinstance(call, Proxy))
 
     def _calibrations(self, trials: Sequence[Trial], board: Board | None) -> list[Calibration]:
         recent = list(trials[-ALL_PROXIES_SHOWN:])

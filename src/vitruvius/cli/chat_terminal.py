@@ -216,8 +216,8 @@ def names_of(talk: Talk) -> list[str]:
 @contextmanager
 def open_lines(talk: Talk, own: Iterable[str] = ()) -> Iterator[Lines]:
     """Yields a prompt on a terminal, plain lines elsewhere; `own` are commands of the door."""
-    from vitruvius.agents.chat.commands import COMMANDS
+    from vitruvius.agents.chat.commands import commands as all_commands
 
     is_prompt = sys.stdin.isatty() and sys.stdout.isatty()
-    commands = [*(f"/{name}" for name in COMMANDS), *own]
+    commands = [*(f"/{name}" for name in all_commands()), *own]
     yield PromptLines(talk, commands) if is_prompt else PlainLines()

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from vitruvius.memory.records import Decision, PrincipleVersion, Standing, Trial
+from vitruvius.memory.decisions import Decision
+from vitruvius.memory.records import PrincipleVersion, Standing, Trial
 from vitruvius.notebook.html import card, drawn, facts, line, picture, table
 from vitruvius.spaces.region import Region
 from vitruvius.spaces.rules import Rule, words
@@ -191,4 +192,4 @@ def trial_view(
     """Returns the view of a trial; `made` is the decision that it came from."""
     if made is None:
         return TrialView(trial, space, metric, None, None)
-    return TrialView(trial, space, metric, made.author, str(made.call.get("reason") or "") or None)
+    return TrialView(trial, space, metric, made.author, made.reason or None)
