@@ -2,8 +2,8 @@
 
 A feature is the same in two spaces if it has the same name and kind, and says something only where
 it varies in both. Shares and booleans mean the same as they stand. Counts and ordinals do not (six
-layers are many here and few there): they compare as quantiles under each space's own sampler. A rule is
-told in the other space by what both know.
+layers are many here and few there): they compare as quantiles under each space's own sampler. A
+rule is told in the other space by what both know.
 """
 
 from __future__ import annotations
