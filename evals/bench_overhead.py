@@ -70,6 +70,7 @@ def timed_chairs(clock: Clock) -> None:
     async def timed_rewrite(self: Analyst, view: RunView) -> Rewrite:
         started = time.perf_counter()
         idle = Rewrite(edits=(), author="random")
+        # one rewrite at the start: without principles later steps would have nothing to verify
         made = await rewrite(self, view) if clock.in_window or not view.principles else idle
         clock.in_chairs += time.perf_counter() - started
         return made

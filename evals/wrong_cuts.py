@@ -73,7 +73,7 @@ def _held(space: SearchSpace, features: FloatArray) -> list[SlotCondition]:
 
 def _choices(space: SearchSpace, features: FloatArray) -> Iterator[Rule]:
     held = _held(space, features)
-    most = max(MOST_CHOICES, len(held[0].choices))
+    most = max(MOST_CHOICES, len(held[0].choices))  # so that some place always qualifies
     for condition in held:
         if len(condition.choices) <= most:
             yield Rule(stance="avoid", all=(condition,))

@@ -118,6 +118,7 @@ def gp_trade_off(given: Given) -> None:
     gain = rng.random(len(raw))
     while not closed.all():
         row = int(np.argmax(np.where(closed, -np.inf, gain)))
+        # combinations that lead to the same member are one question
         closed[places[raw.architectures[row]]] = True
         asked.append(row)
         values.append(given.oracle.ask(raw.architectures[row]))
