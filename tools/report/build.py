@@ -42,8 +42,7 @@ from vitruvius.tools.report.facts import (
 from vitruvius.tools.report.finalists import baseline_of, finalists, kept_weights
 from vitruvius.tools.report.markdown import to_markdown
 from vitruvius.tools.report.principles_and_cuts import LEAST_FITTED, audits_of, principles_of
-from vitruvius.tools.report.search_curve import curve_of
-from vitruvius.tools.report.statistics import noise_of
+from vitruvius.tools.report.statistics import curve_of, noise_of
 from vitruvius.tools.report.suggestions import promising_of, suggestions_of
 from vitruvius.tools.report.transfer import transfer_of
 

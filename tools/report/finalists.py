@@ -12,8 +12,7 @@ from vitruvius.spaces.space import Architecture, SearchSpace
 from vitruvius.tasks.task import Metric
 from vitruvius.tools.drawing import draw_svg
 from vitruvius.tools.report.facts import Baseline, Finalist, Noise
-from vitruvius.tools.report.search_curve import UNIFORM
-from vitruvius.tools.report.statistics import TAIL, estimates, t_quantile
+from vitruvius.tools.report.statistics import TAIL, UNIFORM, estimates, t_quantile
 
 UNCONFIRMED = 3  # how many are listed where nothing was trained again
 

@@ -17,7 +17,7 @@ from markupsafe import Markup
 from vitruvius.memory.records import Origin, Trial
 from vitruvius.tools.report.facts import Point, PrincipleReport, Report
 from vitruvius.tools.report.page.marks import Marks
-from vitruvius.tools.report.search_curve import AGENT, points_of
+from vitruvius.tools.report.statistics import AGENT, points_of
 from vitruvius.tools.report.words import value_text
 
 HUES = {"good": "blue", "bad": "red", "open": "grey"}
