@@ -73,6 +73,7 @@ def search(
         ReplayDiverged: the replay does not do what was recorded; the sentence says where.
         VitruviusError: the run could not go on; `open(id).resume()` takes it up.
     """
+    # Made here, not in the thread: a mistake in the arguments is raised where they were given.
     run = create(task, space, budget, replay=replay, on_event=on_event, **settings)
     if background:
         return run.start_here(on_event=on_event, ask=ask, progress=progress)
@@ -92,7 +93,7 @@ async def asearch(
     **settings: Any,
 ) -> SearchRun:
     """Does what `search` does, awaited. Cancelling it stops the run, which can be resumed."""
-    run = await asyncio.to_thread(
+    run = await asyncio.to_thread(  # it reads files and tables: never on the caller's loop
         create, task, space, budget, replay=replay, on_event=on_event, **settings
     )
     await run.aresume(on_event=on_event, ask=ask, progress=progress)
@@ -164,6 +165,7 @@ def create(
             parent=short.id if short else None,
             metric=asdict(the_task.metric),
         )
+        # On record: what was promised can be held against what it took.
         ledger.steps.mark(run.id, ESTIMATED, 0, found.data)
     on_event(estimate_event(found))
     every, is_noisy = resolved.reflect_every, the_task.is_noisy
@@ -278,7 +280,7 @@ def _resolved(
     limits = budget if isinstance(budget, Budget) else parse_budget(resolved.budget)
     the_space = load_space(absolute_ref(space)) if isinstance(space, str) else space
     the_task = load_task(absolute_ref(task), the_space) if isinstance(task, str) else task
-    if isinstance(the_task, TabularTask):
+    if isinstance(the_task, TabularTask):  # a table with gaps has no answer to the rest
         the_space = recorded_part(the_task, the_space)
     return the_task, the_space, limits, resolved
 

@@ -21,7 +21,7 @@ from vitruvius.run.listing import listed
 from vitruvius.tools.report.page import script, style, to_html
 
 KEPT_PAGES = 16
-REST = 3.0  # times what a page took to make, before it is made again
+REST = 3.0  # times what a page took to make, before it is made again: 0.6 s for 1,000 trials
 
 _templates = Environment(
     loader=PackageLoader("vitruvius.board"), autoescape=True, undefined=StrictUndefined,
@@ -63,7 +63,7 @@ class Pages:
         Raises:
             ConfigError: there is no such run.
         """
-        api.open(run_id, home=self._home)
+        api.open(run_id, home=self._home)  # says so where there is none, and makes no ledger
         with Ledger.open(self._home) as ledger:
             marks = [ledger.steps.count_marks(run_id, name) for name in ("reflected", "verified")]
             tally = ledger.trials.tallies(run_id).get(run_id)
@@ -83,7 +83,7 @@ class Pages:
         self._made.move_to_end(run_id)
         while len(self._made) > KEPT_PAGES:
             self._made.popitem(last=False)
-        async with page.lock:
+        async with page.lock:  # many readers of one page wait for the same making
             if await asyncio.to_thread(self.run_token, run_id) != page.token:
                 await asyncio.sleep(page.rests_until - time.monotonic())
                 started = time.monotonic()

@@ -47,6 +47,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+# Commands import what they need inside: `vitruvius --help` loads neither torch nor numpy.
 SEARCH, KNOW, CARE = "Search", "Look at what was found", "Look after the installation"
 
 app.command(rich_help_panel=SEARCH)(run.run)

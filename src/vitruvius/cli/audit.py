@@ -81,7 +81,7 @@ def audit(
         home=home,
     )
     run = None
-    if keep and labels is not None and found.cuts:
+    if keep and labels is not None and found.cuts:  # without cuts there is no run to make
         run = _keep(space, labels, draws, name, seed, home)
     if as_json:
         print_json(audit_data(found) | {"run": run.id if run else None})

@@ -168,6 +168,7 @@ def _cores(settings: Settings) -> Finding:
 
 
 def _existing(folder: Path) -> Path:
+    # The home need not be there yet, and a look must not make it.
     return next(path for path in (folder, *folder.parents) if path.exists())
 
 
@@ -182,7 +183,7 @@ def _disk(home: Path) -> Finding:
 def _write_access(home: Path) -> Finding:
     folder = _existing(home)
     try:
-        with tempfile.TemporaryFile(dir=folder):
+        with tempfile.TemporaryFile(dir=folder):  # tried: rights alone do not say it
             return Finding(name="write access", ok=True, text=f"{folder} can be written")
     except OSError as error:
         text = f"{folder} cannot be written ({error.strerror}); choose another --home"

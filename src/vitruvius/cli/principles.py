@@ -167,6 +167,7 @@ def import_principles(
     with Ledger.open(folder) as ledger:
         versions = ledger.principles.take_in(data)
         evidence = {v.name: ledger.evidence.about(v.principle) for v in versions}
+        # After the commit: the ledger is the truth, and `doctor --repair` makes the index of it.
         index = PrincipleIndex(folder, ledger)
         index.add(versions)
         index.close()

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from vitruvius.graphs.drive.estimating import Estimate
     from vitruvius.run.handle import SearchRun
 
-INTERRUPTED = 130
+INTERRUPTED = 130  # as shells say of a program that Ctrl-C ended
 
 
 def _count_or_auto(text: str) -> int | str:
@@ -189,6 +189,7 @@ def run(
     from vitruvius.cli.live import TerminalProgress
 
     ref = table_ref(task, metric, noise)
+    # Mistakes are told before anything is started, a panel or a run.
     if replay is not None and (ask or estimate):
         raise ConfigError("a replay asks nobody and is not estimated; leave out --ask, --estimate")
     _check_detached(detach, ask)
@@ -196,6 +197,7 @@ def run(
         chosen = {"model": model, "workers": workers, "home": home}
         _print_estimate(api.estimate(ref, space, budget, **chosen), as_json)
         return
+    # From here on: what `create` learns and estimates is told too, and Ctrl-C is answered.
     with TerminalProgress(quiet=as_json) as progress:
         asker = progress.asker(ask)
         found = api.create(
@@ -248,7 +250,7 @@ def resume(
     _check_detached(detach, ask)
     with opened(home) as ledger:
         name = run_of(ledger, run_id).id
-        earlier = ledger.trials.of(name)
+        earlier = ledger.trials.of(name)  # the best so far may be one of them
     found = api.open(name, home=home)
     given: dict[str, Any] = {"workers": workers, "on_end": on_end, "tensorboard": tensorboard}
     if detach:
@@ -364,6 +366,7 @@ def _finish(found: SearchRun, as_json: bool) -> None:
     else:
         print_markdown(summary(made))
         print(f"\nReport: {path.with_suffix('.html')}\nAs text: vitruvius report {found.id}")
+    # What was found is printed in any case; the code says how far it can be relied on.
     if made.run.status != RunStatus.DONE:
         note(f"run {found.id} is {made.run.status}; go on with `vitruvius resume {found.id}`")
         raise typer.Exit(INTERRUPTED)

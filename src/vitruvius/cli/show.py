@@ -42,7 +42,7 @@ def runs(home: Home = None, as_json: Json = False) -> None:
     from vitruvius.memory.ledger.runs import run_data
     from vitruvius.memory.records import RunKind
 
-    if not (home_of(home) / "ledger.db").exists():
+    if not (home_of(home) / "ledger.db").exists():  # no run yet is no mistake here
         print_json([]) if as_json else print(f"no runs in {home_of(home)}; try `vitruvius run`")
         return
     with opened(home) as ledger:
@@ -140,8 +140,9 @@ def _follow(run_id: str | None, home: Path | None, as_json: bool) -> None:
     with opened(home) as ledger:
         name = run_of(ledger, run_id).id
     found = api.open(name, home=home)
-    is_dead = False
+    is_dead = False  # the last word counts: an earlier driver may have died and been replaced
     try:
+        # A program gets all that happened; a person has the report for what is long past.
         for event in found.follow(last=None if as_json else SHOWN):
             is_dead = bool(event.data.get("dead"))
             if as_json or event.kind not in UNTOLD:

@@ -80,7 +80,7 @@ def steer(
     wishes = [found.steer(one, author=author) for one in asked]
     if now:
         found.carry_out(on_event=_tell)
-    with opened(home) as ledger:
+    with opened(home) as ledger:  # read again: carrying out, here or elsewhere, closes them
         left = [ledger.requests.wish(wish.id) for wish in wishes]
     if as_json:
         print_json([wish_data(wish) for wish in left])

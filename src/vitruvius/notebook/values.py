@@ -161,7 +161,7 @@ class PrincipleView:
         from vitruvius.tools.plots.effects import plot_looks
         from vitruvius.tools.plots.style import to_svg
 
-        if len(self.facts.looks) < 2:
+        if len(self.facts.looks) < 2:  # one measurement has no course
             return ""
         name = f"looks-{self.version.name.replace('.', '-')}-"
         return picture(to_svg(partial(plot_looks, self.facts), width=5, height=1.7, name=name), 480)

@@ -308,7 +308,7 @@ class SearchRun:
         space = self.space
         asked = read_words(call, space) if isinstance(call, str) else read_wish(call, space)
         kept, name = asked.kept(space), checked_author(author)
-        secrets = [self._api_key] if self._api_key else []
+        secrets = [self._api_key] if self._api_key else []  # a note may quote the key: none is kept
         with Ledger.open(self.home, secrets=secrets) as ledger:
             return ledger.requests.add_wish(self.id, name, kept)
 
@@ -326,7 +326,7 @@ class SearchRun:
         """
         limits = parse_budget(budget) if isinstance(budget, str) else budget
         if limits is not None:
-            check_bounded(limits, spends_tokens=True)
+            check_bounded(limits, spends_tokens=True)  # who will drive it is not known yet
         with Ledger.open(self.home) as ledger:
             made = ledger.runs.fork(self.id, at, budget=limits)
         space, task = self._facts.given_space, self._facts.given_task

@@ -225,6 +225,7 @@ def _status(home: Path, run_id: str) -> dict[str, Any]:
     return {
         "run": run_data(run),
         "spent": vars(spent),
+        # A report is made for this; before the first trial it would say nothing.
         "best": best_data(found.facts()) if spent.trials else None,
     }
 
