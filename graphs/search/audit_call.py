@@ -19,7 +19,7 @@ def answer_audit(session: Session, decision: Decision) -> str:
     They are measured and believed like any other principle. Carried out again after a kill, it
     finds what it wrote.
     """
-    trials = session.digest().search
+    trials = session.reader.digest().search
     audit = audit_trials(
         session.space, session.task, trials, source="this run", seed=session.run.seed
     )
@@ -68,7 +68,6 @@ def _written(session: Session, decision: Decision, audit: Audit) -> str:
             edit="add",
         )
     session.index.add(versions)
-    session.has_new_principles()
     if not audit.cuts:
         return "no cut is licensed"
     names = ", ".join(f"P{v.principle} {v.statement!r}" for v in versions)

@@ -32,7 +32,6 @@ async def answer_proxies(session: Session, decision: Decision) -> str | None:
             await _ask(session, proxies, missing)
             if session.stopping.is_set():
                 return None
-            session.has_new_scores()
             known = await session.call(_known, session, proxies, architectures)
     except ToolError as error:
         return f"refused: {error}"

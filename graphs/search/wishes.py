@@ -41,7 +41,7 @@ MOST_AT_ONCE = 32  # architectures in one wish
 
 async def take_wish(session: Session) -> Decision | None:
     """Takes up the oldest open wish, if any; returns the decision that it became, or None."""
-    due = await session.call(session.open_wishes)
+    due = await session.call(session.reader.open_wishes)
     if not due:
         return None
     wish = due[0]
@@ -74,21 +74,21 @@ def _decide(session: Session, wish: Wish, read: TrainWish | PruneWish) -> Decisi
     Raises:
         ToolError: it cannot be carried out as asked.
     """
-    step, spent = session.steps(), session.spent()
+    step, spent = session.reader.steps(), session.spent()
     if isinstance(read, PruneWish):
-        ground = ground_of(session.view(step, "wish", 1, spent))
+        ground = ground_of(session.reader.view(step, "wish", 1, spent))
         name = None if read.principle is None else read.principle.split(".")[0]
         asked = Prune(action=read.action, principle=name, cut=read.cut, reason=read.reason)
         check(asked, ground)
         call: dict[str, Any] = asked.model_dump(mode="json")
     else:
-        room = int(min(MOST_AT_ONCE, session.search_left(spent)))
+        room = int(min(MOST_AT_ONCE, session.reader.search_left(spent)))
         if room == 0:
             raise Problem(
                 DecisionStatus.OVER_BUDGET,
                 "the budget has no trial left for the search; fork the run with another budget",
             )
-        ground = ground_of(session.view(step, "wish", room, spent))
+        ground = ground_of(session.reader.view(step, "wish", room, spent))
         specs = [parsed(one, session.space).spec for one in read.architectures]
         checked = check(Train(architectures=specs, reason=read.reason), ground)
         call = checked.decision.model_dump(mode="json")
@@ -200,8 +200,8 @@ def _stated(name: str, rule: Rule, evidence: Evidence | None) -> str:
 
 
 def _note(session: Session, wish: Wish) -> None:
-    step = session.steps()
-    if session.shows_proxies:
+    step = session.reader.steps()
+    if session.reader.shows_proxies:
         told = f"the architect reads it from step {step} on"
     else:
         told = "kept in the ledger; the analyst, who decides here, reads no notes"
@@ -209,8 +209,7 @@ def _note(session: Session, wish: Wish) -> None:
 
 
 def _close(session: Session, wish: Wish, status: WishStatus, told: str) -> None:
-    session.ledger.requests.close_wish(wish.id, status, told, session.steps())
-    session.has_new_notes()
+    session.ledger.requests.close_wish(wish.id, status, told, session.reader.steps())
     _tell(session, session.ledger.requests.wish(wish.id))
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from threading import RLock
+from threading import Lock, RLock
 from typing import Any
 
 from sqlalchemy import Connection, Engine, StaticPool, create_engine, event
@@ -17,6 +17,7 @@ from vitruvius.errors import ConfigError, VitruviusError
 from vitruvius.memory.ledger.redaction import redact_texts
 
 BUSY_S = 30.0
+_WRITTEN = "tables written"
 
 
 class Database:
@@ -37,6 +38,9 @@ class Database:
         # one connection serves all threads of a ledger in memory, one at a time
         self._turn: AbstractContextManager[Any] = RLock() if path is None else nullcontext()
         self._engine = _create_engine(path)
+        self._changes: dict[str, int] = {}  # by table: the count of writes at its last one
+        self._count = 0
+        self._counting = Lock()
         self._writer = self._engine.execution_options(begin="BEGIN IMMEDIATE")
 
     @contextmanager
@@ -50,6 +54,14 @@ class Database:
         """Yields the only writing connection; commits at the end, or nothing is written."""
         with self._turn, told_plainly(self.place), self._writer.begin() as connection:
             yield connection
+            written = connection.info.pop(_WRITTEN, ())
+        with self._counting:  # after the commit: who sees the count sees the rows
+            self._count += 1
+            self._changes |= dict.fromkeys(written, self._count)
+
+    def changes(self, tables: Iterable[str]) -> int:
+        """Returns a count that grows when this object has written to one of the tables."""
+        return max(self._changes.get(table, 0) for table in tables)
 
     def without_keys(self, data: Any) -> Any:
         """Returns JSON-able data in whose texts keys are blanked out: the last gate before SQL."""
@@ -69,6 +81,7 @@ def _create_engine(path: Path | None) -> Engine:
         engine = create_engine(url, pool_size=8, max_overflow=-1, connect_args={"timeout": BUSY_S})
     event.listen(engine, "connect", _prepare)
     event.listen(engine, "begin", _begin)
+    event.listen(engine, "after_execute", _note_table)
     return engine
 
 
@@ -82,6 +95,11 @@ def _begin(connection: Connection) -> None:
     driver = connection.connection.dbapi_connection
     assert driver is not None
     driver.cursor().execute(connection.get_execution_options().get("begin", "BEGIN"))
+
+
+def _note_table(connection: Connection, statement: Any, *_: object) -> None:
+    if statement.is_dml:
+        connection.info.setdefault(_WRITTEN, set()).add(statement.table.name)
 
 
 @contextmanager

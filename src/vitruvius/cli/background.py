@@ -51,7 +51,7 @@ def _home_words(found: SearchRun) -> str:
 
 def print_estimate(found: Estimate, as_json: bool) -> None:
     """Prints what a run would take."""
-    from vitruvius.graphs.drive.estimate_words import estimate_words
+    from vitruvius.graphs.drive.estimating import estimate_words
 
     if as_json:
         print_json(found.data)
