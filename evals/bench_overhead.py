@@ -25,7 +25,7 @@ from vitruvius.agents.chairs.protocols import Proposal, Rewrite
 from vitruvius.agents.chairs.view import RunView
 from vitruvius.evals.synthetic import SyntheticTask, create_space
 from vitruvius.events import Event, EventKind
-from vitruvius.tools.calls.decisions import Train
+from vitruvius.tools.calls.train import Train
 
 WINDOW = 50  # trials around each point
 
@@ -70,6 +70,7 @@ def timed_chairs(clock: Clock) -> None:
     async def timed_rewrite(self: Analyst, view: RunView) -> Rewrite:
         started = time.perf_counter()
         idle = Rewrite(edits=(), author="random")
+        # one rewrite at the start: without principles later steps would have nothing to verify
         made = await rewrite(self, view) if clock.in_window or not view.principles else idle
         clock.in_chairs += time.perf_counter() - started
         return made

@@ -60,6 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = parser.parse_args(arguments)
     load_before, rows = os.getloadavg()[0], []
     for repeat in range(given.repeats):
+        # other load comes and goes: neither is always the first
         order = (1, 2) if repeat % 2 == 0 else (2, 1)
         rows.append(
             {n: asyncio.run(wall_s(given.space, given.task, n, given.architectures)) for n in order}

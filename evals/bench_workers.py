@@ -74,6 +74,7 @@ def bench(trainings: int, repeats: int) -> list[dict[str, float]]:
     """Returns the wall seconds of every setting, once a repeat."""
     rows = []
     for repeat in range(repeats):
+        # other load comes and goes: no setting is always the first
         order = list(SETTINGS) if repeat % 2 == 0 else list(reversed(SETTINGS))
         rows.append({name: asyncio.run(wall_s(*SETTINGS[name], trainings)) for name in order})
     return rows

@@ -125,6 +125,7 @@ def build(case: Case, data: Path, seed: int) -> Built:
         ConfigError: if a table is not there, or is no table.
     """
     truth = _varied(case, data, seed)
+    # one stream for all sources of a case: two of the same kind are other draws
     rng = np.random.default_rng([seed, *b"source"])
     told = tuple(_source(spec, data, rng) for spec in case.sources)
     cuts = (wrong_rule(truth, seed),) if case.wrong_cuts else ()

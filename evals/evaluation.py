@@ -69,7 +69,7 @@ def perform(wanted: Wanted, say: Say) -> tuple[Path, list[FailedSearch]]:
 
 def all_jobs(protocols: Sequence[Protocol], wanted: Wanted) -> list[Job]:
     """Returns every job of the protocols, each once."""
-    found: dict[Job, None] = {}
+    found: dict[Job, None] = {}  # protocols share cases and controls
     for protocol in protocols:
         seeds = range(wanted.first_seed, wanted.first_seed + (wanted.seeds or protocol.seeds))
         arms = [find_arm(name) for name in protocol.arms]

@@ -38,7 +38,8 @@ from vitruvius.spaces.space import Architecture
 
 SAY_EVERY_S = 20.0
 Say = Callable[[str], None]
-GOOD_SHARE, FEWEST_GOOD, MOST_GOOD = 0.1, 5, 50
+GOOD_SHARE, FEWEST_GOOD = 0.1, 5
+MOST_GOOD = 50  # as many as the published scripts of LAPT show
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,7 +154,7 @@ def run_all(jobs: Sequence[Job], store: Store, processes: int, say: Say) -> list
             failed = _run(pool, first, store, say)
             say(estimate(rest, store, processes))
             return failed + _run(pool, rest, store, say)
-        except BaseException:
+        except BaseException:  # Ctrl-C too: leaving the pool would first make all that is queued
             pool.shutdown(wait=False, cancel_futures=True)
             raise
 
@@ -208,9 +209,9 @@ def _grouped(jobs: Iterable[Job]) -> dict[tuple[Case, str], list[Job]]:
 
 def _prepare() -> None:
     """Keeps a worker to one thread, and ends it when its parent is gone."""
-    threadpool_limits(1)
+    threadpool_limits(1)  # more would fight for the same cores, and CPU seconds not compare
     parent = multiprocessing.parent_process()
-    if parent is not None:
+    if parent is not None:  # a parent that is killed tells its workers nothing
         threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
 
 

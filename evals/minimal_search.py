@@ -26,6 +26,7 @@ from vitruvius.memory.transfer.weighing import has_guide
 from vitruvius.spaces.region import Region
 from vitruvius.spaces.space import Architecture, SearchSpace
 from vitruvius.tasks.task import Task
+from vitruvius.tools.calls.train import Train
 
 EXPLORE = 0.15  # share of uniform draws, as in a run of default settings
 
@@ -95,7 +96,7 @@ class MinimalSearch:
         deviations (`memory/model/gaussian_process.py`, `agents/analyst/acquisition.py`).
         """
         decision = choose(self.view()).decision
-        assert decision.tool == "train"
+        assert isinstance(decision, Train)
         return self.space.parse(decision.architectures[0])
 
     def closed(self, architecture: Architecture, origin: Origin, value: float) -> Trial:

@@ -48,6 +48,7 @@ class Truth:
         whole = cls(space=space, task=task, values=values, rows=np.sort(rows[~np.isnan(rows)]))
         if not limits.limits:
             return whole
+        # an optimum beyond the limits is nobody's: ranks are among what is allowed
         kept = [a for a in values if limits.violation(**known_costs(task, a)) is None]
         return replace(whole._only(kept), space=space)
 
@@ -80,7 +81,7 @@ class Truth:
             return value
         sign, fidelity = self.task.metric.sign, self.task.fidelity
         runs = [sign * self.task.lookup(architecture, fidelity, i).value for i in range(RUNS)]
-        others = sorted(set(runs) - {seen})
+        others = sorted(set(runs) - {seen})  # recorded runs are told apart by their values alone
         return float(np.mean(others)) if others else value
 
     def inverted(self) -> Truth:
@@ -102,6 +103,7 @@ class Truth:
     def halved(self, seed: int) -> Truth:
         """Returns a random half of the members as a pool, with the rows that answer for them."""
         members = list(self.values)
+        # a stream of its own: the same seed gives the arm its draws
         chosen = np.random.default_rng([seed, *b"half"]).permutation(len(members))
         kept = [members[place] for place in np.sort(chosen[: len(members) // 2]).tolist()]
         return self._only(kept)
@@ -110,6 +112,7 @@ class Truth:
         values = {a: self.values[a] for a in kept}
         chosen = set(kept)
         raw = self.task.metric.sign * self.task.raw_rows()[0]
+        # rows, not members: a cell that was recorded twice counts twice in ranks
         rows = [
             raw[row]
             for written, row in self.task.table.index.items()
@@ -164,7 +167,7 @@ class Oracle:
         if architecture not in self.truth.values:
             return -math.inf
         key = (architecture, self.seed if seed is None else seed, is_full)
-        if not self.truth.task.is_noisy:
+        if not self.truth.task.is_noisy:  # a mean is the same for every seed
             key = (architecture, 0, is_full)
         with self._lock:  # a batch is looked up in threads
             if key not in self._known:
@@ -174,6 +177,7 @@ class Oracle:
     def _pay(self, architecture: Architecture, seed: int, is_full: bool) -> None:
         cost = 1.0 if is_full else self.truth.cheap_cost
         paid = self.answers[-1].cost if self.answers else 0.0
+        # 1e-9: short trainings are fractions, and their sum is not exact
         if paid + cost > self.queries + 1e-9 or (self.stop_at_hit and self._has_hit()):
             raise Spent
         value = self._value(architecture, seed, is_full)
@@ -193,6 +197,7 @@ class Oracle:
         return truth.values[architecture][0]
 
     def _has_hit(self) -> bool:
+        # the earlier ones were looked at when they were the last
         last = self.answers[-1] if self.answers else None
         return (
             last is not None
@@ -221,6 +226,7 @@ class PaidTask:
         self._tells_costs = tells_costs
         self._full = task.fidelity
         self.name = task.name
+        # results of short trainings must not be found again as those of full ones
         self.id = task.id if fidelity is None else f"{task.id}-{fidelity.key}"
         self.ref = task.ref
         self.metric = task.metric
@@ -237,5 +243,6 @@ class PaidTask:
         """Returns the paid value, and the costs that everybody knows."""
         value = self._oracle.ask(architecture, seed=seed, is_full=fidelity == self._full)
         row = self._oracle.truth.task.lookup(architecture, fidelity, 0)
+        # no test value leaves the oracle: nothing may be chosen by it
         row = replace(row, value=self.metric.sign * value, test=None)
         return row if self._tells_costs else replace(row, params=None, flops=None)

@@ -179,7 +179,7 @@ class Store:
         path = self.path(case, arm)
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
-        try:
+        try:  # one write: a kill leaves whole lines but for the last
             os.write(descriptor, f"{outcome.line()}\n".encode())
         finally:
             os.close(descriptor)

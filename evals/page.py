@@ -80,7 +80,7 @@ def _markdown(table: Table) -> str:
 
 def draw_curves(protocol: Protocol, outcomes: Outcomes, folder: Path) -> Iterator[tuple[str, str]]:
     """Writes one figure per case; returns its name and its file's."""
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure  # no pyplot: that would choose a window system
 
     folder.mkdir(parents=True, exist_ok=True)
     for case, arms in outcomes.items():
@@ -98,7 +98,7 @@ def draw_curves(protocol: Protocol, outcomes: Outcomes, folder: Path) -> Iterato
         left.legend(fontsize="x-small")
         figure.suptitle(case.name, fontsize="small")
         file = f"{protocol.name}-{re.sub(r'[^A-Za-z0-9]+', '_', case.name)}.svg"
-        figure.savefig(folder / file, metadata={"Date": None})
+        figure.savefig(folder / file, metadata={"Date": None})  # same results, same file
         yield case.name, file
 
 

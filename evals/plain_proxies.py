@@ -29,7 +29,7 @@ Plain = Callable[[nn.Module, Tensor, Tensor], float]
 
 def _copy(network: nn.Module) -> nn.Module:
     twin = copy.deepcopy(network).eval()
-    for module in twin.modules():
+    for module in twin.modules():  # a fresh network has batch statistics only, no running ones
         if isinstance(module, nn.modules.batchnorm._BatchNorm):
             module.train()
     return twin
@@ -94,7 +94,7 @@ def _fisher(network: nn.Module, inputs: Tensor, labels: Tensor) -> float:
             continue
         product = (output * output.grad).detach()
         product = product if isinstance(module, nn.Linear) else product.movedim(1, -1)
-        if product.dim() == 3 and hasattr(module, "reads"):
+        if product.dim() == 3 and hasattr(module, "reads"):  # a recurrent layer: time comes first
             product = product.transpose(0, 1)
         channels = product.reshape(len(inputs), -1, product.shape[-1]).sum(1)
         sums[id(module)] = sums.get(id(module), 0) + channels
@@ -266,7 +266,7 @@ def _lga(network: nn.Module, inputs: Tensor, labels: Tensor) -> float:
 
 
 def _synflow(network: nn.Module, inputs: Tensor, labels: Tensor) -> float:
-    twin = copy.deepcopy(network).double().eval()
+    twin = copy.deepcopy(network).double().eval()  # products of many layers overflow float32
     for name, module in list(twin.named_modules()):
         if isinstance(module, nn.modules.batchnorm._BatchNorm):
             twin.set_submodule(name, nn.Identity())
@@ -288,7 +288,7 @@ def _zen(network: nn.Module, inputs: Tensor, labels: Tensor) -> float:
         if isinstance(module, LAYERS):
             module.weight.data = torch.randn(module.weight.shape, generator=generator)
         if isinstance(module, nn.modules.batchnorm._BatchNorm):
-            module.momentum = None
+            module.momentum = None  # running statistics are then means of the two passes
     maps: list[Tensor] = []
 
     def keep(module: nn.Module, taken: object, given: Tensor) -> None:

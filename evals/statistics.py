@@ -14,7 +14,7 @@ from scipy.stats import norm, ttest_1samp
 
 from vitruvius.spaces.space import FloatArray
 
-DRAWS = 2000
+DRAWS = 2000  # percentiles of 95 % rest on 50 draws at each end
 SEED = 12345
 LEVEL = 0.95
 ALPHA = 0.05

@@ -33,6 +33,7 @@ class SyntheticTask:
     def __init__(self, seed: int = 0) -> None:
         rng = np.random.default_rng(seed)
         self._single = rng.normal(size=(SLOTS, CHOICES))
+        # choices of neighbours matter to each other: no sum over slots explains all
         self._pair = 0.5 * rng.normal(size=(SLOTS - 1, CHOICES, CHOICES))
 
     def describe(self) -> str:

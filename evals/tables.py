@@ -73,6 +73,7 @@ def _query_cells(case: Case, found: BySeed, control: BySeed) -> tuple[str, ...]:
         ratio = _bounded(ratio_of_means(mine, theirs))
     reached = np.mean(hits <= case.queries)
     ends = [o.steps[-1] for o in found.values() if o.steps]
+    # a search that ended at its hit says nothing of what its budget would have bought
     whole = not case.stop_at_hit or all(o.paid >= case.queries - 1 for o in found.values())
     regret = np.mean([o.best - o.steps[-1].value for o in found.values() if o.steps] or [np.nan])
     return (
@@ -150,7 +151,7 @@ def _no_worse(regrets: Mapping[str, FloatArray]) -> list[Table]:
     if OURS not in regrets or len(regrets) < 2:
         return []
     seeds = min(values.shape[1] for values in regrets.values())
-    if seeds < 2:
+    if seeds < 2:  # a t-test needs spread
         return []
     mean = {arm: values[:, :seeds].mean(axis=0) for arm, values in regrets.items()}
     found = non_inferiority({a: mean[OURS] - mean[a] for a in mean if a != OURS}, MARGIN)

@@ -17,7 +17,7 @@ from vitruvius.spaces.space import FloatArray, SearchSpace
 Kind = Literal["choice", "combination", "family"]
 KINDS: tuple[Kind, ...] = ("choice", "combination", "family")
 MOST_CHOICES = 2  # that a forbidden place may hold, where the best hold so few
-BELOW = 1e-6
+BELOW = 1e-6  # margin around what the best have: no rounding may keep one of them
 
 
 def kind_of(seed: int) -> Kind:
@@ -73,7 +73,7 @@ def _held(space: SearchSpace, features: FloatArray) -> list[SlotCondition]:
 
 def _choices(space: SearchSpace, features: FloatArray) -> Iterator[Rule]:
     held = _held(space, features)
-    most = max(MOST_CHOICES, len(held[0].choices))
+    most = max(MOST_CHOICES, len(held[0].choices))  # so that some place always qualifies
     for condition in held:
         if len(condition.choices) <= most:
             yield Rule(stance="avoid", all=(condition,))

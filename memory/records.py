@@ -188,19 +188,6 @@ class DecisionStatus(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Decision:
-    """One validated tool call, stored before it is carried out, or one turned down."""
-
-    id: int
-    run_id: str
-    step: int
-    author: str  # "analyst", a model's name, or the program: "design", "confirmation"
-    call: Mapping[str, Any]  # the tool call as JSON; {"text": ...} when malformed
-    status: DecisionStatus
-    outcome: str | None  # one line for the next view
-
-
-@dataclass(frozen=True, kw_only=True)
 class Course:
     """Where the loop of a run stands, by its journal and its decisions."""
 

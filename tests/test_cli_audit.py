@@ -152,6 +152,6 @@ def test_the_architect_audits_and_its_cuts_become_candidates(
     assert asked
     assert len(trials_of(run)) == 30
     with Ledger.open(home) as ledger:
-        audits = [d for d in ledger.steps.decisions(run.id) if d.call.get("tool") == "audit"]
+        audits = [d for d in ledger.steps.decisions(run.id) if d.call.tool == "audit"]
     assert audits
     assert all("results, left-out ones predicted" in (one.outcome or "") for one in audits)

@@ -80,9 +80,9 @@ def test_no_folder_is_crowded() -> None:
 
 # Short modules that one other imports, and why each stands alone.
 ALONE: dict[str, str] = {
+    "tools.calls.retire": "one tool of a kind",
     "agents.analyst.acquisition": "stands so today",
     "agents.chairs.source_lines": "stands so today",
-    "cli.doctor": "stands so today",
     "evals.arms.fidelity": "one family of arms a module",
     "evals.synthetic": "many tests search it too",
     "memory.audit.redraw": "stands so today",
@@ -90,9 +90,6 @@ ALONE: dict[str, str] = {
     "memory.model.noise": "stands so today",
     "memory.model.rules_prior": "stands so today",
     "memory.transfer.shared_architectures": "stands so today",
-    "tools.report.following": "stands so today",
-    "tools.report.front": "stands so today",
-    "tools.report.transfer": "stands so today",
 }
 
 

@@ -31,7 +31,7 @@ from vitruvius.memory.records import Origin, ResultStatus, Standing
 from vitruvius.memory.transfer.sources import Source
 from vitruvius.memory.transfer.weighing import fit_hinted, source_prior
 from vitruvius.spaces.space import Architecture, FloatArray
-from vitruvius.tools.calls.decisions import Train
+from vitruvius.tools.calls.train import Train
 
 AUTHOR = "analyst"
 MIN_RESULTS = 4  # before so many, a draw of the region is as good as any model

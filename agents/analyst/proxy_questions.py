@@ -9,7 +9,7 @@ from vitruvius.agents.chairs.view import RunView
 from vitruvius.memory.evidence.proxy_verdicts import demoted
 from vitruvius.spaces.space import Architecture
 from vitruvius.tasks.task import Task, TrainableTask
-from vitruvius.tools.calls.decisions import Proxy
+from vitruvius.tools.calls.proxy import Proxy
 
 SHARE = 0.1  # of the examples that trainings see, proxies may see at most
 SEEN = 512  # examples that the scores of one architecture cost: 8 passes over a batch of 64
@@ -32,7 +32,7 @@ def ask(view: RunView, rank: Rank) -> Proxy | None:
     """
     room = allowance(view)
     names = [name for name in view.proxies if name not in demoted(view.calibrations)]
-    just_asked = bool(view.decisions) and view.decisions[-1].call.get("tool") == "proxy"
+    just_asked = bool(view.decisions) and isinstance(view.decisions[-1].call, Proxy)
     if room < FEWEST or not names or just_asked:
         return None
     known = view.board

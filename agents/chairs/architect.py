@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from vitruvius.agents.chairs.constraints import ground_of
+from vitruvius.agents.chairs.constraints import context_of
 from vitruvius.agents.chairs.page import template
 from vitruvius.agents.chairs.protocols import Architect, Proposal, TurnedDown
 from vitruvius.agents.chairs.view import RunView
 from vitruvius.agents.model.client import Reply
-from vitruvius.agents.model.schemas import decision_schemas, decision_union, most_to_train
+from vitruvius.agents.model.schemas import decision_union
 from vitruvius.agents.model.voice import Form, Voice, calls_of
 from vitruvius.memory.records import DecisionStatus
-from vitruvius.tools.calls.untrusted import TOOLS, read_decision
-from vitruvius.tools.calls.validate import Checked, Ground, check
+from vitruvius.tools.calls.registry import architects_tools, offers, read_decision
+from vitruvius.tools.calls.tool import Checked, ProposalContext
 
 
 class ModelArchitect:
@@ -29,8 +29,8 @@ class ModelArchitect:
         Raises:
             ConfigError: the endpoint refuses the key or does not know the model.
         """
-        ground = ground_of(view)
-        talk = await self.voice.talk(view, _form(view, ground), lambda r: _read(r, ground))
+        context = context_of(view)
+        talk = await self.voice.talk(view, _form(view, context), lambda r: _read(r, context))
         if talk.value is None:
             proposal = await self.fallback.decide(view)
             return replace(
@@ -55,20 +55,20 @@ class ModelArchitect:
         )
 
 
-def _form(view: RunView, ground: Ground) -> Form:
-    schemas = decision_schemas(ground)
+def _form(view: RunView, context: ProposalContext) -> Form:
+    schemas = offers(context)
     return Form(
         chair="architect",
-        ask=template("ask_architect").substitute(step=view.step, k=most_to_train(ground)),
+        ask=template("ask_architect").substitute(step=view.step, k=context.most_to_train),
         tools=schemas,
         calls=schemas,
         key="tool",
-        schema=decision_union(ground),
+        schema=decision_union(context),
         sketch='{"decision": {"tool": "...", "reason": "...", ...}}',
     )
 
 
-def _read(reply: Reply, ground: Ground) -> Checked:
+def _read(reply: Reply, context: ProposalContext) -> Checked:
     """Returns the first call of a reply, checked: one decision a step."""
-    first = calls_of(reply, TOOLS, "tool")[0]
-    return check(read_decision(first), ground)
+    first = calls_of(reply, list(architects_tools()), "tool")[0]
+    return read_decision(first).check(context)

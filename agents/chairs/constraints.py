@@ -5,18 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from vitruvius.agents.chairs.view import RunView
-from vitruvius.memory.records import Decision, DecisionStatus, Standing
-from vitruvius.tools.calls.decisions import Proxy, Recall
-from vitruvius.tools.calls.untrusted import Problem, read_decision
-from vitruvius.tools.calls.validate import Ground, question_key
+from vitruvius.memory.decisions import Decision
+from vitruvius.memory.records import DecisionStatus, Standing
+from vitruvius.tools.calls.audit import Audit
+from vitruvius.tools.calls.proxy import Proxy
+from vitruvius.tools.calls.recall import Recall
+from vitruvius.tools.calls.tool import ProposalContext, question_key
+from vitruvius.tools.calls.train import Train
 
 
-def ground_of(view: RunView) -> Ground:
-    """Returns what `tools.validate.check` and `check_edit` need of a view."""
+def context_of(view: RunView) -> ProposalContext:
+    """Returns what the checks of tools and edits need of a view."""
     left = None
     if view.budget.trials is not None:
         left = max(view.budget.trials - view.spent.trials, 0)
-    return Ground(
+    return ProposalContext(
         space=view.space,
         region=view.region,
         evaluated={trial.architecture: trial.name for trial in reversed(view.trials)},
@@ -37,20 +40,19 @@ def ground_of(view: RunView) -> Ground:
 def _audited(decisions: Sequence[Decision]) -> str | None:
     """Returns what the last audit answered, unless something was trained since."""
     for decision in reversed(decisions):
-        tool = decision.call.get("tool")
-        if decision.status == DecisionStatus.CARRIED_OUT and tool in ("train", "audit"):
-            return f"step {decision.step}: {decision.outcome}" if tool == "audit" else None
+        if decision.status != DecisionStatus.CARRIED_OUT:
+            continue
+        match decision.call:
+            case Audit():
+                return f"step {decision.step}: {decision.outcome}"
+            case Train():
+                return None
     return None
 
 
 def _question(decision: Decision) -> tuple[str, str] | None:
     """Returns key and answer of a question to proxies or memory that was carried out."""
-    if decision.status != DecisionStatus.CARRIED_OUT:
-        return None
-    try:
-        asked = read_decision(dict(decision.call))
-    except Problem:
-        return None
-    if not isinstance(asked, (Proxy, Recall)):
+    asked = decision.call
+    if decision.status != DecisionStatus.CARRIED_OUT or not isinstance(asked, Proxy | Recall):
         return None
     return question_key(asked), f"step {decision.step}: {decision.outcome or 'no outcome'}"

@@ -10,9 +10,10 @@ from itertools import chain, zip_longest
 from vitruvius.agents.chairs.repair_triggers import needs_repair, progress_of
 from vitruvius.agents.chairs.view import PrincipleView, RunView
 from vitruvius.agents.model.quoting import fenced, quoted
+from vitruvius.memory.decisions import Decision
 from vitruvius.memory.evidence.calibration import COUNTED
 from vitruvius.memory.evidence.proxy_verdicts import verdict
-from vitruvius.memory.records import Calibration, Decision, Evidence, Origin, Standing, Trial
+from vitruvius.memory.records import Calibration, Evidence, Origin, Standing, Trial
 from vitruvius.spaces.rules import words
 from vitruvius.spaces.space import Architecture
 from vitruvius.tasks.task import amount
@@ -227,7 +228,7 @@ def _given(one: Calibration) -> str:
 
 def decision_line(decision: Decision) -> str:
     """Returns one decision with what became of it; those turned down say why."""
-    call = {key: value for key, value in decision.call.items() if key != "reason"}
+    call = {key: value for key, value in decision.written.items() if key != "reason"}
     text = quoted(json.dumps(call, separators=(",", ":")), 240)
     outcome = quoted(decision.outcome, 240) if decision.outcome else "no outcome yet"
     return f"step {decision.step} {decision.author} {decision.status.value}: {text} -> {outcome}"

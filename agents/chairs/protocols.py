@@ -9,7 +9,7 @@ from typing import Protocol
 from vitruvius.agents.chairs.view import RunView
 from vitruvius.memory.edits import Edit
 from vitruvius.memory.records import DecisionStatus, ModelCall
-from vitruvius.tools.calls.decisions import AnyDecision
+from vitruvius.tools.calls.tool import Tool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +26,7 @@ class TurnedDown:
 class Proposal:
     """A decision with its author. `turned_down` came before it; `calls` are what it cost."""
 
-    decision: AnyDecision
+    decision: Tool
     author: str
     turned_down: Sequence[TurnedDown] = field(default_factory=tuple)
     calls: Sequence[ModelCall] = field(default_factory=tuple)

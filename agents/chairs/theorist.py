@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from vitruvius.agents.chairs.constraints import ground_of
+from vitruvius.agents.chairs.constraints import context_of
 from vitruvius.agents.chairs.page import template
 from vitruvius.agents.chairs.protocols import Rewrite, Theorist
 from vitruvius.agents.chairs.repair_triggers import needs_repair
@@ -17,8 +17,9 @@ from vitruvius.agents.model.schemas import MAX_EDITS, edit_schemas, edits_union
 from vitruvius.agents.model.voice import Form, PartlyGood, Voice, calls_of
 from vitruvius.memory.edits import Edit
 from vitruvius.memory.records import DecisionStatus
-from vitruvius.tools.calls.untrusted import EDITS, Problem, read_edit
-from vitruvius.tools.calls.validate import Ground, check_edit
+from vitruvius.tools.calls.edits import EDITS, check_edit, read_edit
+from vitruvius.tools.calls.tool import ProposalContext
+from vitruvius.tools.calls.untrusted import Problem
 
 REWRITE = "rewrite"
 
@@ -36,8 +37,8 @@ class ModelTheorist:
         Raises:
             ConfigError: the endpoint refuses the key or does not know the model.
         """
-        ground = ground_of(view)
-        talk = await self.voice.talk(view, _form(view, ground), lambda r: read_edits(r, ground))
+        context = context_of(view)
+        talk = await self.voice.talk(view, _form(view, context), lambda r: read_edits(r, context))
         if talk.value is None:
             rewrite = await self.fallback.rewrite(view)
             return replace(
@@ -53,13 +54,13 @@ class ModelTheorist:
         )
 
 
-def _form(view: RunView, ground: Ground) -> Form:
-    union = edits_union(ground)
+def _form(view: RunView, context: ProposalContext) -> Form:
+    union = edits_union(context)
     return Form(
         chair="theorist",
         ask=_ask(view),
         tools={REWRITE: ("Propose edits of the principles; an empty list is allowed.", union)},
-        calls=edit_schemas(ground),
+        calls=edit_schemas(context),
         key="edit",
         schema=union,
         sketch='{"edits": [{"edit": "...", ...}, ...]}',
@@ -75,7 +76,7 @@ def _ask(view: RunView) -> str:
     return f"{ask}\n{template('ask_repair').substitute(reasons='; '.join(reasons))}"
 
 
-def read_edits(reply: Reply, ground: Ground) -> tuple[Edit, ...]:
+def read_edits(reply: Reply, context: ProposalContext) -> tuple[Edit, ...]:
     """Returns the edits of a reply.
 
     Raises:
@@ -88,7 +89,7 @@ def read_edits(reply: Reply, ground: Ground) -> tuple[Edit, ...]:
     problems: list[Problem] = []
     for number, data in enumerate(raw[:MAX_EDITS], start=1):
         try:
-            edit = check_edit(read_edit(data), ground)
+            edit = check_edit(read_edit(data), context)
             if any(_same_rule(edit, other) for other in good):
                 raise Problem(DecisionStatus.DUPLICATE, "the rule stands in another edit already")
             good.append(edit)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol, runtime_checkable
 
-from vitruvius.agents.chairs.constraints import ground_of
+from vitruvius.agents.chairs.constraints import context_of
 from vitruvius.agents.chairs.page import template
 from vitruvius.agents.chairs.protocols import Rewrite
 from vitruvius.agents.chairs.theorist import REWRITE, ModelTheorist, read_edits
@@ -15,8 +15,8 @@ from vitruvius.agents.model.schemas import edit_schemas, edits_of
 from vitruvius.agents.model.voice import Form
 from vitruvius.memory.edits import Add, Edit
 from vitruvius.memory.records import DecisionStatus
+from vitruvius.tools.calls.tool import ProposalContext
 from vitruvius.tools.calls.untrusted import Problem
-from vitruvius.tools.calls.validate import Ground
 
 SAID_CHARS = 600
 
@@ -37,9 +37,9 @@ class ListeningTheorist(ModelTheorist):
         Raises:
             ConfigError: the endpoint refuses the key or does not know the model.
         """
-        ground = ground_of(view)
-        form = _form(view, ground, said)
-        talk = await self.voice.talk(view, form, lambda reply: _read(reply, ground))
+        context = context_of(view)
+        form = _form(view, context, said)
+        talk = await self.voice.talk(view, form, lambda reply: _read(reply, context))
         return Rewrite(
             edits=talk.value or (),
             author=self.voice.name,
@@ -48,8 +48,8 @@ class ListeningTheorist(ModelTheorist):
         )
 
 
-def _form(view: RunView, ground: Ground, said: str) -> Form:
-    add = {"add": edit_schemas(ground)["add"]}
+def _form(view: RunView, context: ProposalContext, said: str) -> Form:
+    add = {"add": edit_schemas(context)["add"]}
     union = edits_of(add, at_most=1, at_least=1)
     data = fenced([quoted(said, SAID_CHARS)])
     return Form(
@@ -63,8 +63,8 @@ def _form(view: RunView, ground: Ground, said: str) -> Form:
     )
 
 
-def _read(reply: Reply, ground: Ground) -> tuple[Edit, ...]:
-    edits = read_edits(reply, ground)
+def _read(reply: Reply, context: ProposalContext) -> tuple[Edit, ...]:
+    edits = read_edits(reply, context)
     if len(edits) != 1 or not isinstance(edits[0], Add):
         raise Problem(DecisionStatus.INVALID, "expected exactly one edit, an add")
     return edits

@@ -9,10 +9,10 @@ from functools import cached_property
 import numpy as np
 
 from vitruvius.budget import Budget
+from vitruvius.memory.decisions import Decision
 from vitruvius.memory.model.proxy_scores import Board
 from vitruvius.memory.records import (
     Calibration,
-    Decision,
     Evidence,
     Origin,
     PrincipleVersion,

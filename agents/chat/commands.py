@@ -2,26 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, get_args
 
 from vitruvius.errors import ToolError
 from vitruvius.spaces.space import SearchSpace
+from vitruvius.tools.calls.registry import commands as tool_commands
+from vitruvius.tools.calls.tool import Command
 from vitruvius.tools.questions.looking import MOST_ROWS, Sort
 
 Call = dict[str, Any]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Command:
-    """A slash command: how it is used, what it does, and the tool call that it becomes."""
-
-    usage: str
-    about: str
-    read: Callable[[Sequence[str], str], Call]
 
 
 def _alone(tool: str) -> Callable[[Sequence[str], str], Call]:
@@ -36,7 +26,7 @@ def _alone(tool: str) -> Callable[[Sequence[str], str], Call]:
 def _named(tool: str, argument: str) -> Callable[[Sequence[str], str], Call]:
     def read(words: Sequence[str], rest: str) -> Call:
         if not rest:
-            raise ToolError(f"/{tool} needs {argument}: {COMMANDS[tool].usage}")
+            raise QUESTIONS[tool].needs(argument)
         return {"tool": tool, argument: rest}
 
     return read
@@ -56,75 +46,15 @@ def _trials(words: Sequence[str], rest: str) -> Call:
 
 def _compare(words: Sequence[str], rest: str) -> Call:
     if len(words) != 2:
-        raise ToolError(f"/compare needs two trials: {COMMANDS['compare'].usage}")
+        raise QUESTIONS["compare"].needs("two trials")
     return {"tool": "compare", "first": words[0], "second": words[1]}
-
-
-def _undo(words: Sequence[str], rest: str) -> Call:
-    if not words or not re.fullmatch(r"[Cc]?\d+", words[0]):
-        raise ToolError(f"/undo needs the number of a cut: {COMMANDS['undo'].usage}")
-    reason = rest.partition(" ")[2].strip()
-    number = int(words[0].lstrip("Cc"))
-    return {"tool": "prune", "action": "undo", "cut": number} | (
-        {"reason": reason} if reason else {}
-    )
-
-
-def _prune(words: Sequence[str], rest: str) -> Call:
-    if len(words) != 1:
-        raise ToolError(f"/prune needs a principle: {COMMANDS['prune'].usage}")
-    return {"tool": "prune", "action": "cut", "principle": words[0].upper().partition(".")[0]}
-
-
-def _teach(words: Sequence[str], rest: str) -> Call:
-    if not rest:
-        raise ToolError(f"/teach needs a principle in plain words: {COMMANDS['teach'].usage}")
-    return {"tool": "principle", "statement": rest, "rule": None}
-
-
-def _retire(words: Sequence[str], rest: str) -> Call:
-    if len(words) != 1:
-        raise ToolError(f"/retire needs a principle: {COMMANDS['retire'].usage}")
-    return {"tool": "retire", "principle": words[0].upper().partition(".")[0]}
-
-
-def _train(words: Sequence[str], rest: str) -> Call:
-    """Reads JSON, or a trial with what is to be changed; `finish_call` fills in the rest of it."""
-    if rest.startswith(("{", "[")):
-        try:
-            given = json.loads(rest)
-        except ValueError as error:
-            raise ToolError(f"/train: that is no JSON: {error}") from None
-        return {"tool": "train", "architectures": given if isinstance(given, list) else [given]}
-    if not words or not re.fullmatch(r"[Tt]\d+", words[0]):
-        raise ToolError(f"/train needs a trial to start from, or JSON: {COMMANDS['train'].usage}")
-    changes = dict(_change(word) for word in words[1:])
-    return {"tool": "train", "from": words[0].upper(), "changes": changes}
-
-
-def _change(word: str) -> tuple[str, str]:
-    slot, mark, choice = word.partition("=")
-    if not mark or not choice:
-        raise ToolError(f"expected SLOT=CHOICE, got {word!r:.60}")
-    return slot, choice
-
-
-def _fork(words: Sequence[str], rest: str) -> Call:
-    step, _, budget = f"{rest} ".partition("with ")
-    if step.strip() and not step.strip().isdigit():
-        raise ToolError(f"/fork takes the number of a step: {COMMANDS['fork'].usage}")
-    return {
-        "tool": "fork",
-        "at": int(step) if step.strip() else None,
-        "budget": budget.strip() or None,
-    }
 
 
 def _command(usage: str, about: str, read: Callable[[Sequence[str], str], Call]) -> Command:
     return Command(usage=usage, about=about, read=read)
 
 
-COMMANDS: Mapping[str, Command] = {
+QUESTIONS: Mapping[str, Command] = {
     "best": _command("/best", "the best network so far", _alone("best")),
     "trials": _command(
         "/trials [best|worst|latest|slowest|smallest] [N] [TEXT...]",
@@ -144,18 +74,12 @@ COMMANDS: Mapping[str, Command] = {
     "proxies": _command("/proxies", "what training-free scores are worth", _alone("proxies")),
     "report": _command("/report WORD", "a section of the report", _named("report", "section")),
     "budget": _command("/budget", "limits, and what was spent", _alone("budget")),
-    "train": _command(
-        "/train T17 SLOT=CHOICE... | {JSON}", "train a change of a trial; asks first", _train
-    ),
-    "prune": _command("/prune P3", "cut by a principle; asks first", _prune),
-    "undo": _command("/undo CUT [REASON]", "undo a cut; asks first", _undo),
-    "teach": _command("/teach WORDS", "state a principle; shows the rule first", _teach),
-    "retire": _command("/retire P3", "give a principle up", _retire),
-    "note": _command("/note WORDS", "leave a note for the architect", _named("note", "text")),
-    "fork": _command(
-        "/fork [STEP] [with BUDGET]", "a new run that shares this one up to a step", _fork
-    ),
 }
+
+
+def commands() -> Mapping[str, Command]:
+    """Returns every slash command: those that ask, then those of the tools."""
+    return {**QUESTIONS, **tool_commands()}
 
 
 def read_command(text: str) -> Call:
@@ -169,7 +93,7 @@ def read_command(text: str) -> Call:
         {'tool': 'prune', 'action': 'undo', 'cut': 2, 'reason': 'pooling matters here'}
     """
     name, _, rest = text.removeprefix("/").partition(" ")
-    command = COMMANDS.get(name)
+    command = commands().get(name)
     if command is None:
         raise ToolError(f"there is no command /{name:.40}; /help lists them")
     return command.read(rest.split(), rest.strip())
@@ -177,7 +101,7 @@ def read_command(text: str) -> Call:
 
 def help_rows() -> list[tuple[str, str]]:
     """Returns usage and meaning of every command."""
-    return [(command.usage, command.about) for command in COMMANDS.values()]
+    return [(command.usage, command.about) for command in commands().values()]
 
 
 def completed(call: Call, architecture: Callable[[str], Any], space: SearchSpace) -> Call:

@@ -8,10 +8,9 @@ from collections.abc import Callable, Iterator, Sequence
 from vitruvius.agents.chairs.page import template
 from vitruvius.agents.model.quoting import fenced, quoted
 from vitruvius.memory.ledger.requests import Message
-from vitruvius.tools.questions.book import Book
+from vitruvius.tools.questions.book import Book, words_of
 from vitruvius.tools.questions.learned import principles
 from vitruvius.tools.questions.looking import best, budget
-from vitruvius.tools.questions.records import words_of
 
 NOW_CHARS = 4000  # of a tool's result in the turn under way
 THEN_CHARS = 400  # of one in an earlier turn

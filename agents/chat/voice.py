@@ -14,11 +14,12 @@ from vitruvius.agents.model.capabilities import Capabilities, probe
 from vitruvius.agents.model.client import ModelClient, Question, Reply
 from vitruvius.agents.model.quoting import quoted
 from vitruvius.agents.model.reader import UnreadableReply, json_values, read_calls, without_thinking
-from vitruvius.agents.model.schemas import Schema, in_words, native_tools
+from vitruvius.agents.model.schemas import in_words, native_tools
 from vitruvius.agents.model.transport import BadReply, ContextFull, TransportFailed
 from vitruvius.errors import ToolError
 from vitruvius.memory.ledger.requests import Message
 from vitruvius.memory.records import ModelCall
+from vitruvius.tools.calls.schemas import Offer
 from vitruvius.tools.questions.book import Book
 
 MENDS = 2
@@ -26,7 +27,7 @@ LEAST_PAGE = 600  # tokens
 MOST_CALLS = 4  # of one reply
 
 _PROBED: dict[tuple[str | None, str], Capabilities] = {}
-Schemas = Mapping[str, tuple[str, Schema]]
+Schemas = Mapping[str, Offer]
 Hear = Callable[[str], None]
 
 

@@ -15,9 +15,10 @@ from vitruvius.agents.model.capabilities import Capabilities, Mode, probe
 from vitruvius.agents.model.client import Chair, ModelClient, Question, Reply
 from vitruvius.agents.model.quoting import quoted
 from vitruvius.agents.model.reader import UnreadableReply, json_values, read_calls
-from vitruvius.agents.model.schemas import Schema, in_words, native_tools
+from vitruvius.agents.model.schemas import in_words, native_tools
 from vitruvius.agents.model.transport import BadReply, ContextFull, RequestRefused, TransportFailed
 from vitruvius.memory.records import DecisionStatus, ModelCall
+from vitruvius.tools.calls.schemas import Offer, Schema
 from vitruvius.tools.calls.untrusted import Problem
 
 MENDS = 2
@@ -26,7 +27,7 @@ LEAST_REPLY = 200  # tokens
 KEPT_CHARS = 2000  # of a reply that was turned down
 
 T = TypeVar("T")
-Schemas = Mapping[str, tuple[str, Schema]]
+Schemas = Mapping[str, Offer]
 
 
 @dataclass(frozen=True, kw_only=True)

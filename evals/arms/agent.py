@@ -93,6 +93,7 @@ class CredulousArchitect(Analyst):
     async def decide(self, view: RunView) -> Proposal:
         """Returns the analyst's decision in what the principles leave."""
         region: Region = view.region
+        # numbers that the run's own cuts never reach
         for number, principle in enumerate(reversed(view.principles), start=1000):
             version = principle.version
             cut = Cut(number=number, rule=version.rule, principle=version.name, reason="")

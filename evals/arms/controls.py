@@ -95,7 +95,7 @@ class Evolution:
             if architecture not in self.asked:
                 value = self.oracle.ask(architecture)
                 self.asked[architecture] = value
-                if np.isfinite(value):
+                if np.isfinite(value):  # what cannot be trained is no parent; it was free
                     self.alive.append((value, spec))
                     return True
         return False
@@ -156,12 +156,12 @@ def gp_transfer(given: Given) -> None:
     asked: list[int] = []
     values: list[float] = []
     open_ = np.ones(len(raw), dtype=np.bool_)
-    gain = told.mean(axis=0)
+    gain = told.mean(axis=0)  # before any value of the target, sources are believed alike
     while open_.any():
         row = int(np.argmax(np.where(open_, gain, -np.inf)))
         open_[row] = False
         value = given.oracle.ask(raw.architectures[row])
-        if not np.isfinite(value):
+        if not np.isfinite(value):  # what cannot be trained tells nothing
             continue
         asked.append(row)
         values.append(value)

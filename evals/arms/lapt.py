@@ -92,7 +92,7 @@ def lapt(script: Script, chair: Chair, given: Given) -> None:
         population=script.population,
         tournament=script.tournament,
     )
-    best_before = float("-inf")
+    best_before = float("-inf")  # the first rewrite follows what was found, whatever it is
     while evolution.step(allowed):
         if len(evolution.asked) not in script.adapt_at:
             continue

@@ -21,8 +21,8 @@ from vitruvius.agents.model.client import ModelClient, Question, Reply
 from vitruvius.agents.model.quoting import fenced, quoted
 from vitruvius.agents.model.reader import json_values, without_thinking
 from vitruvius.agents.model.resolving import at_hand, resolve_model
-from vitruvius.agents.model.schemas import Schema
 from vitruvius.agents.model.transport import BadReply, ContextFull, RequestRefused, TransportFailed
+from vitruvius.agents.model.voice import MENDS
 from vitruvius.errors import ConfigError
 from vitruvius.evals.arms.arm import Arm, Given
 from vitruvius.evals.arms.controls import Allowed
@@ -30,9 +30,9 @@ from vitruvius.evals.arms.lapt import NB201, TRANSNAS, Script, lapt
 from vitruvius.memory.records import ModelCall
 from vitruvius.settings import load_settings
 from vitruvius.spaces.space import Architecture, SearchSpace
+from vitruvius.tools.calls.schemas import Schema
 
 SEEDS = 5  # as published
-MENDS = 2
 PRINCIPLES = 6  # at most, each of at most so many characters
 PRINCIPLE_CHARS = 300
 
@@ -123,11 +123,12 @@ class LaptChair:
                 return self.allowed
             except (TransportFailed, ContextFull, RequestRefused) as error:
                 self.problems.append(str(error))
-                break
+                break  # the same question would end the same
             except (BadReply, BadOperations) as error:
                 self.problems.append(str(error))
                 mend = f"\n\nYour last reply was turned down: {error}. Mend exactly that."
                 question = replace(question, user=user + mend)
+        # a model that never answered narrows nothing
         self.allowed = self.allowed or {slot.name: slot.names for slot in self.space.slots}
         return self.allowed
 

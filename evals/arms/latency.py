@@ -36,7 +36,11 @@ def agent_under_caps(given: Given) -> None:
         limit = Constraints(caps=((LATENCY, float(caps[turn % len(caps)])),))
         task = given.task(constraints=limit)
         searched = run_search(
-            given.space, task, queries=PART, seed=given.seed + 1000 * turn, sources=sources
+            given.space,
+            task,
+            queries=PART,
+            seed=given.seed + 1000 * turn,  # caps come again: another seed each time
+            sources=sources,
         )
         sources.append(
             Source(
@@ -114,6 +118,7 @@ def gp_trade_off(given: Given) -> None:
     gain = rng.random(len(raw))
     while not closed.all():
         row = int(np.argmax(np.where(closed, -np.inf, gain)))
+        # combinations that lead to the same member are one question
         closed[places[raw.architectures[row]]] = True
         asked.append(row)
         values.append(given.oracle.ask(raw.architectures[row]))

@@ -58,6 +58,6 @@ ARMS = (
         name="optuna-gp",
         about="Optuna's GP sampler",
         run=partial(optuna_search, "gp"),
-        most_seeds=20,
+        most_seeds=20,  # 6 s a search
     ),
 )

@@ -24,8 +24,8 @@ from numpy.typing import NDArray
 
 from vitruvius.evals.minimal_search import MinimalSearch
 from vitruvius.evals.statistics import bootstrap
-from vitruvius.evals.studies.recurrent_cells import LOG, Cells, read_cells
-from vitruvius.evals.studies.rows import Row, fill_in
+from vitruvius.evals.studies.recurrent_cells import LOG, Cells, half_of, read_cells
+from vitruvius.evals.studies.rows import Row, fill_in, grouped
 from vitruvius.evals.studies.stoppers import Never, Spared, Stopper, halving, optuna_stopper
 from vitruvius.memory.model.halving import FACTOR, rungs
 from vitruvius.memory.model.proxy_scores import board_of
@@ -235,19 +235,15 @@ ARMS: dict[str, Callable[[Half], None]] = {
 
 def measure(cells: Cells, task: Task, trainings: int, key: Row) -> Row:
     """Returns what one arm found in one half."""
-    count = len(cells.architectures)
-    chosen = np.random.default_rng([key["seed"], *b"half"]).permutation(count)[: count // 2]
     epochs = trainings * cells.valid.shape[1]
-    half = Half(cells, np.sort(chosen), task, key["seed"], epochs)
+    half = Half(cells, half_of(cells, key["seed"]), task, key["seed"], epochs)
     ARMS[key["arm"]](half)
     return half.found()
 
 
 def summary(rows: Sequence[Row]) -> list[Row]:
     """Returns means by arm, and what each found more than full trainings, paired by half."""
-    by_arm: dict[str, dict[int, Row]] = {}
-    for row in rows:
-        by_arm.setdefault(row["arm"], {})[row["seed"]] = row
+    by_arm = grouped(rows)
     base = by_arm.get(BASE, {})
     lines = []
     for arm, mine in by_arm.items():

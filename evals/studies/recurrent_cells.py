@@ -75,6 +75,12 @@ class Cells:
         return {name: self.scores[:, column] for column, name in enumerate(STORED)}
 
 
+def half_of(cells: Cells, seed: int) -> IntArray:
+    """Returns the rows of a random half of the cells, in order."""
+    count = len(cells.architectures)
+    return np.sort(np.random.default_rng([seed, *b"half"]).permutation(count)[: count // 2])
+
+
 def read_cells(data: Path) -> Cells:
     """Returns the cells of a folder with the two public files.
 

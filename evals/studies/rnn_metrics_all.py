@@ -164,8 +164,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, default=Path("rnn_metrics_all.jsonl"), help="of rows")
     given = parser.parse_args(arguments)
     torch.set_num_threads(1)
-    stored = pd.read_parquet(given.data / shape.STORED).dropna(subset=["arch_id"])
-    stored = stored.drop_duplicates("arch_id").set_index("arch_id")
+    stored = shape.read_stored(given.data)
     log = read_log(given.data / shape.LOG)
     runs = [*shape.chosen(log, stored, given.number), *left_out(log, stored, given.left_out)]
     batch = shape.read_batch(given.corpus or given.data / shape.CORPUS)

@@ -54,6 +54,12 @@ class Figures:
     cpu_s: float
 
 
+def read_stored(data: Path) -> pd.DataFrame:
+    """Returns the stored metrics, one row a cell, by the number of its architecture."""
+    stored = pd.read_parquet(data / STORED).dropna(subset=["arch_id"])
+    return stored.drop_duplicates("arch_id").set_index("arch_id")
+
+
 def read_batch(path: Path) -> Tensor:
     """Returns texts of a corpus as word ids [50, 70], from places spread evenly over it.
 
@@ -209,8 +215,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, default=Path("rnn_metrics.jsonl"), help="to append to")
     given = parser.parse_args(arguments)
     torch.set_num_threads(1)
-    stored = pd.read_parquet(given.data / STORED).dropna(subset=["arch_id"])
-    stored = stored.drop_duplicates("arch_id").set_index("arch_id")
+    stored = read_stored(given.data)
     log = read_log(given.data / LOG)
     batch = read_batch(given.corpus or given.data / CORPUS)
     figures = list(compute(chosen(log, stored, given.number), batch, given.out))

@@ -23,8 +23,8 @@ from scipy.stats import rankdata
 
 from vitruvius.evals.minimal_search import MinimalSearch
 from vitruvius.evals.statistics import bootstrap
-from vitruvius.evals.studies.recurrent_cells import LOG, STORED, Cells, read_cells
-from vitruvius.evals.studies.rows import Row, fill_in
+from vitruvius.evals.studies.recurrent_cells import LOG, STORED, Cells, half_of, read_cells
+from vitruvius.evals.studies.rows import Row, fill_in, grouped
 from vitruvius.memory.model.proxy_scores import board_of
 from vitruvius.spaces.pool import Pool
 from vitruvius.spaces.space import Architecture, FloatArray
@@ -132,18 +132,14 @@ def _rng(half: Half) -> np.random.Generator:
 
 def measure(cells: Cells, task: Task, key: Row) -> Row:
     """Returns what one arm found in one half."""
-    count = len(cells.architectures)
-    chosen = np.random.default_rng([key["seed"], *b"half"]).permutation(count)[: count // 2]
-    half = Half(cells, np.sort(chosen), task, key["seed"])
+    half = Half(cells, half_of(cells, key["seed"]), task, key["seed"])
     ARMS[key["arm"]](half)
     return half.found()
 
 
 def summary(rows: Sequence[Row]) -> list[Row]:
     """Returns means and medians by arm, and what the agent found more, paired by half."""
-    by_arm: dict[str, dict[int, Row]] = {}
-    for row in rows:
-        by_arm.setdefault(row["arm"], {})[row["seed"]] = row
+    by_arm = grouped(rows)
     agent = by_arm.get(AGENT, {})
     lines = []
     for arm, mine in by_arm.items():

@@ -39,5 +39,13 @@ def fill_in(
     return rows
 
 
+def grouped(rows: Iterable[Row]) -> dict[str, dict[int, Row]]:
+    """Returns the rows by arm and seed."""
+    by_arm: dict[str, dict[int, Row]] = {}
+    for row in rows:
+        by_arm.setdefault(row["arm"], {})[row["seed"]] = row
+    return by_arm
+
+
 def _key(row: Row, names: tuple[str, ...]) -> tuple[Any, ...]:
     return tuple(row[name] for name in names)

@@ -12,14 +12,17 @@ from vitruvius.errors import ToolError, VitruviusError
 from vitruvius.events import Event, EventKind
 from vitruvius.graphs.chat.session import MOST_READ, ChatSession, Told, Turn
 from vitruvius.graphs.search.approve import Price, is_above
+from vitruvius.memory.decisions import read_stored
 from vitruvius.memory.ledger.requests import Wish, WishStatus
 from vitruvius.memory.records import RunStatus
-from vitruvius.spaces.rules import Rule, words
+from vitruvius.spaces.rules import words
+from vitruvius.tools.calls.fork import Fork
+from vitruvius.tools.calls.principle import Principle
+from vitruvius.tools.calls.tool import UNSAID, Tool
+from vitruvius.tools.calls.train import Train
 from vitruvius.tools.questions.asking import answer, is_question, read_question
 
-ASKED = ("train", "prune", "principle")  # principle: not costly, but the rule is to be seen first
 STOPPED = "You stopped this."
-UNSAID = "somebody "  # how a reason begins that nobody gave: see `tools.calls.wishes`
 EDITED = "As the person edited it"
 
 
@@ -27,29 +30,32 @@ def question_about(session: ChatSession) -> dict[str, Any] | None:
     """Returns what the person is asked before the next call; None where it needs no answer."""
     turn = session.turn()
     call = turn.pending
-    if call is None or turn.reply is None or call.get("tool") not in ASKED:
+    if call is None or turn.reply is None:
         return None
-    price = price_of(session, call)
+    asked = read_stored(call)
+    if not isinstance(asked, Tool) or not (asked.IS_COSTLY or asked.IS_SHOWN_FIRST):
+        return None
+    price = price_of(session, asked)
     limits = session.ask_above
-    if call["tool"] != "principle" and limits is not None and not is_above(price, limits):
+    if not asked.IS_SHOWN_FIRST and limits is not None and not is_above(price, limits):
         return None
     question: dict[str, Any] = {"decision": turn.reply.id, "call": call, "price": dict(price)}
-    if call["tool"] == "principle":
-        question["understood"] = words(Rule.model_validate(call["rule"]))
+    if isinstance(asked, Principle) and asked.rule is not None:
+        question["understood"] = words(asked.rule)
     return question
 
 
-def price_of(session: ChatSession, call: Mapping[str, Any]) -> Price:
+def price_of(session: ChatSession, asked: Tool) -> Price:
     """Returns what a call is likely to cost, by the run's own mean training; None: not known yet.
 
     What a person asks for costs no tokens: no model decides it.
     """
     seconds: float | None = 0.0
-    if call.get("tool") == "train":
+    if isinstance(asked, Train):
         taken = [
             t.train_s for t in session.ledger.trials.of(session.run_id) if t.train_s is not None
         ]
-        count = len(call["architectures"])
+        count = len(asked.architectures)
         seconds = count * sum(taken) / len(taken) if taken else None
     return {"seconds": seconds, "tokens": 0, "dollars": 0.0}
 
@@ -74,8 +80,8 @@ async def carry_out(session: ChatSession, said: Mapping[str, Any] | None) -> Non
     session.tell(Told(kind="call", text=shown(call)))
     if is_question(call):
         await session.call(_answer, session, call)
-    elif call["tool"] == "fork":
-        await session.call(_fork, session, call)
+    elif isinstance(asked := read_stored(call), Fork):
+        await session.call(_fork, session, call, asked)
     else:
         await _wish(session, call, edited)
 
@@ -98,8 +104,8 @@ def tell_closed(session: ChatSession) -> None:
             (waiting.add if message.data.get("waits") else waiting.discard)(int(number))
     for wish in session.ledger.requests.wishes(session.run_id, is_open=False) if waiting else ():
         if wish.id in waiting:
-            text = f"Wish {wish.id} ({wish.call['tool']}) is {wish.status.value}: {wish.words}"
-            _store(session, wish.call, text, {"wish": wish.id})
+            text = f"Wish {wish.id} ({wish.call.tool}) is {wish.status.value}: {wish.words}"
+            _store(session, wish.written, text, {"wish": wish.id})
 
 
 def shown_whole(call: Mapping[str, Any]) -> str:
@@ -120,9 +126,9 @@ def _answer(session: ChatSession, call: Mapping[str, Any]) -> None:
     _store(session, call, found.text, {"drawing": found.drawing})
 
 
-def _fork(session: ChatSession, call: Mapping[str, Any]) -> None:
+def _fork(session: ChatSession, call: Mapping[str, Any], asked: Fork) -> None:
     try:
-        made = session.fork(call.get("at"), call.get("budget"))
+        made = session.fork(asked.at, asked.budget)
     except VitruviusError as error:
         _store(session, call, f"Not done: {error}", {})
         return
@@ -176,7 +182,7 @@ def _left(session: ChatSession, call: dict[str, Any]) -> Wish:
     assert turn.reply is not None
     told = {message.data.get("wish") for message in turn.messages}
     for wish in session.ledger.requests.wishes(session.run_id):
-        is_ours = wish.call == call and wish.created >= turn.reply.created
+        is_ours = wish.written == call and wish.created >= turn.reply.created
         if is_ours and wish.id not in told:
             return wish
     return session.steer(call)

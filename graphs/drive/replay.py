@@ -217,7 +217,7 @@ def _facts(ledger: Ledger, run_id: str) -> dict[str, list[str]]:
             for c in ledger.cuts.of(run_id)
         ],
         "decision": [
-            f"step {d.step} by {d.author}: {d.status.value} {d.call}"
+            f"step {d.step} by {d.author}: {d.status.value} {d.written}"
             for d in ledger.steps.decisions(run_id)
         ],
     }

@@ -30,7 +30,7 @@ from vitruvius.spaces.rules import Rule, words
 from vitruvius.spaces.space import Architecture, SearchSpace
 from vitruvius.tasks.registry import load_task
 from vitruvius.tasks.task import Metric, Task
-from vitruvius.tools.calls.decisions import LEAST_TO_AUDIT
+from vitruvius.tools.calls.audit import LEAST_TO_AUDIT
 
 FEWEST = LEAST_TO_AUDIT
 DRAWS = 100  # scored by proxies where nothing else is said

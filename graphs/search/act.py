@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Literal
 
-from vitruvius.errors import ToolError
+from vitruvius.errors import ToolError, VitruviusError
 from vitruvius.events import EventKind
 from vitruvius.graphs.search import prune as pruning
 from vitruvius.graphs.search.audit_call import answer_audit
 from vitruvius.graphs.search.proxy_call import answer_proxies
 from vitruvius.graphs.search.session import Session
 from vitruvius.graphs.search.source_runs import kin_of
+from vitruvius.memory.decisions import Decision
 from vitruvius.memory.model.halving import demands
-from vitruvius.memory.records import (
-    Decision,
-    DecisionStatus,
-    NewTrial,
-    Origin,
-    ResultStatus,
-    Trial,
-)
+from vitruvius.memory.records import DecisionStatus, NewTrial, Origin, ResultStatus, Trial
 from vitruvius.tasks.tables.table import Tabular
+from vitruvius.tools.calls.proxy import Proxy
+from vitruvius.tools.calls.prune import Prune
+from vitruvius.tools.calls.tool import Tool
 from vitruvius.tools.training.evaluation import Failed, FailureKind, Outcome, Request, Stopped
 from vitruvius.tools.training.evaluator import adopt
 
@@ -34,17 +32,53 @@ POLL_S = 0.5  # while another live run trains the same result
 
 async def carry_out(session: Session, decision: Decision) -> None:
     """Does what the decision says and closes it, unless the run is stopping."""
-    if decision.call["tool"] == "train":
-        outcome = await _train(session, decision)
-    elif decision.call["tool"] == "proxy":
-        outcome = await answer_proxies(session, decision)
-    else:
-        outcome = await session.call(_other, session, decision)
+    try:
+        outcome = await _tool(decision).carry_out(SearchEngine(session), decision)
+    except ToolError as error:
+        outcome = f"refused: {error}"
     if outcome is None:
         return  # stopped: the decision stays open for the resume
-    if decision.call.get("edited"):
+    if decision.is_edited:
         outcome = f"the person changed the call; {outcome}"
     await session.call(session.close_decision, decision, DecisionStatus.CARRIED_OUT, outcome)
+
+
+def _tool(decision: Decision) -> Tool:
+    """Returns the tool that a decision calls.
+
+    Raises:
+        VitruviusError: this program has none of that name: another version wrote the decision.
+    """
+    if isinstance(decision.call, Tool):
+        return decision.call
+    raise VitruviusError(f"step {decision.step}: there is no tool {decision.call.tool!r} here")
+
+
+@dataclass(frozen=True)
+class SearchEngine:
+    """What a search does for its tools: see `tools.calls.tool.Engine`."""
+
+    session: Session
+
+    async def train(self, decision: Decision) -> str | None:
+        """Trains what the decision names and what the program put beside it."""
+        return await _train(self.session, decision)
+
+    async def score(self, asked: Proxy) -> str | None:
+        """Asks the proxies, over the workers."""
+        return await answer_proxies(self.session, asked)
+
+    async def recall(self, query: str) -> str:
+        """Searches the memory, without what a fork must not know."""
+        return await self.session.call(_recalled, self.session, query)
+
+    async def audit(self, decision: Decision) -> str:
+        """Asks the run's own trials what decides."""
+        return await self.session.call(answer_audit, self.session, decision)
+
+    async def prune(self, decision: Decision, asked: Prune) -> str:
+        """Cuts or undoes, where the evidence allows it."""
+        return await self.session.call(pruning.prune_by_decision, self.session, decision, asked)
 
 
 def refuse(session: Session, decision: Decision, reason: str) -> None:
@@ -61,13 +95,13 @@ def refuse(session: Session, decision: Decision, reason: str) -> None:
 async def _train(session: Session, decision: Decision) -> str | None:
     news = [
         NewTrial(
-            architecture=session.space.parse(plan["spec"]),
+            architecture=session.space.parse(plan.spec),
             fidelity=session.task.fidelity.key,
-            seed=int(plan["seed"]),
-            origin=Origin(plan["origin"]),
-            propensity=plan["propensity"],
+            seed=plan.seed,
+            origin=plan.origin,
+            propensity=plan.propensity,
         )
-        for plan in decision.call["trials"]
+        for plan in decision.plans
     ]
     trials = await session.call(session.ledger.trials.open, session.run.id, decision.id, news)
     demanded = await session.call(_demands, session, trials[0].number)
@@ -262,23 +296,9 @@ def _close(session: Session, result_id: int, outcome: Outcome) -> None:
     )
 
 
-def _other(session: Session, decision: Decision) -> str:
-    call = decision.call
-    try:
-        match call["tool"]:
-            case "recall":
-                return _recalled(session, call)
-            case "audit":
-                return answer_audit(session, decision)
-            case _:
-                return pruning.prune_by_decision(session, decision)
-    except ToolError as error:
-        return f"refused: {error}"
-
-
-def _recalled(session: Session, call: Any) -> str:
+def _recalled(session: Session, query: str) -> str:
     features = {feature.name for feature in session.space.features}
-    found = session.index.search(call["query"], session.space.name, features, 5)
+    found = session.index.search(query, session.space.name, features, 5)
     kin = kin_of(session.ledger, session.run.id)
     versions = {v.name: v for v in session.ledger.principles.all_current() if v.run_id not in kin}
     lines = [

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from vitruvius.agents.chairs.constraints import ground_of
+from vitruvius.agents.chairs.constraints import context_of
 from vitruvius.budget import Budget
 from vitruvius.graphs.search import decide as deciding
 from vitruvius.graphs.search.session import Session
-from vitruvius.memory.records import Decision, DecisionStatus, Origin
-from vitruvius.tools.calls.decisions import Train
-from vitruvius.tools.calls.untrusted import Problem, read_decision
-from vitruvius.tools.calls.validate import check
-from vitruvius.tools.calls.wishes import parsed
+from vitruvius.memory.decisions import Decision
+from vitruvius.memory.records import DecisionStatus, Origin
+from vitruvius.tools.calls.registry import read_decision
+from vitruvius.tools.calls.tool import Tool
+from vitruvius.tools.calls.train import Train, parsed
+from vitruvius.tools.calls.untrusted import Problem
 
 ASKED, APPROVED = "asked", "approved"  # lines of the journal, numbered by step
-COSTLY = ("train", "prune")
 
 Price = Mapping[str, float | None]
 
@@ -28,7 +28,7 @@ def price_of(session: Session, decision: Decision) -> Price:
     what a decision of the run has cost on average.
     """
     known = [t.train_s for t in session.reader.digest().search if t.train_s is not None]
-    count = len(decision.call.get("trials", ()))
+    count = len(decision.plans)
     seconds = 0.0 if count == 0 else count * sum(known) / len(known) if known else None
     spent, steps = session.spent(), max(1, session.reader.steps())
     return {
@@ -43,8 +43,9 @@ def is_asked_about(session: Session, decision: Decision) -> bool:
 
     Where the settings name a price, what costs more; else every training and every cut.
     """
-    tool, limits = decision.call["tool"], session.policy.ask_above
-    if "wish" in decision.call or (limits is None and tool not in COSTLY):
+    asked, limits = decision.call, session.policy.ask_above
+    is_costly = isinstance(asked, Tool) and asked.IS_COSTLY
+    if decision.wish is not None or (limits is None and not is_costly):
         return False
     if limits is not None and not is_above(price_of(session, decision), limits):
         return False
@@ -68,7 +69,7 @@ def question(session: Session, decision: Decision, problem: str | None) -> dict[
         "decision": decision.id,
         "step": decision.step,
         "author": decision.author,
-        "call": dict(decision.call),
+        "call": dict(decision.written),
         "price": dict(price_of(session, decision)),
     }
     return asked | ({"problem": problem} if problem else {})
@@ -82,7 +83,7 @@ def edited(session: Session, decision: Decision, written: Mapping[str, Any]) -> 
     Raises:
         Problem: it cannot; the sentence says how to mend it.
     """
-    old = decision.call
+    old = decision.written
     names = ("tool", "reason", "architectures", "action", "principle", "cut")
     new = {name: old[name] for name in names if name in old}
     new |= {name: value for name, value in written.items() if name in names}
@@ -94,14 +95,15 @@ def edited(session: Session, decision: Decision, written: Mapping[str, Any]) -> 
     if isinstance(new.get("architectures"), list):
         new["architectures"] = [parsed(one, session.space).spec for one in new["architectures"]]
     asked = read_decision(new)
-    forced = [plan for plan in old.get("trials", ()) if plan["origin"] != Origin.ARCHITECT]
+    forced = [plan for plan in decision.plans if plan.origin != Origin.ARCHITECT]
     spent = session.spent()
     room = max(0, int(min(session.reader.search_left(spent), 1_000_000)) - len(forced))
-    ground = ground_of(session.reader.view(decision.step, "edit", room, spent))
-    checked = check(asked, ground)
+    view = session.reader.view(decision.step, "edit", room, spent)
+    checked = asked.check(context_of(view))
     call = {**old, **checked.decision.model_dump(mode="json"), "edited": True}
     if isinstance(checked.decision, Train):
-        call["trials"] = forced + [deciding.chosen(session, a) for a in checked.architectures]
+        plans = forced + [deciding.chosen(session, a) for a in checked.architectures]
+        call["trials"] = [plan.written for plan in plans]
     return call
 
 

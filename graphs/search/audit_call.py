@@ -7,7 +7,8 @@ from vitruvius.events import EventKind
 from vitruvius.graphs.offline.auditing import Audit, audit_trials, edits_of
 from vitruvius.graphs.search.session import Session
 from vitruvius.memory.audit.variance import FactorShare
-from vitruvius.memory.records import Decision, PrincipleVersion
+from vitruvius.memory.decisions import Decision
+from vitruvius.memory.records import PrincipleVersion
 
 AUTHOR = "audit"
 NAMED = 4  # factors that the answer names, of each kind

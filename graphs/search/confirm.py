@@ -9,6 +9,7 @@ from vitruvius.events import EventKind
 from vitruvius.graphs.search import act as acting
 from vitruvius.graphs.search import schedule
 from vitruvius.graphs.search.session import Session
+from vitruvius.memory.decisions import Plan
 from vitruvius.memory.records import Origin
 
 FRESH_SEEDS = 1000  # offset: seeds of a confirmation are never those of the search
@@ -22,29 +23,29 @@ async def confirm_finalists(session: Session) -> None:
         if not plan:
             return
         step = await session.call(session.reader.steps)
-        call: dict[str, Any] = {"tool": "train", "reason": "confirmation", "trials": plan}
+        trials = [one.written for one in plan]
+        call: dict[str, Any] = {"tool": "train", "reason": "confirmation", "trials": trials}
         decision = await session.call(session.accept, step, "confirmation", call)
         session.tell(
             EventKind.CONFIRM,
             f"confirming the best on fresh seeds: {len(plan)} trainings",
-            finalists=[p["spec"] for p in plan],
+            finalists=[one.spec for one in plan],
         )
     await acting.carry_out(session, decision)
 
 
-def _plan(session: Session) -> list[dict[str, Any]]:
+def _plan(session: Session) -> list[Plan]:
     digest = session.reader.digest()
     if not session.task.is_noisy or digest.origins[Origin.CONFIRM]:
         return []
     finalists = digest.leaders(schedule.FINALISTS)
     count = schedule.confirm_trials(_room(session)) if finalists else 0
     return [
-        {
-            "spec": finalists[number % len(finalists)].spec,
-            "origin": Origin.CONFIRM.value,
-            "seed": session.run.seed + FRESH_SEEDS + number // len(finalists),
-            "propensity": None,
-        }
+        Plan(
+            spec=finalists[number % len(finalists)].spec,
+            origin=Origin.CONFIRM,
+            seed=session.run.seed + FRESH_SEEDS + number // len(finalists),
+        )
         for number in range(count)
     ]
 

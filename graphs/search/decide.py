@@ -12,10 +12,11 @@ from vitruvius.events import EventKind
 from vitruvius.graphs.search import prune as pruning
 from vitruvius.graphs.search import schedule
 from vitruvius.graphs.search.session import Session
-from vitruvius.memory.records import Decision, Origin
+from vitruvius.memory.decisions import Decision, Plan
+from vitruvius.memory.records import Origin
 from vitruvius.memory.transfer.weighing import has_guide
 from vitruvius.spaces.space import Architecture
-from vitruvius.tools.calls.decisions import Train
+from vitruvius.tools.calls.train import Train
 
 REDRAWS = 50  # tries for a uniform draw that the run has not seen
 
@@ -25,20 +26,21 @@ async def decide(session: Session) -> Decision | None:
     step, room, forced, view = await session.call(_prepare, session)
     if room == 0:
         return None
-    call: dict[str, Any] = {"tool": "train", "reason": "uniform design", "trials": forced}
+    trials = [plan.written for plan in forced]
+    written: dict[str, Any] = {"tool": "train", "reason": "uniform design", "trials": trials}
     author = "design"
     if view is not None:
         proposal = await _propose(session, view)
         await session.call(_book, session, proposal, step)
         if proposal is not None:
             author = proposal.author
-            call = proposal.decision.model_dump(mode="json")
+            written = proposal.decision.model_dump(mode="json")
             if isinstance(proposal.decision, Train):
                 picked = [session.space.parse(s) for s in proposal.decision.architectures]
-                call["trials"] = forced + [chosen(session, one) for one in picked]
+                written["trials"] = trials + [chosen(session, one).written for one in picked]
         elif not forced:
             return None
-    decision = await session.call(session.accept, step, author, call)
+    decision = await session.call(session.accept, step, author, written)
     tell_decision(session, decision)
     return decision
 
@@ -49,17 +51,17 @@ def tell_decision(session: Session, decision: Decision) -> None:
         EventKind.DECISION,
         _words(decision),
         author=decision.author,
-        tool=decision.call["tool"],
+        tool=decision.call.tool,
         status=decision.status,
     )
 
 
-def chosen(session: Session, architecture: Architecture) -> dict[str, Any]:
+def chosen(session: Session, architecture: Architecture) -> Plan:
     """Returns the plan of a trial that somebody chose."""
     return _planned(session, architecture, Origin.ARCHITECT, session.run.seed)
 
 
-def _prepare(session: Session) -> tuple[int, int, list[dict[str, Any]], RunView | None]:
+def _prepare(session: Session) -> tuple[int, int, list[Plan], RunView | None]:
     """Returns the step, how many trainings it may open, the forced ones, the view for the rest."""
     step, spent = session.reader.steps(), session.spent()
     room = int(min(session.batch, session.reader.search_left(spent)))
@@ -96,7 +98,7 @@ def _book(session: Session, proposal: Proposal | None, step: int) -> None:
         session.tell(EventKind.WARNING, f"turned down ({down.status}): {down.problem}")
 
 
-def _forced(session: Session, room: int, step: int) -> list[dict[str, Any]]:
+def _forced(session: Session, room: int, step: int) -> list[Plan]:
     digest = session.reader.digest()
     incumbent = next(iter(digest.leaders(1)), None) if session.task.is_noisy else None
     origins = schedule.forced_origins(
@@ -131,21 +133,14 @@ def _forced(session: Session, room: int, step: int) -> list[dict[str, Any]]:
     return plan
 
 
-def _planned(
-    session: Session, architecture: Architecture, origin: Origin, seed: int
-) -> dict[str, Any]:
-    return {
-        "spec": architecture.spec,
-        "origin": origin.value,
-        "seed": seed,
-        # A uniform trial is a draw of the sampler itself: its weight against it is one.
-        "propensity": 1.0 if origin in (Origin.EXPLORE, Origin.CONTROL) else None,
-    }
+def _planned(session: Session, architecture: Architecture, origin: Origin, seed: int) -> Plan:
+    # A uniform trial is a draw of the sampler itself: its weight against it is one.
+    propensity = 1.0 if origin in (Origin.EXPLORE, Origin.CONTROL) else None
+    return Plan(spec=architecture.spec, origin=origin, seed=seed, propensity=propensity)
 
 
 def _words(decision: Decision) -> str:
-    call = decision.call
-    if call["tool"] != "train":
-        return f"{decision.author}: {call['tool']}. {call.get('reason', '')}"
-    count = len(call["trials"])
-    return f"{decision.author}: train {count}. {call.get('reason', '')}"
+    what = decision.call.tool
+    if isinstance(decision.call, Train):
+        what = f"train {len(decision.plans)}"
+    return f"{decision.author}: {what}. {decision.reason}"

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 
 from vitruvius.errors import ToolError
 from vitruvius.graphs.search.session import Session
-from vitruvius.memory.records import Decision, Score
+from vitruvius.memory.records import Score
 from vitruvius.spaces.space import Architecture
+from vitruvius.tools.calls.proxy import Proxy
 from vitruvius.tools.training.evaluation import Failed, FailureKind, Question
 
 ATTEMPTS = 2  # of one architecture whose worker is killed
@@ -16,14 +17,14 @@ ATTEMPTS = 2  # of one architecture whose worker is killed
 Known = dict[tuple[str, Architecture], Score]
 
 
-async def answer_proxies(session: Session, decision: Decision) -> str | None:
-    """Returns every score that the decision asks for, in words; None if the run was stopped first.
+async def answer_proxies(session: Session, asked: Proxy) -> str | None:
+    """Returns every score that is asked for, in words; None if the run was stopped first.
 
     Each architecture's scores are stored as they come, so a resume asks for the others only.
     """
-    proxies: list[str] = decision.call["proxies"]
+    proxies = asked.proxies
     try:
-        architectures = [session.space.parse(spec) for spec in decision.call["architectures"]]
+        architectures = [session.space.parse(spec) for spec in asked.architectures]
         known = await session.call(_known, session, proxies, architectures)
         missing = [
             a for a in dict.fromkeys(architectures) if any((p, a) not in known for p in proxies)

@@ -9,10 +9,12 @@ from vitruvius.errors import ToolError
 from vitruvius.events import EventKind
 from vitruvius.graphs.search.provisional_trust import loan_problem
 from vitruvius.graphs.search.session import Session
+from vitruvius.memory.decisions import Decision
 from vitruvius.memory.evidence.effects import licenses_cut
-from vitruvius.memory.records import PERSON, CutRecord, Decision, Standing
+from vitruvius.memory.records import PERSON, CutRecord, Standing
 from vitruvius.spaces.region import Cut
 from vitruvius.spaces.rules import Rule, words
+from vitruvius.tools.calls.prune import Prune
 
 MAX_CUTS = 6
 HEADROOM = 0.6  # of the limit that cuts may use up when made; the rest is for later looks
@@ -107,20 +109,19 @@ def _loss(view: PrincipleView | None) -> float:
     return view.evidence.top_loss_high if view is not None and view.evidence is not None else 0.0
 
 
-def prune_by_decision(session: Session, decision: Decision) -> str:
+def prune_by_decision(session: Session, decision: Decision, asked: Prune) -> str:
     """Cuts or undoes as somebody asked, if the evidence allows it; returns what happened.
 
     Raises:
         ToolError: the cut has no licence, is there already, or would leave too little.
     """
-    call, step = decision.call, decision.step
-    is_wish = "wish" in call
-    reason = str(call.get("reason") or "no reason given")
-    if call["action"] == "undo":
+    step, is_wish = decision.step, decision.wish is not None
+    reason = asked.reason or "no reason given"
+    if asked.action == "undo":
         by = PERSON if is_wish else decision.author
-        session.ledger.cuts.undo(session.run.id, int(call["cut"]), step, by, reason)
-        return f"cut {call['cut']} is undone"
-    name = str(call["principle"])
+        session.ledger.cuts.undo(session.run.id, int(asked.cut or 0), step, by, reason)
+        return f"cut {asked.cut} is undone"
+    name = str(asked.principle)
     view = next((v for v in session.reader.principles() if f"P{v.version.principle}" == name), None)
     if view is None:
         raise ToolError(f"this run has no principle {name}")

@@ -23,6 +23,7 @@ from vitruvius.agents.chairs.view import PrincipleView, RunView
 from vitruvius.graphs.drive.replay import CUT_OFF, Recorded
 from vitruvius.graphs.search import schedule
 from vitruvius.graphs.search.provisional_trust import trust_left
+from vitruvius.memory.decisions import Decision
 from vitruvius.memory.evidence.calibration import calibrate
 from vitruvius.memory.evidence.proxy_verdicts import proxy_weights, with_weights
 from vitruvius.memory.evidence.region_of_run import region_of
@@ -33,7 +34,6 @@ from vitruvius.memory.model.proxy_scores import Board, board_of
 from vitruvius.memory.model.ranking import learn
 from vitruvius.memory.records import (
     Calibration,
-    Decision,
     DecisionStatus,
     Origin,
     ResultStatus,
@@ -47,6 +47,8 @@ from vitruvius.spaces.region import Region
 from vitruvius.spaces.space import Architecture, SearchSpace
 from vitruvius.tasks.tables.table import Tabular
 from vitruvius.tasks.task import Metric, Task, TrainableTask
+from vitruvius.tools.calls.note import Note
+from vitruvius.tools.calls.proxy import Proxy
 from vitruvius.tools.proxies import proxies_for
 
 ALL_PROXIES_SHOWN = 64  # the calibration shown to a chair looks at this many trials at most
@@ -190,9 +192,8 @@ class Reader:
         return [
             self.space.parse(spec)
             for decision in self.ledger.steps.decisions(run_id)
-            if decision.status == DecisionStatus.CARRIED_OUT
-            and decision.call.get("tool") == "proxy"
-            for spec in decision.call["architectures"]
+            if decision.status == DecisionStatus.CARRIED_OUT and isinstance(decision.call, Proxy)
+            for spec in decision.call.architectures
         ]
 
     def region(self) -> Region:
@@ -232,9 +233,9 @@ class Reader:
 
     def _notes(self) -> Sequence[str]:
         return [
-            f"{wish.author}: {wish.call['text']}"
+            f"{wish.author}: {wish.call.text}"
             for wish in self.ledger.requests.wishes(self.run.id, is_open=False)
-            if wish.call.get("tool") == "note"
+            if isinstance(wish.call, Note)
         ][-NOTES_SHOWN:]
 
     def rng(self, purpose: str, step: int) -> np.random.Generator:
@@ -352,7 +353,7 @@ class Reader:
 
     def _asked(self) -> int:
         calls = (decision.call for decision in self.ledger.steps.decisions(self.run.id))
-        return sum(len(call["architectures"]) for call in calls if call.get("tool") == "proxy")
+        return sum(len(call.architectures) for call in calls if isinstance(call, Proxy))
 
     def _calibrations(self, trials: Sequence[Trial], board: Board | None) -> list[Calibration]:
         recent = list(trials[-ALL_PROXIES_SHOWN:])

@@ -17,10 +17,11 @@ from vitruvius.graphs.drive.replay import CUT_OFF
 from vitruvius.graphs.search import schedule
 from vitruvius.graphs.search.reader import Reader
 from vitruvius.graphs.search.warnings import Foresight
+from vitruvius.memory.decisions import Decision
 from vitruvius.memory.index.principle_index import PrincipleIndex
 from vitruvius.memory.ledger.ledger import Ledger
 from vitruvius.memory.ledger.requests import Wish
-from vitruvius.memory.records import Decision, DecisionStatus, Origin, Run, Spent, Trial
+from vitruvius.memory.records import DecisionStatus, Origin, Run, Spent, Trial
 from vitruvius.settings import Policy
 from vitruvius.spaces.space import SearchSpace
 from vitruvius.tasks.tables.table import Tabular
@@ -140,7 +141,7 @@ class Session:
     def amend(self, decision: Decision, call: Mapping[str, Any]) -> Decision:
         """Changes what the open decision will do, and returns it."""
         self.ledger.steps.amend_decision(decision.id, call)
-        return replace(decision, call=dict(call))
+        return replace(decision, written=dict(call))
 
     def close_decision(self, decision: Decision, status: DecisionStatus, outcome: str) -> None:
         """Records what became of the open decision."""

@@ -9,32 +9,27 @@ decision, and what became of it is written last.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
-from vitruvius.agents.chairs.constraints import ground_of
+from vitruvius.agents.chairs.constraints import context_of
 from vitruvius.agents.chairs.understanding import Understands
 from vitruvius.errors import ToolError
 from vitruvius.events import EventKind
 from vitruvius.graphs.search import decide as deciding
 from vitruvius.graphs.search import reflect as reflecting
 from vitruvius.graphs.search.session import Session
-from vitruvius.memory.edits import Add, Edit, Retire, Revise
+from vitruvius.memory.decisions import Decision
+from vitruvius.memory.edits import Add, Edit, Retire
 from vitruvius.memory.ledger.requests import Wish, WishStatus
-from vitruvius.memory.records import Decision, DecisionStatus, Evidence, Mark
+from vitruvius.memory.records import DecisionStatus, Evidence, Mark, Spent
 from vitruvius.spaces.rule_words import read_rule
 from vitruvius.spaces.rules import Rule, words
-from vitruvius.tools.calls.decisions import Prune, Train
+from vitruvius.tools.calls.edits import check_edit
+from vitruvius.tools.calls.registry import read_wish
+from vitruvius.tools.calls.tool import Tool
+from vitruvius.tools.calls.train import Train
 from vitruvius.tools.calls.untrusted import Problem
-from vitruvius.tools.calls.validate import check, check_edit
-from vitruvius.tools.calls.wishes import (
-    NoteWish,
-    PrincipleWish,
-    PruneWish,
-    RetireWish,
-    TrainWish,
-    parsed,
-    read_wish,
-)
 
 MOST_AT_ONCE = 32  # architectures in one wish
 
@@ -46,66 +41,81 @@ async def take_wish(session: Session) -> Decision | None:
         return None
     wish = due[0]
     try:
-        read = read_wish(wish.call)
-        match read:
-            case TrainWish() | PruneWish():
-                return await session.call(_decide, session, wish, read)
-            case PrincipleWish() | RetireWish():
-                await _edit(session, wish, read)
-            case NoteWish():
-                await session.call(_note, session, wish)
+        asked = read_wish(wish.written, session.space)
+        return await asked.take_up(SearchDesk(session, wish))
     except ToolError as error:
         await session.call(_close, session, wish, WishStatus.REFUSED, str(error))
     return None
 
 
+@dataclass(frozen=True)
+class SearchDesk:
+    """What a search does with a wish: see `tools.calls.tool.Desk`."""
+
+    session: Session
+    wish: Wish
+
+    async def decide(self, asked: Tool) -> Decision:
+        """Makes the wish a decision of its author, checked as any other."""
+        return await self.session.call(_decide, self.session, self.wish, asked)
+
+    async def rewrite(self, edit: Callable[[], Awaitable[Edit]]) -> None:
+        """Writes the edit into the journal, applies and measures it, and closes the wish."""
+        await _rewrite(self.session, self.wish, edit)
+
+    async def rule_of(self, statement: str) -> Rule:
+        """Returns the rule that plain words mean: read by the program, else by the model."""
+        return await _rule_of(self.session, statement)
+
+    async def keep(self) -> None:
+        """Closes the wish, which the architect reads from now on."""
+        await self.session.call(_note, self.session, self.wish)
+
+
 def tell_closed(session: Session, decision: Decision) -> None:
     """Tells what became of the wish that a decision was; nothing where it was none."""
-    if (number := decision.call.get("wish")) is None:
+    if decision.wish is None:
         return
-    wish = session.ledger.requests.wish(int(number))
+    wish = session.ledger.requests.wish(decision.wish)
     if wish.status != WishStatus.OPEN:
         _tell(session, wish)
 
 
-def _decide(session: Session, wish: Wish, read: TrainWish | PruneWish) -> Decision:
+def _decide(session: Session, wish: Wish, asked: Tool) -> Decision:
     """Returns the decision that the wish becomes.
 
     Raises:
         ToolError: it cannot be carried out as asked.
     """
     step, spent = session.reader.steps(), session.spent()
-    if isinstance(read, PruneWish):
-        ground = ground_of(session.reader.view(step, "wish", 1, spent))
-        name = None if read.principle is None else read.principle.split(".")[0]
-        asked = Prune(action=read.action, principle=name, cut=read.cut, reason=read.reason)
-        check(asked, ground)
-        call: dict[str, Any] = asked.model_dump(mode="json")
-    else:
-        room = int(min(MOST_AT_ONCE, session.reader.search_left(spent)))
-        if room == 0:
-            raise Problem(
-                DecisionStatus.OVER_BUDGET,
-                "the budget has no trial left for the search; fork the run with another budget",
-            )
-        ground = ground_of(session.reader.view(step, "wish", room, spent))
-        specs = [parsed(one, session.space).spec for one in read.architectures]
-        checked = check(Train(architectures=specs, reason=read.reason), ground)
-        call = checked.decision.model_dump(mode="json")
-        call["trials"] = [deciding.chosen(session, one) for one in checked.architectures]
-    decision = session.accept_wish(wish, step, {**call, "wish": wish.id})
+    room = _room(session, spent) if isinstance(asked, Train) else 1
+    checked = asked.check(context_of(session.reader.view(step, "wish", room, spent)))
+    written = checked.decision.model_dump(mode="json")
+    if isinstance(asked, Train):
+        plans = [deciding.chosen(session, one) for one in checked.architectures]
+        written["trials"] = [plan.written for plan in plans]
+    decision = session.accept_wish(wish, step, {**written, "wish": wish.id})
     deciding.tell_decision(session, decision)
     return decision
 
 
-async def _edit(session: Session, wish: Wish, read: PrincipleWish | RetireWish) -> None:
-    """Writes the edit into the journal, applies and measures it, and closes the wish."""
+def _room(session: Session, spent: Spent) -> int:
+    room = int(min(MOST_AT_ONCE, session.reader.search_left(spent)))
+    if room == 0:
+        raise Problem(
+            DecisionStatus.OVER_BUDGET,
+            "the budget has no trial left for the search; fork the run with another budget",
+        )
+    return room
+
+
+async def _rewrite(session: Session, wish: Wish, make: Callable[[], Awaitable[Edit]]) -> None:
     line = await session.call(_line_of, session, wish)
     if line is None:
         if await session.call(_has_unfinished_rewrite, session):
             await reflecting.rewrite_principles(session)  # of the theorist, killed half-way
             return
-        edit = await _edit_of(session, wish, read)
+        edit = check_edit(await make(), context_of(await session.call(session.wish_view)))
         line = await session.call(_write_line, session, wish, edit)
     await session.call(_apply, session, wish, line)
 
@@ -121,26 +131,7 @@ def _has_unfinished_rewrite(session: Session) -> bool:
     return bool(lines) and lines[-1].step >= done
 
 
-async def _edit_of(session: Session, wish: Wish, read: PrincipleWish | RetireWish) -> Edit:
-    """Returns the edit that the wish asks for, checked.
-
-    Raises:
-        ToolError: it cannot be made, or its words cannot be understood.
-    """
-    view = await session.call(session.wish_view)
-    ground = ground_of(view)
-    name = None if read.principle is None else read.principle.split(".")[0]
-    if isinstance(read, RetireWish):
-        return check_edit(Retire(principle=str(name), rationale=read.reason), ground)
-    rule = read.rule if read.rule is not None else await _rule_of(session, wish, read.statement)
-    if name is None:
-        edit: Edit = Add(rationale=read.reason, statement=read.statement, rule=rule)
-    else:
-        edit = Revise(principle=name, rationale=read.reason, statement=read.statement, rule=rule)
-    return check_edit(edit, ground)
-
-
-async def _rule_of(session: Session, wish: Wish, said: str) -> Rule:
+async def _rule_of(session: Session, said: str) -> Rule:
     """Returns the rule that plain words mean: read by the program, else by the model.
 
     Raises:
@@ -216,7 +207,7 @@ def _close(session: Session, wish: Wish, status: WishStatus, told: str) -> None:
 def _tell(session: Session, wish: Wish) -> None:
     session.tell(
         EventKind.WISH,
-        f"{wish.author} asked to {wish.call.get('tool')}: {wish.status}; {wish.words}",
+        f"{wish.author} asked to {wish.call.tool}: {wish.status}; {wish.words}",
         wish=wish.id,
         author=wish.author,
         status=wish.status,

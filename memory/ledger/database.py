@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from threading import Lock, RLock
@@ -38,26 +38,50 @@ class Database:
         # one connection serves all threads of a ledger in memory, one at a time
         self._turn: AbstractContextManager[Any] = RLock() if path is None else nullcontext()
         self._engine = _create_engine(path)
+        self._idle: list[Connection] = []
         self._changes: dict[str, int] = {}  # by table: the count of writes at its last one
         self._count = 0
         self._counting = Lock()
-        self._writer = self._engine.execution_options(begin="BEGIN IMMEDIATE")
 
-    @contextmanager
-    def read(self) -> Iterator[Connection]:
+    def read(self) -> AbstractContextManager[Connection]:
         """Yields a connection that sees one state of the ledger."""
-        with self._turn, told_plainly(self.place), self._engine.begin() as connection:
-            yield connection
+        return self._transaction("BEGIN")
+
+    def write(self) -> AbstractContextManager[Connection]:
+        """Yields the only writing connection; commits at the end, or nothing is written."""
+        return self._transaction("BEGIN IMMEDIATE")
 
     @contextmanager
-    def write(self) -> Iterator[Connection]:
-        """Yields the only writing connection; commits at the end, or nothing is written."""
-        with self._turn, told_plainly(self.place), self._writer.begin() as connection:
-            yield connection
-            written = connection.info.pop(_WRITTEN, ())
-        with self._counting:  # after the commit: who sees the count sees the rows
-            self._count += 1
-            self._changes |= dict.fromkeys(written, self._count)
+    def _transaction(self, begin: str) -> Iterator[Connection]:
+        """Lends a connection for one transaction.
+
+        Connections are kept, and transactions begun and ended below SQLAlchemy: a trial takes 25 of
+        them, and between two numerical steps the processor's caches hold nothing of this. By
+        `Engine.begin` one then costs 0.33 ms, so it costs 0.20 ms, of which SQLite takes 0.05 ms.
+        """
+        with self._turn, told_plainly(self.place):
+            try:
+                connection = self._idle.pop()
+            except IndexError:
+                connection = self._engine.connect()
+            driver: Any = connection.connection.driver_connection
+            try:
+                driver.execute(begin)
+                yield connection
+                driver.commit()
+                self._count_writes(connection.info.get(_WRITTEN, ()))
+            except BaseException:
+                driver.rollback()
+                raise
+            finally:
+                connection.info.pop(_WRITTEN, None)
+                self._idle.append(connection)
+
+    def _count_writes(self, tables: Collection[str]) -> None:
+        if tables:  # after the commit: who sees the count sees the rows
+            with self._counting:
+                self._count += 1
+                self._changes |= dict.fromkeys(tables, self._count)
 
     def changes(self, tables: Iterable[str]) -> int:
         """Returns a count that grows when this object has written to one of the tables."""
@@ -68,33 +92,36 @@ class Database:
         return None if data is None else redact_texts(data, self.secrets)
 
     def close(self) -> None:
+        while self._idle:
+            self._idle.pop().close()
         self._engine.dispose()
 
 
 def _create_engine(path: Path | None) -> Engine:
     if path is None:
         engine = create_engine(
-            "sqlite://", poolclass=StaticPool, connect_args={"check_same_thread": False}
+            "sqlite://",
+            isolation_level="AUTOCOMMIT",
+            poolclass=StaticPool,
+            connect_args={"check_same_thread": False},
         )
     else:
         url = URL.create("sqlite", database=str(path))
-        engine = create_engine(url, pool_size=8, max_overflow=-1, connect_args={"timeout": BUSY_S})
-    event.listen(engine, "connect", _prepare)
-    event.listen(engine, "begin", _begin)
+        engine = create_engine(
+            url,
+            isolation_level="AUTOCOMMIT",  # transactions begin where `Database` says
+            pool_size=8,
+            max_overflow=-1,
+            connect_args={"timeout": BUSY_S},
+        )
+    event.listen(engine, "connect", _set_pragmas)
     event.listen(engine, "after_execute", _note_table)
     return engine
 
 
-def _prepare(dbapi_connection: sqlite3.Connection, record: object) -> None:
-    dbapi_connection.isolation_level = None  # transactions begin where we say, in `_begin`
+def _set_pragmas(dbapi_connection: sqlite3.Connection, record: object) -> None:
     for pragma in ("foreign_keys=ON", "synchronous=NORMAL", "temp_store=MEMORY"):
         dbapi_connection.execute(f"PRAGMA {pragma}")
-
-
-def _begin(connection: Connection) -> None:
-    driver = connection.connection.dbapi_connection
-    assert driver is not None
-    driver.cursor().execute(connection.get_execution_options().get("begin", "BEGIN"))
 
 
 def _note_table(connection: Connection, statement: Any, *_: object) -> None:

@@ -9,14 +9,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from functools import cached_property
 from typing import Any, Literal
 
 from sqlalchemy import Connection, Select, bindparam, func, insert, select, update
 
 from vitruvius.errors import ConfigError, VitruviusError
+from vitruvius.memory.decisions import Call, Decision, read_stored
 from vitruvius.memory.ledger import schema
 from vitruvius.memory.ledger.database import Database
-from vitruvius.memory.records import Decision, DecisionStatus
+from vitruvius.memory.records import DecisionStatus
 
 
 class WishStatus(StrEnum):
@@ -37,12 +39,17 @@ class Wish:
     id: int
     run_id: str
     author: str
-    call: Mapping[str, Any]  # see `tools.calls.wishes`
+    written: Mapping[str, Any]  # its row: a call of a tool, see `tools.calls.registry.read_wish`
     status: WishStatus
     words: str  # what became of it
     created: datetime
     step: int | None = None
     decision_id: int | None = None
+
+    @cached_property
+    def call(self) -> Call:
+        """What is asked for, as the class of its tool."""
+        return read_stored(self.written)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -178,7 +185,7 @@ class Requests:
             else:
                 number = wish.decision_id
             found = connection.execute(_DECIDED, {"decision": number}).one()
-        return Decision(**{**found._asdict(), "status": DecisionStatus(found.status)})
+        return Decision.stored(found._asdict())
 
     def close_wish(
         self, wish_id: int, status: WishStatus, words: str, step: int | None = None
@@ -263,4 +270,5 @@ def close_wish_of(
 
 
 def _wish(row: Any) -> Wish:
-    return Wish(**{**row._asdict(), "status": WishStatus(row.status)})
+    fields = row._asdict()
+    return Wish(written=fields.pop("call"), status=WishStatus(fields.pop("status")), **fields)

@@ -19,13 +19,13 @@ from sqlalchemy import (
 )
 
 from vitruvius.errors import ConfigError, VitruviusError
+from vitruvius.memory.decisions import Decision
 from vitruvius.memory.ledger import schema
 from vitruvius.memory.ledger.database import Database
 from vitruvius.memory.ledger.requests import close_wish_of
 from vitruvius.memory.records import (
     BREAKS_A_TRIAL,
     Course,
-    Decision,
     DecisionStatus,
     Mark,
     ModelCall,
@@ -162,7 +162,7 @@ class Steps:
                 _ADD, {**row, "was_accepted": is_accepted}
             ).inserted_primary_key
         assert number is not None
-        return Decision(id=number[0], **row)
+        return Decision.stored({"id": number[0], **row})
 
     def open_decision(self, run_id: str) -> Decision | None:
         """Returns the decision that was accepted and is not carried out yet, if any."""
@@ -290,4 +290,4 @@ class Steps:
 
 
 def _decision(row: Any) -> Decision:
-    return Decision(**{**row._asdict(), "status": DecisionStatus(row.status)})
+    return Decision.stored(row._asdict())

@@ -21,8 +21,7 @@ from vitruvius.spaces.transformers.form import (
     built_layers,
 )
 
-# Of the published networks: words, positions, kinds of tokens, and the width they are embedded in.
-VOCABULARY, POSITIONS, TOKEN_TYPES, EMBEDDING = 30_522, 512, 2, 128
+EMBEDDING = 128  # the width in which the published networks embed their words
 
 Column = Callable[[Layers], float]
 
@@ -182,20 +181,6 @@ def operation_params(layer: BuiltLayer) -> int:
     return (
         4 * _linear(hidden, half) + span + _linear(half, heads * kernel) + _linear(hidden, hidden)
     )
-
-
-def published_params(layers: Sequence[Layer], built_as: BuiltAs) -> int:
-    """Returns the parameters of the published encoders, without heads for any task.
-
-    `specified`: those that the published metrics were meant for; there a transform has no
-    normalisation (nor residual) of its own. `trained`: those that were trained. The stored
-    metrics were computed on `specified` networks of hidden size 256 and feed-forward width 1,024,
-    whatever was specified.
-    """
-    built = built_layers(layers, built_as)
-    entry = (VOCABULARY + POSITIONS + TOKEN_TYPES + 2) * EMBEDDING
-    lacking = sum(2 * one.hidden for one in built if OPERATIONS[one.operation] == "transform")
-    return entry + _bridge(EMBEDDING, built[0].hidden) + body_params(built) - lacking
 
 
 def _linear(inputs: int, outputs: int) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from vitruvius.api import asearch, create, estimate, learn, open, search
+    from vitruvius.api import asearch, create, estimate, learn, open, runs, search
     from vitruvius.errors import (
         ConfigError,
         RunHeld,
@@ -32,6 +32,7 @@ __all__ = [
     "estimate",
     "learn",
     "open",
+    "runs",
     "search",
 ]
 _HOMES = {
@@ -42,6 +43,7 @@ _HOMES = {
     "estimate": "vitruvius.api",
     "learn": "vitruvius.api",
     "open": "vitruvius.api",
+    "runs": "vitruvius.api",
     "search": "vitruvius.api",
 }
 
@@ -54,3 +56,8 @@ def __getattr__(name: str) -> Any:
 
     module = import_module(_HOMES.get(name, "vitruvius.errors"))
     return getattr(module, name)
+
+
+def __dir__() -> list[str]:
+    """Shows the public names, imported or not, to whoever explores the package."""
+    return __all__

@@ -24,6 +24,7 @@ from vitruvius.graphs.offline.rows import find_origin
 from vitruvius.memory.ledger.ledger import Ledger
 from vitruvius.memory.model.halving import check_has_rungs
 from vitruvius.run.handle import SearchRun
+from vitruvius.run.listing import RunList
 from vitruvius.run.short_first import create_short_run, shortened, told_of
 from vitruvius.settings import OF_THE_PROCESS, Settings, load_settings
 from vitruvius.spaces.built_in import DEFAULT as DEFAULT_SPACE
@@ -77,6 +78,7 @@ def search(
         ReplayDiverged: the replay does not do what was recorded; the sentence says where.
         VitruviusError: the run could not go on; `open(id).resume()` takes it up.
     """
+    # Made here, not in the thread: a mistake in the arguments is raised where they were given.
     run = create(task, space, budget, replay=replay, on_event=on_event, **settings)
     if background:
         return run.start_here(on_event=on_event, ask=ask, progress=progress)
@@ -96,7 +98,7 @@ async def asearch(
     **settings: Any,
 ) -> SearchRun:
     """Does what `search` does, awaited. Cancelling it stops the run, which can be resumed."""
-    run = await asyncio.to_thread(
+    run = await asyncio.to_thread(  # it reads files and tables: never on the caller's loop
         create, task, space, budget, replay=replay, on_event=on_event, **settings
     )
     await run.aresume(on_event=on_event, ask=ask, progress=progress)
@@ -115,6 +117,14 @@ def open(run_id: str, *, home: Path | str | None = None) -> SearchRun:
     with Ledger.open(folder) as ledger:
         ledger.runs.get(run_id)
     return SearchRun(run_id, folder)
+
+
+def runs(home: Path | str | None = None) -> RunList:
+    """Returns the runs of a home, the latest first; none where it has no ledger yet.
+
+    The list shows a line for each run: its id, task, status and best value so far.
+    """
+    return RunList(load_settings({"home": home}).home)
 
 
 def create(
@@ -160,6 +170,7 @@ def create(
             parent=short.id if short else None,
             metric=asdict(the_task.metric),
         )
+        # On record: what was promised can be held against what it took.
         ledger.steps.mark(run.id, ESTIMATED, 0, found.data)
     on_event(estimate_event(found))
     every, is_noisy = resolved.reflect_every, the_task.is_noisy
@@ -274,7 +285,7 @@ def _resolved(
     limits = budget if isinstance(budget, Budget) else parse_budget(resolved.budget)
     the_space = load_space(absolute_ref(space)) if isinstance(space, str) else space
     the_task = load_task(absolute_ref(task), the_space) if isinstance(task, str) else task
-    if isinstance(the_task, TabularTask):
+    if isinstance(the_task, TabularTask):  # a table with gaps has no answer to the rest
         the_space = recorded_part(the_task, the_space)
     return the_task, the_space, limits, resolved
 

@@ -47,7 +47,7 @@ def parse_budget(text: str) -> Budget:
     Raises:
         ConfigError: a part that is no limit, a kind named twice, a limit that is not positive.
     """
-    limits: dict[str, Decimal] = {}
+    limits: dict[str, Decimal] = {}  # by floats 1.1h would be 3960.0000000000005 s
     for part in text.split(","):
         kind, amount = _limit(part.strip(), text)
         if kind in limits:

@@ -278,7 +278,7 @@ def resolve(flags: Mapping[str, Any] | None = None) -> Resolved:
             raise ConfigError(
                 f"{source}: {name!r} is no setting; it has: {', '.join(Settings.model_fields)}"
             )
-        if name not in values:
+        if name not in values:  # the strongest source comes first
             values[name], sources[name] = value, source
     try:
         settings = Settings(**values)
@@ -292,6 +292,7 @@ def _layers(flags: Mapping[str, Any]) -> Iterator[tuple[str, Any, str]]:
     for name, value in flags.items():
         if value is not None:
             yield name, value, "flag"
+    # An empty variable is what a shell leaves of one that was taken back.
     for name, value in EnvSettingsSource(Settings, env_ignore_empty=True)().items():
         yield name, value, f"environment {PREFIX}{name.upper()}"
     for name, variables in _OPENAI.items():
@@ -310,6 +311,7 @@ def _layers(flags: Mapping[str, Any]) -> Iterator[tuple[str, Any, str]]:
                     f"{label}: a command does not belong into a project's file, which others may "
                     f"write; use --on-end or {PREFIX}ON_END, or put it into {user_file()}"
                 )
+            # Meant from where the file lies, not from where the command is given.
             if name == "home" and isinstance(value, str):
                 value = path.parent.absolute() / Path(value).expanduser()
             yield name, value, label

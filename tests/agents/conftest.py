@@ -21,7 +21,7 @@ from vitruvius.spaces.region import Region
 from vitruvius.spaces.rules import Rule
 from vitruvius.spaces.space import Architecture
 from vitruvius.tasks.task import Constraints, Fidelity, Metric
-from vitruvius.tools.calls.decisions import Train
+from vitruvius.tools.calls.train import Train
 
 KEY = "no-look-alike-1234567890"
 

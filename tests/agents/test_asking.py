@@ -17,7 +17,8 @@ from vitruvius.spaces.region import Region
 from vitruvius.spaces.space import distinct
 from vitruvius.tasks.registry import load_task
 from vitruvius.tasks.task import Task, TrainableTask
-from vitruvius.tools.calls.decisions import AnyDecision, Proxy
+from vitruvius.tools.calls.proxy import Proxy
+from vitruvius.tools.calls.tool import Tool
 
 SPACE = create_space()
 DIGITS = load_task("digits")
@@ -46,7 +47,7 @@ def view(task: Task = DIGITS, trials: int = 12, seed: int = 0) -> RunView:
     )
 
 
-def decided(view: RunView) -> AnyDecision:
+def decided(view: RunView) -> Tool:
     return asyncio.run(Analyst().decide(view)).decision
 
 

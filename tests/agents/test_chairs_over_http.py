@@ -20,7 +20,9 @@ from vitruvius.memory.edits import Add
 from vitruvius.memory.records import DecisionStatus, Spent
 from vitruvius.spaces.rules import Rule
 from vitruvius.spaces.space import Architecture
-from vitruvius.tools.calls.decisions import Prune, Recall, Train
+from vitruvius.tools.calls.prune import Prune
+from vitruvius.tools.calls.recall import Recall
+from vitruvius.tools.calls.train import Train
 
 KEY = "no-look-alike-1234567890"
 RECALL = {"reason": "to know", "query": "deep cells"}

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from vitruvius.agents.chat.commands import COMMANDS, completed, help_rows, read_command
+from vitruvius.agents.chat.commands import commands, completed, help_rows, read_command
 from vitruvius.agents.chat.intents import intent_of
 from vitruvius.agents.chat.tools import check_call, tool_schemas
 from vitruvius.errors import ToolError
@@ -77,8 +77,8 @@ def test_a_wrong_command_is_told_its_use(typed: str, said: str) -> None:
 def test_every_command_is_a_tool_of_the_conversation(cell: Cell) -> None:
     tools = tool_schemas(cell)
     assert set(QUESTIONS) <= set(tools)
-    assert set(COMMANDS) - {"undo", "teach"} <= set(tools)
-    assert len(help_rows()) == len(COMMANDS)
+    assert set(commands()) - {"undo", "teach"} <= set(tools)
+    assert len(help_rows()) == len(commands())
 
 
 def test_schemas_are_flat_objects(cell: Cell) -> None:

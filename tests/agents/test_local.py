@@ -16,7 +16,7 @@ import pytest
 import vitruvius as vt
 from vitruvius.agents.model.local import served
 from vitruvius.agents.model.resolving import resolve_model
-from vitruvius.cli.checks import all_checks
+from vitruvius.cli.doctor import all_checks
 from vitruvius.errors import ConfigError
 from vitruvius.evals.studies.small_model import Unavailable, fetch
 from vitruvius.memory.ledger.ledger import Ledger

@@ -9,14 +9,8 @@ from vitruvius.agents.chairs.page import render
 from vitruvius.agents.chairs.page_lines import by_interest
 from vitruvius.agents.chairs.view import RunView
 from vitruvius.agents.model.quoting import quoted
-from vitruvius.memory.records import (
-    Calibration,
-    Decision,
-    DecisionStatus,
-    Evidence,
-    Origin,
-    Standing,
-)
+from vitruvius.memory.decisions import Decision
+from vitruvius.memory.records import Calibration, DecisionStatus, Evidence, Origin, Standing
 from vitruvius.spaces.region import Cut
 from vitruvius.spaces.rules import Rule, SlotCondition
 from vitruvius.spaces.space import Architecture
@@ -100,7 +94,7 @@ def test_cuts_say_what_they_keep_and_why(make_view: MakeView) -> None:
 
 def test_decisions_turned_down_say_why(make_view: MakeView) -> None:
     decision = Decision(
-        id=1, run_id="R", step=5, author="scripted", call={"text": "hm"},
+        id=1, run_id="R", step=5, author="scripted", written={"text": "hm"},
         status=DecisionStatus.MALFORMED, outcome="the reply is prose",
     )  # fmt: skip
     assert 'step 5 scripted malformed: "{\\"text\\":\\"hm\\"}" -> "the reply is prose"' in page(
@@ -123,7 +117,7 @@ def crowded(make_view: MakeView, make_trial: Any, make_principle: Any, cells: An
     principles[20] = replace(principles[20], standing=Standing.SUPPORTED, evidence=evidence())
     decisions = [
         Decision(
-            id=i, run_id="R", step=i, author="a", call={"tool": "recall", "query": "q" * 90},
+            id=i, run_id="R", step=i, author="a", written={"tool": "recall", "query": "q" * 90},
             status=DecisionStatus.CARRIED_OUT, outcome="nothing",
         )
         for i in range(20)
@@ -189,7 +183,7 @@ def test_foreign_text_cannot_leave_its_fence(
 ) -> None:
     recalled = make_principle(1, RULE, statement=HOSTILE, run_id=None, task_name=HOSTILE)
     decision = Decision(
-        id=1, run_id="R", step=5, author="x", call={"text": HOSTILE},
+        id=1, run_id="R", step=5, author="x", written={"text": HOSTILE},
         status=DecisionStatus.MALFORMED, outcome=HOSTILE,
     )  # fmt: skip
     cut = Cut(number=3, rule=RULE, principle="P1.2", reason=HOSTILE)

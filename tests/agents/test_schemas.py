@@ -6,21 +6,21 @@ import jsonschema
 import numpy as np
 import pytest
 
-from vitruvius.agents.chairs.constraints import ground_of
+from vitruvius.agents.chairs.constraints import context_of
 from vitruvius.agents.chairs.view import RunView
 from vitruvius.agents.model.schemas import (
-    decision_schemas,
     decision_union,
     edits_union,
     in_words,
     native_tools,
 )
-from vitruvius.memory.records import Decision, DecisionStatus
+from vitruvius.memory.decisions import Decision
+from vitruvius.memory.records import DecisionStatus
 from vitruvius.spaces.region import Cut
 from vitruvius.spaces.registry import load_space
 from vitruvius.spaces.rules import Rule, SlotCondition
-from vitruvius.tools.calls.untrusted import read_decision, read_edit
-from vitruvius.tools.calls.validate import check, check_edit
+from vitruvius.tools.calls.edits import check_edit, read_edit
+from vitruvius.tools.calls.registry import offers, read_decision
 
 MakeView = Callable[..., RunView]
 RULE = Rule(stance="avoid", all=(SlotCondition(slot="edge_0_3", choices=("none",)),))
@@ -63,7 +63,7 @@ def instances(schema: dict[str, Any], rng: np.random.Generator) -> Any:
 def test_what_the_schema_allows_can_be_read(ref: str, full: RunView, make_view: MakeView) -> None:
     rng = np.random.default_rng(0)
     view = full if ref == "nb201" else make_view(0, space=load_space(ref), proxies=())
-    ground = ground_of(view)
+    ground = context_of(view)
     decisions, edits = decision_union(ground), edits_union(ground)
     jsonschema.Draft202012Validator.check_schema(decisions)
     for _ in range(150):
@@ -74,8 +74,8 @@ def test_what_the_schema_allows_can_be_read(ref: str, full: RunView, make_view: 
 
 def test_architectures_and_rules_that_the_schema_allows_are_legal(full: RunView) -> None:
     rng = np.random.default_rng(1)
-    ground = ground_of(full)
-    train = decision_schemas(ground)["train"][1]["properties"]["architectures"]["items"]
+    ground = context_of(full)
+    train = offers(ground)["train"][1]["properties"]["architectures"]["items"]
     rule = edits_union(ground)["properties"]["edits"]["items"]["anyOf"][0]["properties"]["rule"]
     for _ in range(100):
         full.space.parse(instances(train, rng))
@@ -106,8 +106,8 @@ def parts(schema: Any) -> Iterator[dict[str, Any]]:
 
 
 def test_schemas_are_flat_closed_objects_at_the_root(full: RunView) -> None:
-    ground = ground_of(full)
-    tools = native_tools(decision_schemas(ground))
+    ground = context_of(full)
+    tools = native_tools(offers(ground))
     roots = [tool["function"]["parameters"] for tool in tools]
     for schema in (*roots, decision_union(ground), edits_union(ground)):
         assert schema["type"] == "object"
@@ -122,16 +122,14 @@ def test_the_end_of_the_budget_narrows_train(make_view: MakeView) -> None:
     from vitruvius.memory.records import Spent
 
     spent = Spent(trials=39, wall_s=0, tokens=0, dollars=0)
-    schemas = decision_schemas(ground_of(make_view(budget=Budget(trials=40), spent=spent)))
+    schemas = offers(context_of(make_view(budget=Budget(trials=40), spent=spent)))
     assert schemas["train"][1]["properties"]["architectures"]["maxItems"] == 1
     spent = Spent(trials=40, wall_s=0, tokens=0, dollars=0)
-    assert "train" not in decision_schemas(
-        ground_of(make_view(budget=Budget(trials=40), spent=spent))
-    )
+    assert "train" not in offers(context_of(make_view(budget=Budget(trials=40), spent=spent)))
 
 
 def test_the_words_are_json_that_shows_the_choices(full: RunView) -> None:
-    text = in_words(decision_schemas(ground_of(full)), "tool")
+    text = in_words(offers(context_of(full)), "tool")
     for line in text.splitlines()[1::2]:
         assert json.loads(line)["tool"] in ("train", "proxy", "recall", "prune")
     assert "none|skip_connect|nor_conv_1x1" in text
@@ -140,14 +138,14 @@ def test_the_words_are_json_that_shows_the_choices(full: RunView) -> None:
 def test_the_ground_knows_what_was_asked_and_answered(make_view: MakeView) -> None:
     call = {"tool": "recall", "query": "deep cells", "reason": ""}
     asked = Decision(
-        id=1, run_id="R", step=5, author="x", call=call,
+        id=1, run_id="R", step=5, author="x", written=call,
         status=DecisionStatus.CARRIED_OUT, outcome="2 principles",
     )  # fmt: skip
     odd = Decision(
-        id=2, run_id="R", step=6, author="x", call={"text": "?"},
+        id=2, run_id="R", step=6, author="x", written={"text": "?"},
         status=DecisionStatus.MALFORMED, outcome="prose",
     )  # fmt: skip
-    ground = ground_of(make_view(decisions=(asked, odd)))
+    ground = context_of(make_view(decisions=(asked, odd)))
     assert list(ground.asked.values()) == ["step 5: 2 principles"]
     with pytest.raises(Exception, match="2 principles"):
-        check(read_decision(call), ground)
+        read_decision(call).check(ground)

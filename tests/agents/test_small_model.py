@@ -7,15 +7,15 @@ from typing import Any
 import pytest
 
 from vitruvius.agents.chairs.architect import ModelArchitect
-from vitruvius.agents.chairs.constraints import ground_of
+from vitruvius.agents.chairs.constraints import context_of
 from vitruvius.agents.chairs.create import create_chairs
 from vitruvius.agents.chairs.theorist import ModelTheorist
 from vitruvius.agents.chairs.view import RunView
 from vitruvius.agents.model.local import served
 from vitruvius.agents.model.resolving import resolve_model
 from vitruvius.evals.studies.small_model import Unavailable, fetch
-from vitruvius.tools.calls.decisions import Train
-from vitruvius.tools.calls.validate import check, check_edit
+from vitruvius.tools.calls.edits import check_edit
+from vitruvius.tools.calls.train import Train
 
 pytestmark = pytest.mark.llm
 
@@ -55,11 +55,11 @@ def test_decisions_and_edits_of_a_small_model_are_sound(
 
     assert decided.author in (resolved.model, "analyst")
     assert (decided.author == "analyst") == (len(decided.turned_down) == 3)
-    checked = check(decided.decision, ground_of(view))
+    checked = decided.decision.check(context_of(view))
     if isinstance(decided.decision, Train):
         assert not set(checked.architectures) & view.evaluated
     for edit in rewritten.edits:
-        check_edit(edit, ground_of(view))
+        check_edit(edit, context_of(view))
 
     calls = [*decided.calls, *rewritten.calls]
     assert {call.chair for call in calls} == {"probe", "architect", "theorist"}

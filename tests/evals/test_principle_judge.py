@@ -10,8 +10,19 @@ from scipy.stats import multivariate_t
 
 import vitruvius as vt
 from vitruvius.agents.model.scripted_server import ScriptedServer
-from vitruvius.evals.studies.additive import OFFSET_VARIANCE, RATE, SHAPE, SPREADS, log_predictive
-from vitruvius.evals.studies.principle_judge import MINED, Look, Verdict, judge, judge_run, to_table
+from vitruvius.evals.studies.principle_judge import (
+    MINED,
+    OFFSET_VARIANCE,
+    RATE,
+    SHAPE,
+    SPREADS,
+    Look,
+    Verdict,
+    judge,
+    judge_run,
+    log_predictive,
+    to_table,
+)
 from vitruvius.evals.synthetic import create_space
 from vitruvius.memory.ledger.ledger import Ledger
 from vitruvius.memory.records import Origin, Trial

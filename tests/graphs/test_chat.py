@@ -365,7 +365,7 @@ def test_wishes_wait_for_whoever_drives_the_run(small_run: vt.SearchRun) -> None
         said = small_run.ask("/note look at width 12")
         assert "Another process drives this run" in said
         (wish,) = ledger.requests.wishes(small_run.id)
-        assert (wish.status, wish.call["text"]) == (WishStatus.OPEN, "look at width 12")
+        assert (wish.status, wish.written["text"]) == (WishStatus.OPEN, "look at width 12")
         heard = Heard()
         with Talk(small_run, "ask", tell=heard.append) as talk:
             talk.tell_closed()

@@ -9,6 +9,7 @@ from vitruvius.graphs.search.proxy_call import answer_proxies
 from vitruvius.memory.ledger.ledger import Ledger
 from vitruvius.memory.records import Score
 from vitruvius.spaces.registry import load_space
+from vitruvius.tools.calls.proxy import Proxy
 from vitruvius.tools.training.evaluation import Failed, FailureKind, Question, Scored
 
 SPACE = load_space("nb201")
@@ -52,8 +53,8 @@ def answer(ledger: Ledger, evaluator: Scripted, count: int, stopping: asyncio.Ev
         call=call,
     )
     specs = [architecture.spec for architecture in SPACE.members()[:count]]  # type: ignore[index]
-    decision: Any = SimpleNamespace(call={"architectures": specs, "proxies": ["snip", "params"]})
-    return asyncio.run(answer_proxies(session, decision))
+    asked = Proxy(architectures=specs, proxies=["snip", "params"])
+    return asyncio.run(answer_proxies(session, asked))
 
 
 def test_a_batch_is_asked_at_once_and_only_what_is_missing() -> None:

@@ -88,7 +88,7 @@ def test_a_cut_undone_by_hand_stays_away(session: Any) -> None:
         DecisionStatus.ACCEPTED,
     )  # fmt: skip
     with pytest.raises(ToolError, match="the person undid this cut"):
-        prune_by_decision(session, decision)
+        prune_by_decision(session, decision, decision.call)
 
 
 def test_a_cut_undone_by_evidence_may_come_back(session: Any) -> None:
@@ -169,4 +169,4 @@ def test_an_exhausted_region_is_widened_by_its_most_doubtful_cut(session: Any) -
         DecisionStatus.ACCEPTED,
     )  # fmt: skip
     with pytest.raises(ToolError, match="nothing untried"):
-        prune_by_decision(session, decision)
+        prune_by_decision(session, decision, decision.call)

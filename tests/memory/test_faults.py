@@ -83,7 +83,7 @@ def test_a_full_disk_is_told_and_loses_nothing(
     def limit(connection: sqlite3.Connection, record: object) -> None:
         connection.execute("PRAGMA max_page_count = 90")
 
-    ledger._database._engine.dispose()
+    ledger._database.close()
     event.listen(ledger._database._engine, "connect", limit)
     opened = []
 

@@ -60,7 +60,7 @@ def test_two_processes_append_wishes_and_messages_and_lose_none(
     wishes, said = ledger.requests.wishes(run.id), ledger.requests.messages(run.id, "main")
     assert [wish.id for wish in wishes] == sorted({wish.id for wish in wishes})
     for name in ("ada", "bob"):
-        assert [w.call["text"] for w in wishes if w.author == name] == list(map(str, range(50)))
+        assert [w.written["text"] for w in wishes if w.author == name] == list(map(str, range(50)))
         assert [m.text for m in said if m.text.startswith(name)] == [
             f"{name} {n}" for n in range(50)
         ]

@@ -13,8 +13,9 @@ from runs.helpers import LOOKUP, SPACE, trials_of
 
 import vitruvius as vt
 from vitruvius.errors import ConfigError
+from vitruvius.memory.decisions import Decision
 from vitruvius.memory.ledger.ledger import Ledger
-from vitruvius.memory.records import Decision, DecisionStatus, Origin, RunStatus
+from vitruvius.memory.records import DecisionStatus, Origin, RunStatus
 
 Search = Callable[..., vt.SearchRun]
 Question = Mapping[str, Any]
@@ -90,8 +91,8 @@ def test_an_edited_training_trains_what_the_person_wrote(search: Search) -> None
     decision = next(d for d in decisions_of(run) if d.id == edited[0])
     chosen = [t for t in trials_of(run) if t.decision_id == decision.id]
     assert [t.architecture.spec for t in chosen if t.origin == Origin.ARCHITECT] == [WIDE]
-    assert decision.call["architectures"] == [WIDE]
-    assert decision.call["reason"] == "I bet on it"
+    assert decision.written["architectures"] == [WIDE]
+    assert decision.written["reason"] == "I bet on it"
     assert decision.author == "analyst"
     assert (decision.outcome or "").startswith("the person changed the call; T")
 

@@ -10,8 +10,9 @@ from runs.helpers import LOOKUP, SPACE, outcome_of, trials_of
 import vitruvius as vt
 from vitruvius.errors import ConfigError
 from vitruvius.events import Event, EventKind
+from vitruvius.memory.decisions import Decision
 from vitruvius.memory.ledger.ledger import Ledger
-from vitruvius.memory.records import Decision, Origin, RunStatus
+from vitruvius.memory.records import Origin, RunStatus
 
 Search = Callable[..., vt.SearchRun]
 COLUMNS = Path(__file__).parent / "columns.py"
@@ -29,7 +30,7 @@ def facts(run: vt.SearchRun) -> dict[str, list[Any]]:
         return {
             "trials": outcome_of(run),
             "decisions": [
-                (d.step, d.author, d.call, d.status) for d in ledger.steps.decisions(run.id)
+                (d.step, d.author, d.written, d.status) for d in ledger.steps.decisions(run.id)
             ],
             "evidence": sorted(
                 (e.up_to, rules[e.principle, e.version][1], e.look, e.effect, e.low, e.standing)
@@ -164,8 +165,8 @@ def test_a_fork_is_steered_alone(original: vt.SearchRun) -> None:
     with Ledger.open(original.home) as ledger:
         assert ledger.requests.wishes(original.id) == []
         again = fork.fork(ledger.requests.wishes(fork.id)[-1].step)
-        assert [w.call for w in ledger.requests.wishes(again.id)] == [
-            w.call for w in ledger.requests.wishes(fork.id)
+        assert [w.written for w in ledger.requests.wishes(again.id)] == [
+            w.written for w in ledger.requests.wishes(fork.id)
         ]
 
 

@@ -36,7 +36,7 @@ def facts(run: vt.SearchRun) -> dict[str, Any]:
             ],
             "cuts": [(c.rule.key, c.principle, c.made_step) for c in ledger.cuts.of(run.id)],
             "decisions": [
-                (d.step, d.author, d.call, d.status) for d in ledger.steps.decisions(run.id)
+                (d.step, d.author, d.written, d.status) for d in ledger.steps.decisions(run.id)
             ],
             "calls": [(c.chair, c.step, c.prompt, c.reply) for c in ledger.steps.calls(run.id)],
             "tokens": ledger.steps.spent(run.id).tokens,

@@ -19,11 +19,14 @@ from vitruvius.spaces.builders.transformer import Transformer
 from vitruvius.spaces.registry import load_space
 from vitruvius.spaces.space import Architecture, SearchSpace, Signature
 from vitruvius.spaces.testing import SearchSpaceContract
-from vitruvius.spaces.transformers.features import published_params
+from vitruvius.spaces.transformers.features import EMBEDDING, body_params
 from vitruvius.spaces.transformers.form import (
     FULL,
+    OPERATIONS,
     SUBSPACE,
+    BuiltAs,
     Layer,
+    built_layers,
     layers_of,
     without_idle_choices,
     written,
@@ -31,6 +34,7 @@ from vitruvius.spaces.transformers.form import (
 from vitruvius.spaces.transformers.space import FlexiBert, FlexiBertFull, FlexiBertTrained
 from vitruvius.tools.passes.flops import count_params
 
+VOCABULARY, POSITIONS, TOKEN_TYPES = 30_522, 512, 2  # of the published networks
 SIGNATURES = (
     Signature(input_shape=(1, 16), outputs=5),
     Signature(input_shape=(3, 4, 4), outputs=5),
@@ -285,6 +289,22 @@ def published(row: dict[str, Any]) -> tuple[Layer, ...]:
         )
         for one in row["layers"]
     )
+
+
+def published_params(layers: Sequence[Layer], built_as: BuiltAs) -> int:
+    """Returns the parameters of the published encoders, without heads for any task.
+
+    `specified`: those that the published metrics were meant for; there a transform has no
+    normalisation (nor residual) of its own. `trained`: those that were trained. The stored
+    metrics were computed on `specified` networks of hidden size 256 and feed-forward width 1,024,
+    whatever was specified.
+    """
+    built = built_layers(layers, built_as)
+    entry = (VOCABULARY + POSITIONS + TOKEN_TYPES + 2) * EMBEDDING
+    if built[0].hidden != EMBEDDING:
+        entry += (EMBEDDING + 1) * built[0].hidden
+    lacking = sum(2 * one.hidden for one in built if OPERATIONS[one.operation] == "transform")
+    return entry + body_params(built) - lacking
 
 
 def measured_params(layers: Sequence[Layer]) -> int:

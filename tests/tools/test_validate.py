@@ -13,9 +13,11 @@ from vitruvius.spaces.cells.cell import Cell
 from vitruvius.spaces.region import Cut, Region
 from vitruvius.spaces.rules import Rule, SlotCondition
 from vitruvius.spaces.space import Architecture
-from vitruvius.tools.calls.decisions import Train
-from vitruvius.tools.calls.untrusted import Problem, read_decision, read_edit
-from vitruvius.tools.calls.validate import Ground, check, check_edit, question_key
+from vitruvius.tools.calls.edits import check_edit, read_edit
+from vitruvius.tools.calls.registry import read_decision
+from vitruvius.tools.calls.tool import ProposalContext, question_key
+from vitruvius.tools.calls.train import Train
+from vitruvius.tools.calls.untrusted import Problem
 
 SPACE = Cell()
 RNG = np.random.default_rng(3)
@@ -24,7 +26,7 @@ RULE = Rule(stance="avoid", all=(SlotCondition(slot="edge_0_3", choices=("none",
 OTHER = Rule(stance="require", all=(SlotCondition(slot="edge_0_1", choices=("nor_conv_3x3",)),))
 
 
-def ground(**more: Any) -> Ground:
+def ground(**more: Any) -> ProposalContext:
     given: dict[str, Any] = {
         "space": SPACE,
         "region": Region(SPACE),
@@ -35,12 +37,12 @@ def ground(**more: Any) -> Ground:
         "principles": {"P1": RULE, "P2": OTHER},
         "cuts": {4: "P2"},
     }
-    return Ground(**(given | more))
+    return ProposalContext(**(given | more))
 
 
 def problem(data: Any, **more: Any) -> Problem:
     with pytest.raises(Problem) as caught:
-        check(read_decision(data), ground(**more))
+        read_decision(data).check(ground(**more))
     return caught.value
 
 
@@ -49,14 +51,14 @@ def train(*architectures: Architecture) -> dict[str, Any]:
 
 
 def test_a_new_architecture_passes_and_is_parsed() -> None:
-    checked = check(read_decision(train(B)), ground())
+    checked = read_decision(train(B)).check(ground())
     assert checked.architectures == (B,)
     assert checked.left_out is None
 
 
 def test_a_twin_is_stored_in_its_canonical_form() -> None:
     twin = {name: "none" for name in B.spec} | {"edge_0_1": "skip_connect"}  # a dead end
-    checked = check(read_decision({"tool": "train", "architectures": [twin]}), ground())
+    checked = read_decision({"tool": "train", "architectures": [twin]}).check(ground())
     assert isinstance(checked.decision, Train)
     assert checked.decision.architectures == [SPACE.parse(twin).spec] != [twin]
 
@@ -68,14 +70,14 @@ def test_only_repeats_are_a_duplicate_of_a_named_trial() -> None:
 
 
 def test_repeats_beside_new_ones_are_left_out_and_named() -> None:
-    checked = check(read_decision(train(A, B)), ground())
+    checked = read_decision(train(A, B)).check(ground())
     assert checked.architectures == (B,)
     assert checked.left_out is not None
     assert "T17" in checked.left_out
 
 
 def test_the_same_architecture_twice_counts_once() -> None:
-    assert check(read_decision(train(B, B)), ground()).architectures == (B,)
+    assert read_decision(train(B, B)).check(ground()).architectures == (B,)
 
 
 def test_outside_the_region_names_the_cut() -> None:
@@ -89,7 +91,7 @@ def test_outside_the_region_names_the_cut() -> None:
 @pytest.mark.parametrize(
     ("data", "more", "status", "said"),
     [
-        ({"tool": "fly"}, {}, "invalid", "no tool 'fly'.*train, proxy, recall, prune"),
+        ({"tool": "fly"}, {}, "invalid", "no tool 'fly'.*train, proxy, recall, audit, prune"),
         ({"query": "x"}, {}, "invalid", "no tool None"),
         ([1], {}, "invalid", "expected one JSON object"),
         ({"tool": "train"}, {}, "invalid", "'architectures' is missing"),
@@ -116,7 +118,7 @@ def test_every_fault_gets_its_status_and_a_sentence_that_mends(
     data: Any, more: dict[str, Any], status: str, said: str
 ) -> None:
     with pytest.raises(Problem, match=said) as caught:
-        check(read_decision(data), ground(**more))
+        read_decision(data).check(ground(**more))
     assert caught.value.status == status
 
 
@@ -133,7 +135,7 @@ def test_a_question_asked_before_is_a_duplicate_with_its_answer() -> None:
 )
 def test_a_cut_by_a_known_principle_and_an_undo_pass(action: dict[str, Any]) -> None:
     decision = read_decision({"tool": "prune", **action})
-    assert check(decision, ground()).decision == decision
+    assert decision.check(ground()).decision == decision
 
 
 def test_lists_sent_as_text_and_nulls_are_forgiven() -> None:
@@ -196,7 +198,10 @@ WORDS = st.sampled_from(["train", "proxy", "recall", "prune", "add", "merge", "c
 @settings(max_examples=300, deadline=None)
 @given(JSON | st.dictionaries(FIELDS, WORDS | JSON | st.just([B.spec]), max_size=6))
 def test_untrusted_data_raises_problems_and_nothing_else(data: Any) -> None:
-    sentences = [_sentence(data, read_decision, check), _sentence(data, read_edit, check_edit)]
+    sentences = [
+        _sentence(data, read_decision, lambda asked, facts: asked.check(facts)),
+        _sentence(data, read_edit, check_edit),
+    ]
     assert all(0 < len(sentence) < 1500 for sentence in sentences)
 
 

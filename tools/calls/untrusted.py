@@ -1,23 +1,15 @@
-"""Untrusted data of a model read as decisions and edits; what is wrong becomes one sentence."""
+"""Untrusted data of a model or a person; what is wrong with them becomes one sentence."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from vitruvius.errors import ToolError
-from vitruvius.memory.edits import Edit
 from vitruvius.memory.records import DecisionStatus
-from vitruvius.tools.calls.decisions import AnyDecision
-
-TOOLS = ("train", "proxy", "recall", "prune", "audit")
-EDITS = ("add", "revise", "narrow", "merge", "retire")
-
-_DECISION: TypeAdapter[AnyDecision] = TypeAdapter(AnyDecision)
-_EDIT: TypeAdapter[Edit] = TypeAdapter(Edit)
 
 
 class Problem(ToolError):
@@ -29,31 +21,7 @@ class Problem(ToolError):
         self.sentence = sentence
 
 
-def read_decision(data: object) -> AnyDecision:
-    """Returns the decision in untrusted JSON data: `{"tool": name, argument: value, ...}`.
-
-    Raises:
-        Problem: invalid; the sentence names the argument that is wrong and what it should be.
-    """
-    try:
-        return _DECISION.validate_python(_loosened(data))
-    except ValidationError as error:
-        raise Problem(DecisionStatus.INVALID, sentence_of(error, data, "tool", TOOLS)) from error
-
-
-def read_edit(data: object) -> Edit:
-    """Returns the edit in untrusted JSON data: `{"edit": name, argument: value, ...}`.
-
-    Raises:
-        Problem: invalid, as `read_decision`.
-    """
-    try:
-        return _EDIT.validate_python(_loosened(data))
-    except ValidationError as error:
-        raise Problem(DecisionStatus.INVALID, sentence_of(error, data, "edit", EDITS)) from error
-
-
-def _loosened(data: object) -> object:
+def loosened(data: object) -> object:
     """Unwraps lists and objects that a model sent as JSON text, and a lone architecture."""
     if not isinstance(data, Mapping):
         return data
@@ -70,19 +38,38 @@ def _loosened(data: object) -> object:
     return loose
 
 
-def sentence_of(error: ValidationError, data: object, key: str, names: Sequence[str]) -> str:
-    """Returns what is wrong with data whose kind stands under `key`, for its author."""
+def read_kind(data: object, key: str, names: Sequence[str]) -> str:
+    """Returns the name under `key` that says what the data are.
+
+    Raises:
+        Problem: there is none, or no such kind.
+    """
     if not isinstance(data, Mapping):
-        return f"expected one JSON object with {key!r}, got {type(data).__name__}"
-    if data.get(key) not in names:
-        return f"there is no {key} {short(data.get(key))}; choose one of: {', '.join(names)}"
-    parts = [_part(details) for details in error.errors(include_url=False)[:3]]
-    return f"{data[key]}: {'; '.join(dict.fromkeys(parts))}"
+        sentence = f"expected one JSON object with {key!r}, got {type(data).__name__}"
+        raise Problem(DecisionStatus.INVALID, sentence)
+    name = data.get(key)
+    if not isinstance(name, str) or name not in names:
+        choose = f"choose one of: {', '.join(names)}"
+        raise Problem(DecisionStatus.INVALID, f"there is no {key} {short(name)}; {choose}")
+    return name
 
 
-def _part(details: ErrorDetails) -> str:
-    # The first step is the union's tag; tags of inner unions carry no name that the author wrote.
-    path = [str(step) for step in details["loc"][1:] if not str(step).endswith("Condition")]
+def sentence_of(error: ValidationError, name: str, *, is_union: bool = False) -> str:
+    """Returns what is wrong with data of a kind, for its author.
+
+    Args:
+        error: of reading them.
+        name: of the kind.
+        is_union: whether they were read as one of several kinds, whose tag begins each place.
+    """
+    found = error.errors(include_url=False)[:3]
+    parts = [_part(details, int(is_union)) for details in found]
+    return f"{name}: {'; '.join(dict.fromkeys(parts))}"
+
+
+def _part(details: ErrorDetails, skip: int) -> str:
+    # Tags of inner unions carry no name that the author wrote.
+    path = [str(s) for s in details["loc"][skip:] if not str(s).endswith("Condition")]
     where = ".".join(path) or "the call"
     match details["type"]:
         case "missing":

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from vitruvius.errors import ToolError
 from vitruvius.tools.calls.untrusted import short
-from vitruvius.tools.questions import learned, looking, reasons, suggesting
+from vitruvius.tools.questions import learned, looking, reasons
 from vitruvius.tools.questions.book import Answer, Book
 
 Name = Annotated[str, Field(min_length=1, max_length=80)]
@@ -135,7 +135,7 @@ _ANSWERS: Mapping[str, Callable[..., Answer]] = {
     "report": lambda book, section: learned.section(book, section),
     "proxies": learned.proxies,
     "budget": looking.budget,
-    "next": suggesting.suggest,
+    "next": looking.suggest,
 }
 
 

@@ -1,4 +1,7 @@
-"""A run opened to be questioned: its rows, and the report that is made of them once."""
+"""A run opened to be questioned: its rows, the report that is made of them once, and answers.
+
+Answers are kept as messages of a conversation, and read again.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from typing import Any
 
 from vitruvius.errors import ToolError
 from vitruvius.memory.ledger.ledger import Ledger
+from vitruvius.memory.ledger.requests import Message
 from vitruvius.memory.records import Origin, Trial
 from vitruvius.spaces.space import Architecture, SearchSpace
 from vitruvius.tasks.task import Task
@@ -139,3 +143,14 @@ def _number(name: str, letter: str, wanted: str) -> int:
     if found is None:
         raise ToolError(f"expected {wanted}, got {name!r:.80}")
     return int(found[1])
+
+
+def words_of(message: Message) -> str:
+    """Returns a message whole, as text: what was said, and the table or drawing beside it."""
+    drawing = message.data.get("drawing") or {}
+    return Answer(
+        text=message.text,
+        headers=drawing.get("headers", ()),
+        rows=drawing.get("rows", ()),
+        picture=drawing.get("picture", ""),
+    ).words

@@ -1,10 +1,9 @@
 """The report of a run: every number from ledger rows, with the trials that it rests on."""
 
-from vitruvius.tools.report.build import build_report
+from vitruvius.tools.report.build import build_report, write_page, write_report
 from vitruvius.tools.report.data import SUMMARY, json_text, summary_data, write_summary
 from vitruvius.tools.report.facts import Report
 from vitruvius.tools.report.markdown import summary, to_markdown
-from vitruvius.tools.report.writing import write_page, write_report
 
 __all__ = [
     "SUMMARY",

@@ -1,11 +1,13 @@
-"""Building a report from ledger rows alone."""
+"""Building a report from ledger rows alone, and writing it into the folder of its run."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
+from vitruvius.errors import VitruviusError
 from vitruvius.memory.evidence.calibration import calibrate
 from vitruvius.memory.evidence.feature_effects import feature_effects
 from vitruvius.memory.evidence.proxy_verdicts import proxy_weights, with_weights
@@ -27,9 +29,7 @@ from vitruvius.memory.records import (
 from vitruvius.spaces.space import SearchSpace
 from vitruvius.tasks.task import Metric, Task
 from vitruvius.tools.drawing import draw_svg
-from vitruvius.tools.report.audited import LEAST_FITTED, audits_of
-from vitruvius.tools.report.baseline import baseline_of
-from vitruvius.tools.report.curve import curve_of
+from vitruvius.tools.report.data import SUMMARY, json_text, summary_data
 from vitruvius.tools.report.distrust import distrust_of
 from vitruvius.tools.report.facts import (
     Account,
@@ -39,11 +39,11 @@ from vitruvius.tools.report.facts import (
     ShortReport,
     StoppedReport,
 )
-from vitruvius.tools.report.finalists import finalists, kept_weights
-from vitruvius.tools.report.principles import principles_of
-from vitruvius.tools.report.promising import promising_of
-from vitruvius.tools.report.statistics import noise_of
-from vitruvius.tools.report.suggestions import suggestions_of
+from vitruvius.tools.report.finalists import baseline_of, finalists, kept_weights
+from vitruvius.tools.report.markdown import to_markdown
+from vitruvius.tools.report.principles_and_cuts import LEAST_FITTED, audits_of, principles_of
+from vitruvius.tools.report.statistics import curve_of, noise_of
+from vitruvius.tools.report.suggestions import promising_of, suggestions_of
 from vitruvius.tools.report.transfer import transfer_of
 
 FAILURES = (
@@ -54,6 +54,8 @@ FAILURES = (
     ResultStatus.INFEASIBLE,
     ResultStatus.CANCELLED,
 )
+
+FILE, PAGE = "report.md", "report.html"
 
 
 def build_report(
@@ -191,3 +193,63 @@ def _models(calls: Sequence[ModelCall]) -> list[ModelAccount]:
 def _failures(trials: Sequence[Trial]) -> Mapping[str, Sequence[Trial]]:
     kinds = {status.value: [t for t in trials if t.status == status] for status in FAILURES}
     return {kind: mine for kind, mine in kinds.items() if mine}
+
+
+def write_report(
+    ledger: Ledger,
+    run_id: str,
+    space: SearchSpace,
+    task: Task,
+    run_dir: Path,
+    status: RunStatus,
+    *,
+    with_page: bool = True,
+) -> Path:
+    """Writes `report.md`, `report.html` and `summary.json`, each whole; returns the first's path.
+
+    `status` is what the run's row will say: the report comes first, so that a run that is done
+    has one, whenever the process was killed.
+
+    Args:
+        ledger: where the facts are.
+        run_id: of the run.
+        space: of the run.
+        task: of the run.
+        run_dir: the run's folder; made if it is not there.
+        status: what its row will say.
+        with_page: whether HTML is written too, which a thousand searches of a bench do not need.
+
+    Raises:
+        VitruviusError: the folder cannot be written; the run itself is not harmed.
+    """
+    facts = build_report(ledger, run_id, space, task, status)
+    path = run_dir / FILE
+    _write(path, to_markdown(facts), run_id)
+    if with_page:
+        write_page(facts, run_dir / PAGE)
+    _write(run_dir / SUMMARY, json_text(summary_data(facts, run_dir)), run_id)
+    return path
+
+
+def write_page(facts: Report, path: Path) -> None:
+    """Writes the report as one self-contained page of HTML, by atomic rename.
+
+    Raises:
+        VitruviusError: the folder cannot be written.
+    """
+    from vitruvius.tools.report.page import to_html  # the template engine, only where it is needed
+
+    _write(path, to_html(facts), facts.run.id)
+
+
+def _write(path: Path, text: str, run_id: str) -> None:
+    draft = path.with_name(f"{path.name}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft.write_text(text, encoding="utf-8")
+        draft.replace(path)
+    except OSError as error:
+        raise VitruviusError(
+            f"cannot write the report {path}: {error.strerror}; mend that, then run "
+            f"`vitruvius report {run_id}`"
+        ) from error

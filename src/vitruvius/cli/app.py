@@ -11,7 +11,6 @@ from vitruvius.cli import (
     evaluate,
     learn,
     principles,
-    region,
     run,
     serve,
     show,
@@ -48,6 +47,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+# Commands import what they need inside: `vitruvius --help` loads neither torch nor numpy.
 SEARCH, KNOW, CARE = "Search", "Look at what was found", "Look after the installation"
 
 app.command(rich_help_panel=SEARCH)(run.run)
@@ -64,7 +64,7 @@ app.command(rich_help_panel=KNOW)(show.report)
 app.command(rich_help_panel=KNOW)(show.export)
 app.command(rich_help_panel=KNOW)(show.recording)
 app.add_typer(principles.app, name="principles", rich_help_panel=KNOW)
-app.add_typer(region.app, name="region", rich_help_panel=KNOW)
+app.add_typer(principles.region, name="region", rich_help_panel=KNOW)
 app.command(rich_help_panel=KNOW)(serve.board)
 app.command(rich_help_panel=SEARCH)(serve.mcp)
 app.command("eval", rich_help_panel=CARE)(evaluate.evaluate)

@@ -1,4 +1,4 @@
-"""The command that talks about a run."""
+"""The command that talks about a run: reads, answers, asks before what is costly."""
 
 from __future__ import annotations
 
@@ -8,13 +8,19 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vitruvius.cli.console import Home, RunId, opened, run_of
+from vitruvius.errors import ToolError, VitruviusError
 
 if TYPE_CHECKING:
-    from vitruvius.cli.chat_lines import Lines
-    from vitruvius.cli.chat_screen import Screen
+    from vitruvius.cli.chat_terminal import Lines, Screen
     from vitruvius.run.conversation import Talk
 
 LEAVE = ("/quit", "/exit")
+OWN = {  # commands of the prompt itself; all others are answered in the conversation
+    "/model": ("/model [NAME]", "who answers; another model from now on"),
+    "/thread": ("/thread", "the name of this conversation"),
+    "/help": ("/help", "this list"),
+    "/quit": ("/quit", "leave; Ctrl-D does the same"),
+}
 
 
 def chat(
@@ -40,8 +46,7 @@ def chat(
       echo "/why best" | vitruvius chat
     """
     from vitruvius import api
-    from vitruvius.cli.chat_lines import open_lines
-    from vitruvius.cli.chat_screen import Screen
+    from vitruvius.cli.chat_terminal import Screen, open_lines
     from vitruvius.run.conversation import Talk, left_open
 
     with opened(home) as ledger:
@@ -50,7 +55,7 @@ def chat(
     thread = thread or left_open(run)
     screen = Screen()
     talk = Talk(run, thread, tell=screen.tell, model=model)
-    with talk, open_lines(talk) as lines:
+    with talk, open_lines(talk, OWN) as lines:
         screen.greet(talk)
         _converse(talk, lines, screen)
     if sys.stdin.isatty():
@@ -76,11 +81,9 @@ def _converse(talk: Talk, lines: Lines, screen: Screen) -> None:
 def _finish(talk: Talk, lines: Lines, screen: Screen, text: str | None) -> bool:
     """Takes a turn to its end; False where the person leaves while a question is open."""
     from vitruvius.cli.chat_asking import ask_person
-    from vitruvius.cli.chat_commands import is_of_the_door, obey
-    from vitruvius.errors import ToolError
 
-    if text is not None and is_of_the_door(text):
-        obey(text, talk, screen)
+    if text is not None and _is_of_the_door(text):
+        _obey(text, talk, screen)
         return True
     try:
         question = talk.take_up() if text is None else talk.send(text)
@@ -96,3 +99,27 @@ def _finish(talk: Talk, lines: Lines, screen: Screen, text: str | None) -> bool:
     except KeyboardInterrupt:
         screen.note("stopped")
     return True
+
+
+def _is_of_the_door(text: str) -> bool:
+    """Returns whether a line is for the prompt, not for the conversation."""
+    return text.split(maxsplit=1)[0] in OWN
+
+
+def _obey(text: str, talk: Talk, screen: Screen) -> None:
+    """Does what a command of the prompt says."""
+    name, _, rest = text.partition(" ")
+    match name:
+        case "/help":
+            from vitruvius.agents.chat.commands import help_rows
+
+            screen.table(("command", ""), [*help_rows(), *OWN.values()])
+        case "/thread":
+            screen.say(f"{talk.thread} of run {talk.run.id}")
+        case "/model" if not rest.strip():
+            screen.say(talk.words)
+        case _:
+            try:
+                screen.say(talk.use_model(rest.strip()))
+            except VitruviusError as error:
+                screen.note(str(error))

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 from vitruvius.errors import ToolError
 
 if TYPE_CHECKING:
-    from vitruvius.cli.chat_lines import Lines
-    from vitruvius.cli.chat_screen import Screen
+    from vitruvius.cli.chat_terminal import Lines, Screen
     from vitruvius.spaces.space import SearchSpace
 
 HOW = "[y]es, [e]dit, or why not> "

@@ -101,7 +101,7 @@ def print_markdown(text: str) -> None:
 
 def note(text: str) -> None:
     """Prints a remark for people on stderr, out of the way of what programs read."""
-    print(clean(text, 2000), file=sys.stderr)
+    print(clean(text, 2000), file=sys.stderr)  # a sentence may name what a model wrote
 
 
 @contextmanager

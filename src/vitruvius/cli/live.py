@@ -44,7 +44,7 @@ class TerminalProgress:
         self._handlers: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in (signal.SIGINT, signal.SIGTERM):  # a batch system sends the second
             self._handlers[number] = signal.signal(number, self._interrupt)
         if not self.quiet and sys.stderr.isatty():
             from rich.console import Console
@@ -92,6 +92,7 @@ class TerminalProgress:
 
     def ask(self, payload: Mapping[str, Any]) -> Mapping[str, Any]:
         """Asks the person about a costly decision; see `answer_of` for what may be said."""
+        # A panel that is drawn again would write over the line that is being typed.
         if self._live is not None:
             self._live.stop()
         print(f"\n{question_words(payload)}", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""Commands on principles: list, show, export, import."""
+"""Commands on what runs have learned: principles, and the region that their cuts have left."""
 
 from __future__ import annotations
 
@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vitruvius.cli.console import Home, Json, home_of, opened, print_json, print_table
+from vitruvius.cli.console import (
+    Home,
+    Json,
+    RunId,
+    home_of,
+    opened,
+    print_json,
+    print_table,
+    run_of,
+)
 from vitruvius.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -16,6 +25,10 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     help="Principles: what earlier runs learned, with history and evidence.", no_args_is_help=True
+)
+region = typer.Typer(
+    help="The region: what a run has cut from its space, why, and undoing it.",
+    no_args_is_help=True,
 )
 
 
@@ -154,6 +167,7 @@ def import_principles(
     with Ledger.open(folder) as ledger:
         versions = ledger.principles.take_in(data)
         evidence = {v.name: ledger.evidence.about(v.principle) for v in versions}
+        # After the commit: the ledger is the truth, and `doctor --repair` makes the index of it.
         index = PrincipleIndex(folder, ledger)
         index.add(versions)
         index.close()
@@ -176,3 +190,54 @@ def _elsewhere(evidence: list[Evidence]) -> str:
         if one.version == last
     ]
     return "; ".join(said) or "never"
+
+
+@region.command(name="show")
+def show_region(run_id: RunId = None, home: Home = None, as_json: Json = False) -> None:
+    """List the cuts of a run: rule, reason, principle, share kept, in force or undone."""
+    from vitruvius.cli.payloads import cut_data
+    from vitruvius.spaces.rules import words
+
+    with opened(home) as ledger:
+        run = run_of(ledger, run_id)
+        cuts = ledger.cuts.of(run.id)
+    if as_json:
+        print_json([cut_data(cut) for cut in cuts])
+        return
+    if not cuts:
+        print(f"run {run.id} has cut nothing")
+        return
+    print_table(
+        ("cut", "state", "keeps", "share", "may lose", "by", "reason"),
+        [
+            (
+                str(cut.number),
+                "in force" if cut.in_force else f"undone by {cut.undone_by}: {cut.undone_reason}",
+                words(cut.rule),
+                f"{cut.kept:.0%}",
+                "not measured" if cut.provisional else f"<= {cut.top_loss_high:.1%}",
+                cut.principle + (" (provisional)" if cut.provisional else ""),
+                cut.reason,
+            )
+            for cut in cuts
+        ],
+    )
+
+
+@region.command()
+def undo(
+    run_id: Annotated[str, typer.Argument(metavar="RUN", help="A run, like 261122-4f1a.")],
+    cut: Annotated[int, typer.Argument(help="The cut's number, as `region show` prints it.")],
+    reason: Annotated[str, typer.Option(help="Why; it is kept in the ledger.")] = "by hand",
+    home: Home = None,
+) -> None:
+    """Undo a cut. The run, at work or resumed, searches there again and does not repeat the cut.
+
+    Example: vitruvius region undo 261122-4f1a 2 --reason "pooling matters on my data"
+    """
+    from vitruvius.memory.records import PERSON
+
+    with opened(home) as ledger:
+        step = ledger.steps.accepted_decisions(ledger.runs.get(run_id).id)
+        ledger.cuts.undo(run_id, cut, step, PERSON, reason)
+    print(f"cut {cut} of run {run_id} is undone")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vitruvius.cli.background import detached, print_estimate
 from vitruvius.cli.console import (
     Home,
     Json,
@@ -23,9 +23,10 @@ from vitruvius.spaces import built_in as built_in_spaces
 from vitruvius.tasks import built_in as built_in_tasks
 
 if TYPE_CHECKING:
+    from vitruvius.graphs.drive.estimating import Estimate
     from vitruvius.run.handle import SearchRun
 
-INTERRUPTED = 130
+INTERRUPTED = 130  # as shells say of a program that Ctrl-C ended
 
 
 def _count_or_auto(text: str) -> int | str:
@@ -188,13 +189,15 @@ def run(
     from vitruvius.cli.live import TerminalProgress
 
     ref = table_ref(task, metric, noise)
+    # Mistakes are told before anything is started, a panel or a run.
     if replay is not None and (ask or estimate):
         raise ConfigError("a replay asks nobody and is not estimated; leave out --ask, --estimate")
     _check_detached(detach, ask)
     if estimate:
         chosen = {"model": model, "workers": workers, "home": home}
-        print_estimate(api.estimate(ref, space, budget, **chosen), as_json)
+        _print_estimate(api.estimate(ref, space, budget, **chosen), as_json)
         return
+    # From here on: what `create` learns and estimates is told too, and Ctrl-C is answered.
     with TerminalProgress(quiet=as_json) as progress:
         asker = progress.asker(ask)
         found = api.create(
@@ -219,7 +222,7 @@ def run(
         if not detach:
             found.resume(on_event=progress, ask=asker)
     if detach:
-        detached(found, as_json)
+        _detach(found, as_json)
         return
     _finish(found, as_json)
 
@@ -247,11 +250,11 @@ def resume(
     _check_detached(detach, ask)
     with opened(home) as ledger:
         name = run_of(ledger, run_id).id
-        earlier = ledger.trials.of(name)
+        earlier = ledger.trials.of(name)  # the best so far may be one of them
     found = api.open(name, home=home)
     given: dict[str, Any] = {"workers": workers, "on_end": on_end, "tensorboard": tensorboard}
     if detach:
-        detached(found, as_json, **given)
+        _detach(found, as_json, **given)
         return
     with TerminalProgress(quiet=as_json, earlier=earlier) as progress:
         found.resume(on_event=progress, ask=progress.asker(ask), ask_above=ask_above, **given)
@@ -308,6 +311,42 @@ def table_ref(task: str | None, metric: str | None, noise: bool) -> str | None:
     return task
 
 
+def _detach(found: SearchRun, as_json: bool, **settings: Any) -> None:
+    """Starts a process that drives the run, and says how to follow and stop it."""
+    from vitruvius.run.detached import DRIVER_LOG
+
+    log = found.home / "runs" / found.id / DRIVER_LOG
+    pid = found.start(**settings)
+    if as_json:
+        print_json({"run": found.id, "pid": pid, "home": str(found.home), "log": str(log)})
+        return
+    where = _home_words(found)
+    print(
+        f"run {found.id} is driven by process {pid}, in the background\n"
+        f"follow it   vitruvius show {found.id} --follow{where}\n"
+        f"stop it     vitruvius stop {found.id}{where}\n"
+        f"log         {log}"
+    )
+
+
+def _home_words(found: SearchRun) -> str:
+    """Returns the flag that names the home, where the settings name another."""
+    from vitruvius.settings import load_settings
+
+    is_usual = found.home == load_settings({}).home
+    return "" if is_usual else f" --home {shlex.quote(str(found.home))}"
+
+
+def _print_estimate(found: Estimate, as_json: bool) -> None:
+    """Prints what a run would take."""
+    from vitruvius.graphs.drive.estimating import estimate_words
+
+    if as_json:
+        print_json(found.data)
+    else:
+        print(estimate_words(found))
+
+
 def _finish(found: SearchRun, as_json: bool) -> None:
     """Prints what was found and exits with the run's code."""
     from vitruvius.cli.payloads import best_data
@@ -327,6 +366,7 @@ def _finish(found: SearchRun, as_json: bool) -> None:
     else:
         print_markdown(summary(made))
         print(f"\nReport: {path.with_suffix('.html')}\nAs text: vitruvius report {found.id}")
+    # What was found is printed in any case; the code says how far it can be relied on.
     if made.run.status != RunStatus.DONE:
         note(f"run {found.id} is {made.run.status}; go on with `vitruvius resume {found.id}`")
         raise typer.Exit(INTERRUPTED)

@@ -28,7 +28,7 @@ def board(
 
     from vitruvius.board.app import create_app
 
-    taken = _bound(port)
+    taken = _bound(port)  # before the server: a taken port is a sentence, and port 0 has a number
     folder = home_of(home)
     print(f"http://{HOST}:{taken.getsockname()[1]} shows the runs of {folder}", flush=True)
     config = uvicorn.Config(

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import sys
 import webbrowser
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,6 +16,7 @@ from vitruvius.cli.console import (
     Json,
     RunId,
     home_of,
+    note,
     opened,
     print_json,
     print_markdown,
@@ -20,11 +24,16 @@ from vitruvius.cli.console import (
     run_of,
 )
 from vitruvius.errors import ConfigError
+from vitruvius.tools.safe_text import clean
 
 if TYPE_CHECKING:
+    from vitruvius.events import Event
     from vitruvius.memory.ledger.ledger import Ledger
     from vitruvius.memory.records import Run, Trial
     from vitruvius.tools.report import Report
+
+SHOWN = 30  # events of the past that a follower is shown first
+INTERRUPTED = 130
 
 
 def runs(home: Home = None, as_json: Json = False) -> None:
@@ -33,7 +42,7 @@ def runs(home: Home = None, as_json: Json = False) -> None:
     from vitruvius.memory.ledger.runs import run_data
     from vitruvius.memory.records import RunKind
 
-    if not (home_of(home) / "ledger.db").exists():
+    if not (home_of(home) / "ledger.db").exists():  # no run yet is no mistake here
         print_json([]) if as_json else print(f"no runs in {home_of(home)}; try `vitruvius run`")
         return
     with opened(home) as ledger:
@@ -123,12 +132,48 @@ def show(
 
 
 def _follow(run_id: str | None, home: Path | None, as_json: bool) -> None:
+    """Prints the run's events until it ends; Ctrl-C ends the watching only."""
     from vitruvius import api
-    from vitruvius.cli.background import follow
+    from vitruvius.events import UNTOLD
+    from vitruvius.memory.records import RunStatus
 
     with opened(home) as ledger:
         name = run_of(ledger, run_id).id
-    follow(api.open(name, home=home), as_json)
+    found = api.open(name, home=home)
+    is_dead = False  # the last word counts: an earlier driver may have died and been replaced
+    try:
+        # A program gets all that happened; a person has the report for what is long past.
+        for event in found.follow(last=None if as_json else SHOWN):
+            is_dead = bool(event.data.get("dead"))
+            if as_json or event.kind not in UNTOLD:
+                print(_json_line(event) if as_json else _line(event), flush=True)
+    except KeyboardInterrupt:
+        note(f"stopped watching; run {found.id} goes on")
+        return
+    except BrokenPipeError:  # of `| head`
+        sys.stderr.close()
+        return
+    status = found.record.status
+    if is_dead:
+        raise typer.Exit(1)
+    if status != RunStatus.DONE:
+        note(f"run {found.id} is {status}; go on with `vitruvius resume {found.id}`")
+        raise typer.Exit(INTERRUPTED)
+
+
+def _line(event: Event) -> str:
+    try:
+        at = datetime.fromisoformat(str(event.data.get("time"))).astimezone()
+    except ValueError:
+        at = datetime.now().astimezone()
+    mark = "warning: " if event.kind == "warning" else ""
+    return f"{at:%H:%M:%S} {mark}{clean(event.text)}"
+
+
+def _json_line(event: Event) -> str:
+    data = dict(event.data)
+    row = {"time": data.pop("time", None), "kind": event.kind.value, "text": event.text}
+    return json.dumps(row | {"data": data}, ensure_ascii=False)
 
 
 def _report(ledger: Ledger, run: Run) -> Report | None:

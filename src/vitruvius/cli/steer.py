@@ -80,7 +80,7 @@ def steer(
     wishes = [found.steer(one, author=author) for one in asked]
     if now:
         found.carry_out(on_event=_tell)
-    with opened(home) as ledger:
+    with opened(home) as ledger:  # read again: carrying out, here or elsewhere, closes them
         left = [ledger.requests.wish(wish.id) for wish in wishes]
     if as_json:
         print_json([wish_data(wish) for wish in left])
@@ -130,7 +130,7 @@ def wish_data(wish: Wish) -> dict[str, Any]:
         "id": wish.id,
         "run": wish.run_id,
         "author": wish.author,
-        "call": dict(wish.call),
+        "call": dict(wish.written),
         "status": wish.status.value,
         "words": wish.words,
         "created": wish.created.isoformat(),
@@ -141,13 +141,13 @@ def wish_data(wish: Wish) -> dict[str, Any]:
 def wish_words(wish: Wish) -> str:
     """Returns what was asked and what became of it, in one line."""
     from vitruvius.memory.ledger.requests import WishStatus
-    from vitruvius.spaces.rules import Rule
     from vitruvius.spaces.rules import words as in_words
+    from vitruvius.tools.calls.principle import Principle
     from vitruvius.tools.safe_text import clean
 
-    what = str(wish.call.get("tool"))
-    if wish.call.get("rule"):
-        what += f" ({clean(in_words(Rule.model_validate(wish.call['rule'])))})"
+    what = wish.call.tool
+    if isinstance(wish.call, Principle) and wish.call.rule is not None:
+        what += f" ({clean(in_words(wish.call.rule))})"
     if wish.status != WishStatus.OPEN:
         return f"wish {wish.id}, {what}: {wish.status.value}; {clean(wish.words)}"
     return (

@@ -99,7 +99,7 @@ def _learned(report: Report) -> str:
 
 def _share(record: Run, spent: Spent) -> float:
     """Returns the used share of the tightest limit."""
-    shares = [
+    shares = [  # the first limit that is reached ends the run, so the fullest is what counts
         (getattr(spent, name) or 0) / limit
         for name in ("trials", "wall_s", "train_s", "tokens", "dollars")
         if (limit := getattr(record.budget, name)) is not None

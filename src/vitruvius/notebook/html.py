@@ -90,6 +90,7 @@ def spark(values: Sequence[float], width: int = 320, height: int = 44) -> str:
     if len(values) < 2:
         return ""
     seen = sorted(values)
+    # The first few trials often lie far below the rest, and would press it flat.
     low, high = seen[len(seen) // 20], seen[-1]
     span = (high - low) or 1.0
     step = (width - 4) / (len(values) - 1)

@@ -12,17 +12,11 @@ from typing import Any
 
 from vitruvius.events import Event, EventKind, Listener
 from vitruvius.memory.records import Trial
+from vitruvius.run.background import in_kernel
 from vitruvius.run.progress import Progress
 
 REFRESH_S = 0.25  # a front end that is told more often only falls behind
 LINES = 6  # of what happened last
-
-
-def in_kernel() -> bool:
-    """Returns whether this process is the kernel of a notebook."""
-    module = sys.modules.get("IPython")
-    shell = module.get_ipython() if module is not None else None
-    return getattr(shell, "kernel", None) is not None
 
 
 class Panel:

@@ -20,22 +20,22 @@ if TYPE_CHECKING:
     from vitruvius.tools.plots import Palette
 
 
+@dataclass(frozen=True)
 class RunShown:
     """What a run found, as things that a notebook can show."""
 
-    def __init__(self, facts: RunFacts) -> None:
-        self._facts = facts
+    facts: RunFacts
 
     @property
     def plot(self) -> Plots:
         """The plots of the run."""
-        return Plots(self._facts)
+        return Plots(self.facts)
 
     def region(self) -> ShownRegion:
         """Returns what is left of the space after the cuts in force."""
         from vitruvius.notebook.values import ShownRegion
 
-        left = self._facts.region()
+        left = self.facts.region()
         return ShownRegion(left.space, left.cuts)
 
     def draw(self, architecture: Architecture | str) -> Drawing:
@@ -47,8 +47,8 @@ class RunShown:
         from vitruvius.notebook.values import Drawing
 
         if isinstance(architecture, str):
-            architecture = self._facts.space.parse(architecture)
-        return Drawing(self._facts.space, architecture)
+            architecture = self.facts.space.parse(architecture)
+        return Drawing(self.facts.space, architecture)
 
     def trial(self, name: str | int) -> TrialView:
         """Returns a trial by its name or number: `run.trial("T17")`.
@@ -59,16 +59,16 @@ class RunShown:
         from vitruvius.notebook.values import trial_view
 
         number = _number(name, "T", "trial")
-        with Ledger.open(self._facts.home) as ledger:
-            found = [trial for trial in ledger.trials.of(self._facts.id) if trial.number == number]
+        with Ledger.open(self.facts.home) as ledger:
+            found = [trial for trial in ledger.trials.of(self.facts.id) if trial.number == number]
             decisions = {
-                decision.id: decision for decision in ledger.steps.decisions(self._facts.id)
+                decision.id: decision for decision in ledger.steps.decisions(self.facts.id)
             }
         if not found:
-            raise ToolError(f"run {self._facts.id} has no trial T{number}")
+            raise ToolError(f"run {self.facts.id} has no trial T{number}")
         (trial,) = found
         made = decisions.get(trial.decision_id) if trial.decision_id is not None else None
-        return trial_view(trial, self._facts.space, self._facts.task.metric, made)
+        return trial_view(trial, self.facts.space, self.facts.task.metric, made)
 
     def principle(self, name: str | int) -> PrincipleView:
         """Returns a principle of the run by its name or number, given up or not.
@@ -79,18 +79,18 @@ class RunShown:
         from vitruvius.notebook.values import PrincipleView
 
         number = _number(name, "P", "principle")
-        report = self._facts.report()
-        for facts in report.principles:
-            if facts.version.principle == number:
-                return PrincipleView(facts, report)
-        known = ", ".join(f"P{p.version.principle}" for p in report.principles) or "none yet"
-        raise ToolError(f"run {self._facts.id} has no principle P{number}; it has: {known}")
+        report = self.facts.report()
+        for known in report.principles:
+            if known.version.principle == number:
+                return PrincipleView(known, report)
+        names = ", ".join(f"P{p.version.principle}" for p in report.principles) or "none yet"
+        raise ToolError(f"run {self.facts.id} has no principle P{number}; it has: {names}")
 
     def card(self) -> str:
         """Returns the run as HTML."""
         from vitruvius.notebook.cards import run_card
 
-        return run_card(self._facts)
+        return run_card(self.facts)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from vitruvius.memory.records import Decision, PrincipleVersion, Standing, Trial
+from vitruvius.memory.decisions import Decision
+from vitruvius.memory.records import PrincipleVersion, Standing, Trial
 from vitruvius.notebook.html import card, drawn, facts, line, picture, table
 from vitruvius.spaces.region import Region
 from vitruvius.spaces.rules import Rule, words
@@ -158,9 +159,9 @@ class PrincipleView:
 
     def _course(self) -> str:
         from vitruvius.tools.plots.effects import plot_looks
-        from vitruvius.tools.plots.svg import to_svg
+        from vitruvius.tools.plots.style import to_svg
 
-        if len(self.facts.looks) < 2:
+        if len(self.facts.looks) < 2:  # one measurement has no course
             return ""
         name = f"looks-{self.version.name.replace('.', '-')}-"
         return picture(to_svg(partial(plot_looks, self.facts), width=5, height=1.7, name=name), 480)
@@ -191,4 +192,4 @@ def trial_view(
     """Returns the view of a trial; `made` is the decision that it came from."""
     if made is None:
         return TrialView(trial, space, metric, None, None)
-    return TrialView(trial, space, metric, made.author, str(made.call.get("reason") or "") or None)
+    return TrialView(trial, space, metric, made.author, made.reason or None)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import Future, wait
@@ -21,10 +22,18 @@ SLICE_S = 0.2  # a wait is cut into these: a signal that another thread received
 _LEAVE = 130  # exit code after an interrupt
 
 
+def in_kernel() -> bool:
+    """Returns whether this process is the kernel of a notebook."""
+    module = sys.modules.get("IPython")  # a kernel has imported it; nobody else pays for that
+    shell = module.get_ipython() if module is not None else None
+    return getattr(shell, "kernel", None) is not None
+
+
 @lru_cache(maxsize=1)
 def loop() -> asyncio.AbstractEventLoop:
     """Returns the running loop of the background thread, started at the first call."""
     made = asyncio.new_event_loop()
+    # A daemon: a script that ends while a run goes on is not held; what was finished is kept.
     threading.Thread(target=made.run_forever, name="vitruvius", daemon=True).start()
     return made
 
@@ -87,7 +96,7 @@ def first_interrupt(stop: Callable[[], None]) -> Iterator[None]:
     """Calls `stop` at the first Ctrl-C; the next one raises, as it does in any cell."""
     before = signal.getsignal(signal.SIGINT)
     if threading.current_thread() is not threading.main_thread() or before is None:
-        yield
+        yield  # only the main thread may set handlers, and one that is not Python's cannot be kept
         return
 
     def answer(*_: object) -> None:

@@ -74,9 +74,9 @@ class Talk:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._wait(self._stack.aclose())
+        self._wait(self._stack.aclose())  # before the models that it was switched to
         self._engines.close()
-        self._locks.close()
+        self._locks.close()  # last: until all is written the thread is this process' own
 
     @property
     def words(self) -> str:
@@ -110,7 +110,7 @@ class Talk:
             ConfigError: it cannot be had.
         """
         given = self.settings.model_dump(exclude={"model"}) | {"model": name}
-        settings = load_settings(given)
+        settings = load_settings(given)  # a mistake is told before the old model is let go of
         words = self._wait(self._open_talk.use(settings, self._engines))
         self.settings = settings
         return words
@@ -122,7 +122,7 @@ class Talk:
 
     def last_words(self) -> str:
         """Returns what the last turn said: its answer, with what was found or done before it."""
-        from vitruvius.tools.questions.records import words_of
+        from vitruvius.tools.questions.book import words_of
 
         turn = self._open_talk.session.turn()
         said = [m for m in turn.since if m.role == "agent" or not self._is_told_again(turn.since)]
@@ -173,7 +173,7 @@ class Talk:
             awake(future)
         except KeyboardInterrupt:
             future.cancel()
-            wait([future])
+            wait([future])  # what was said so far is written before the prompt comes back
             raise
         try:
             return future.result()
@@ -187,6 +187,7 @@ def chat_settings(run: SearchRun, given: Mapping[str, Any]) -> Settings:
     stored = {
         name: value for name, value in record.settings.items() if name in Settings.model_fields
     }
+    # The key is not in the ledger: it comes from the handle, or from the settings of this process.
     stored |= {"home": run.home, "api_key": run._api_key}
     return load_settings(stored | {n: v for n, v in given.items() if v is not None})
 
@@ -220,7 +221,7 @@ def left_open(run: SearchRun) -> str | None:
             if Turn(messages=ledger.requests.messages(run.id, thread, last=MOST_READ)).is_over:
                 continue
             with _held(run, thread) as is_free:
-                if is_free:
+                if is_free:  # else somebody is in the middle of it, in another process
                     return thread
     return None
 

@@ -209,6 +209,7 @@ class BestNetwork:
             ToolError: none were kept.
         """
         self.trained_task()  # says so if nothing was trained
+        # The ledger may have come here without its folder of weights.
         if self.facts.weights is None or not Path(self.facts.weights[1]).is_file():
             raise ToolError(f"no weights of the best network of run {self.run_id} were kept")
         return Path(self.facts.weights[1])
@@ -227,5 +228,6 @@ class BestNetwork:
         if not isinstance(space, Builder):
             raise ToolError(f"space {space.name} builds no networks")
         network = space.build(self.architecture, task.signature)
+        # Trained perhaps on a device that is not here; and reading weights must run no code.
         network.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
         return network.eval()

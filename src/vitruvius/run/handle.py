@@ -22,7 +22,7 @@ from vitruvius.run.process import RunProcess
 from vitruvius.spaces.region import Region
 from vitruvius.spaces.space import Architecture, SearchSpace
 from vitruvius.tasks.task import Task
-from vitruvius.tools.calls.wishes import checked_author, fit, read_wish, read_words
+from vitruvius.tools.calls.registry import checked_author, read_wish, read_words
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -289,8 +289,8 @@ class SearchRun:
         """Leaves a wish for whoever drives the run, now or next, and returns it.
 
         Args:
-            call: as in `tools.calls.wishes`; a text is a principle where it reads as a rule,
-                else a note.
+            call: as `tools.calls.registry.read_wish` takes it; a text is a principle where it
+                reads as a rule, else a note.
             author: under whose name it is kept.
 
         Raises:
@@ -305,9 +305,10 @@ class SearchRun:
                 f"run {self.id} is done and takes no wishes; go on from it with "
                 f"`vitruvius fork {self.id}`"
             )
-        wish = read_words(call, self.space) if isinstance(call, str) else read_wish(call)
-        kept, name = fit(wish, self.space), checked_author(author)
-        secrets = [self._api_key] if self._api_key else []
+        space = self.space
+        asked = read_words(call, space) if isinstance(call, str) else read_wish(call, space)
+        kept, name = asked.kept(space), checked_author(author)
+        secrets = [self._api_key] if self._api_key else []  # a note may quote the key: none is kept
         with Ledger.open(self.home, secrets=secrets) as ledger:
             return ledger.requests.add_wish(self.id, name, kept)
 
@@ -325,7 +326,7 @@ class SearchRun:
         """
         limits = parse_budget(budget) if isinstance(budget, str) else budget
         if limits is not None:
-            check_bounded(limits, spends_tokens=True)
+            check_bounded(limits, spends_tokens=True)  # who will drive it is not known yet
         with Ledger.open(self.home) as ledger:
             made = ledger.runs.fork(self.id, at, budget=limits)
         space, task = self._facts.given_space, self._facts.given_task

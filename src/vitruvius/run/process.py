@@ -18,9 +18,9 @@ from vitruvius.memory.ledger.requests import Wish, WishStatus
 from vitruvius.memory.ledger.runs import is_live
 from vitruvius.memory.ledger.schema import now
 from vitruvius.memory.records import Run, RunKind, RunStatus
-from vitruvius.notebook.live import Panel, both, in_kernel
+from vitruvius.notebook.live import Panel, both
 from vitruvius.run import detached
-from vitruvius.run.background import SLICE_S, finish, first_interrupt, loop, submit
+from vitruvius.run.background import SLICE_S, finish, first_interrupt, in_kernel, loop, submit
 from vitruvius.run.facts import RunFacts
 from vitruvius.run.short_first import driven, shortened
 from vitruvius.settings import OF_THE_PROCESS, load_settings
@@ -63,6 +63,7 @@ class RunProcess:
         with self._shown(on_event, progress) as listener:
             future = submit(self._drive(listener, ask, settings))
             try:
+                # Shielded: it is to stop in order, its report written, not to be torn in mid-step.
                 return await asyncio.shield(asyncio.wrap_future(future))
             except asyncio.CancelledError:
                 self.stop_here()
@@ -97,6 +98,7 @@ class RunProcess:
 
     def stop(self) -> None:
         """Does what `SearchRun.stop` says."""
+        # By the ledger first, which reaches any process; this one need not wait for a heartbeat.
         with Ledger.open(self._facts.home) as ledger:
             ledger.runs.request_stop(driven(ledger, ledger.runs.get(self._facts.id)).id)
         self.stop_here()
@@ -150,7 +152,7 @@ class RunProcess:
         if self._driving is not None and not self._driving.done():
             raise ConfigError(f"run {self._facts.id} is being driven here already; see run.wait()")
         shown = self._shown(on_event, progress)
-        listener = shown.__enter__()
+        listener = shown.__enter__()  # left when the run ends, by the thread that drives it
 
         def close(future: Future[RunStatus]) -> None:
             error = None if future.cancelled() else future.exception()
@@ -209,7 +211,7 @@ class RunProcess:
 
             await asyncio.to_thread(learn_on, record, self._facts.home, listener)
             return RunStatus.DONE
-        self._stopping = asyncio.Event()
+        self._stopping = asyncio.Event()  # anew: a stop of an earlier drive is not one of this
         try:
             if record.parent is not None:
                 status = await self._drive_short(
@@ -260,7 +262,7 @@ class RunProcess:
             raise ConfigError(f"run {facts.id} is done; see `vitruvius report {facts.id}`")
         self._check_sources(record)
         stored = {n: v for n, v in record.settings.items() if n not in ("home", *OF_THE_PROCESS)}
-        settings = load_settings(
+        settings = load_settings(  # the home is where the ledger lies now: it may have been moved
             {**stored, **self._own, "home": facts.home}
             | {name: value for name, value in given.items() if value is not None}
         )
@@ -277,6 +279,7 @@ class RunProcess:
         )
 
     def _check_sources(self, record: Run) -> None:
+        # Files first, as the sentence can name them; then ids, which also tell objects apart.
         now = source_hash(record.space_ref) | source_hash(record.task_ref)
         changed = [path for path, digest in record.sources.items() if now.get(path) != digest]
         if changed:

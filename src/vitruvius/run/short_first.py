@@ -54,6 +54,7 @@ def create_short_run(
         task_name=short.name,
         seed=settings.seed,
         budget=_share(budget),
+        # Without `fidelity_first`, or it would ask for short trainings of its own.
         settings=settings.public() | {"principles_from": list(names), "fidelity_first": None},
         sources=source_hash(space.ref) | source_hash(short.ref),
         metric=asdict(short.metric),
@@ -72,6 +73,7 @@ def shortened(task: Task, space: SearchSpace, how: str) -> tuple[Task, SearchSpa
 
 def told_of(names: Sequence[str], short: Run) -> list[str]:
     """Returns what the search recalls from: what was asked for, and its short trainings."""
+    # Principles from none means no other run's: its own short trainings guide it all the same.
     return [*(name for name in names if name != NONE), short.id]
 
 

@@ -58,7 +58,7 @@ async def act(state: ChatState, config: RunnableConfig) -> Command[Literal["appr
     """Gives the answer to the question that is open in the thread."""
 
     def given(talk: Talk) -> Payload | None:
-        talk.take_up()
+        talk.take_up()  # opened anew for each answer: it stands where the question was asked
         return talk.answer(state.get("answer") or {})
 
     return await _turn(state, config, given)

@@ -25,6 +25,7 @@ from vitruvius.memory.ledger.runs import is_live, run_data
 from vitruvius.memory.ledger.schema import now
 from vitruvius.memory.records import RunStatus
 from vitruvius.settings import DEFAULT_BUDGET, load_settings
+from vitruvius.tools.calls.registry import examples
 from vitruvius.tools.report.data import best_data
 
 INSTRUCTIONS = """\
@@ -109,16 +110,9 @@ def _add_searching(server: MCPServer, home: Path) -> None:
             time.sleep(POLL_S)
         return _status(home, run)
 
-    @server.tool()
+    @server.tool(description=_steering())
     @_told(ToolError)
     def steer(run: str, call: dict[str, Any]) -> dict[str, Any]:
-        """Asks a run for something, carried out by whoever drives it.
-
-        call is one of {"tool": "train", "architectures": [{...}]}, {"tool": "prune", "principle":
-        "P3"}, {"tool": "undo", "cut": 1}, {"tool": "principle", "statement": "width >= 8"},
-        {"tool": "retire", "principle": "P3"}, {"tool": "note", "text": "..."}. Nothing is carried
-        out while nobody drives the run.
-        """
         wish = api.open(run, home=home).steer(call, author="mcp")
         return {"wish": wish.id, "status": wish.status.value, "words": wish.words}
 
@@ -127,6 +121,15 @@ def _add_searching(server: MCPServer, home: Path) -> None:
     def fork(run: str, at: int | None = None) -> dict[str, Any]:
         """Makes a new run that shares all up to step `at` and sees nothing of what came after."""
         return _status(home, api.open(run, home=home).fork(at).id)
+
+
+def _steering() -> str:
+    """Returns what `steer` does: how each wish is written, as the tools themselves say."""
+    return (
+        "Asks a run for something, carried out by whoever drives it.\n\n"
+        f"call is one of {', '.join(examples())}. Nothing is carried out while nobody drives the "
+        "run."
+    )
 
 
 def _add_looking(server: MCPServer, home: Path) -> None:
@@ -222,6 +225,7 @@ def _status(home: Path, run_id: str) -> dict[str, Any]:
     return {
         "run": run_data(run),
         "spent": vars(spent),
+        # A report is made for this; before the first trial it would say nothing.
         "best": best_data(found.facts()) if spent.trials else None,
     }
 

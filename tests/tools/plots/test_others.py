@@ -9,8 +9,8 @@ from matplotlib.colors import to_hex
 
 from vitruvius.memory.records import Calibration, Standing
 from vitruvius.tools.plots import LIGHT, plot_calibration, plot_lineage, plot_pareto
+from vitruvius.tools.plots.pareto import front_of
 from vitruvius.tools.report import Report
-from vitruvius.tools.report.front import front_of
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ from vitruvius.spaces.space import Architecture, SearchSpace
 from vitruvius.tasks.registry import load_task
 from vitruvius.tasks.task import Metric
 from vitruvius.tools.report import Report, build_report, to_markdown
-from vitruvius.tools.report.baseline import baseline_of
+from vitruvius.tools.report.finalists import baseline_of
 from vitruvius.tools.report.suggestions import suggestions_of
 
 ACCURACY = Metric(name="accuracy", unit="%")

@@ -9,8 +9,8 @@ import pytest
 from vitruvius.memory.records import Trial
 from vitruvius.spaces.registry import load_space
 from vitruvius.tasks.task import Metric
+from vitruvius.tools.plots.pareto import front_of
 from vitruvius.tools.report import Report
-from vitruvius.tools.report.front import front_of
 
 
 @pytest.fixture(scope="module")

@@ -14,14 +14,14 @@ from vitruvius.memory.evidence.proxy_verdicts import Verdict, verdict
 from vitruvius.memory.records import RunKind, Standing, Trial
 from vitruvius.spaces.rules import words
 from vitruvius.tools.plots.palette import DARK, LIGHT
-from vitruvius.tools.report import answer
+from vitruvius.tools.report import words as in_words
 from vitruvius.tools.report.account import MEANING
 from vitruvius.tools.report.facts import Report
-from vitruvius.tools.report.lessons import doubts_of_lesson
+from vitruvius.tools.report.learned import doubts_of_lesson
 from vitruvius.tools.report.page import figures
-from vitruvius.tools.report.page.curve import search_curve
+from vitruvius.tools.report.page.figures import search_curve
 from vitruvius.tools.report.page.marks import Marks
-from vitruvius.tools.report.transferred import became
+from vitruvius.tools.report.transfer import became
 from vitruvius.tools.report.words import interval, plural, seconds, value_text
 from vitruvius.tools.safe_text import clean
 
@@ -139,7 +139,7 @@ def _page() -> Template:
         "COUNTED": COUNTED,
         "MEANING": MEANING,
         "Verdict": Verdict,
-        "answer": answer,
+        "answer": in_words,
         "became": became,
         "budget_text": budget_text,
         "figures": figures,

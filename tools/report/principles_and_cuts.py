@@ -1,19 +1,88 @@
-"""Cuts and their audit: what they saved, and what they cost by what is known at the end."""
+"""The principles of a run as it leaves them, and its cuts: what they saved and what they cost."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from vitruvius.memory.decisions import Decision
 from vitruvius.memory.evidence.contrasts import best_of_draws, contrast
 from vitruvius.memory.evidence.population import describe_population
+from vitruvius.memory.ledger.ledger import Ledger
 from vitruvius.memory.model.ranking import Lesson
-from vitruvius.memory.records import CutRecord, Decision, Origin, Trial
+from vitruvius.memory.records import CutRecord, Evidence, Origin, PrincipleVersion, Standing, Trial
 from vitruvius.spaces.rules import Rule, holds
 from vitruvius.spaces.space import SearchSpace, reference_features
 from vitruvius.tasks.task import Metric
-from vitruvius.tools.report.facts import CutReport
+from vitruvius.tools.report.facts import CutReport, PrincipleReport
+
+_SHOWN_FIRST = (
+    Standing.SUPPORTED,
+    Standing.WEAKENED,
+    Standing.CONTRADICTED,
+    Standing.CANDIDATE,
+    Standing.RETIRED,
+)
 
 LEAST_FITTED = 4  # trials of a model that has something to say
+
+
+def principles_of(ledger: Ledger, run_id: str, trials: Sequence[Trial]) -> list[PrincipleReport]:
+    """Returns the run's principles, those given up included; the best supported come first."""
+    looks = ledger.evidence.of(run_id)
+    own = ledger.runs.lineage(run_id)
+    rewritten = _rewritten(ledger, run_id, trials)
+    latest = ledger.evidence.latest(run_id)
+    adopted = {adoption.version: adoption for adoption in ledger.principles.adopted(run_id)}
+    licensed: dict[str, list[int]] = {}
+    for cut in ledger.cuts.of(run_id):
+        licensed.setdefault(cut.principle.split(".")[0], []).append(cut.number)
+    reports = []
+    for version in ledger.principles.newest(run_id):
+        evidence = latest.get((version.principle, version.version))
+        if version.edit == "retire":  # what the last version that was measured had shown
+            measured = [v for principle, v in latest if principle == version.principle]
+            evidence = latest[version.principle, max(measured)] if measured else None
+        source = adopted.get(version.name)
+        lineage = [
+            v for v in ledger.principles.versions(version.principle) if v.version <= version.version
+        ]
+        reports.append(
+            PrincipleReport(
+                version=version,
+                standing=_standing(version, evidence),
+                evidence=evidence,
+                lineage=lineage,
+                written=tuple(rewritten.get(v.step, 0) if v.run_id in own else 0 for v in lineage),
+                looks=[look for look in looks if look.principle == version.principle],
+                trust=source.trust if source else None,
+                source_effect=source.source_effect if source else None,
+                cuts=tuple(licensed.get(f"P{version.principle}", ())),
+            )
+        )
+    return sorted(reports, key=_rank)
+
+
+def _rewritten(ledger: Ledger, run_id: str, trials: Sequence[Trial]) -> Mapping[int, int]:
+    """Returns the last trial that was known at each rewriting of the principles, by its number."""
+    searched = [
+        trial.number
+        for trial in trials
+        if trial.origin not in (Origin.CONTROL, Origin.CONFIRM) and not trial.status.is_open
+    ]
+    marks = ledger.steps.marks(run_id, "verified")
+    closed = {mark.step: int(mark.data.get("closed", 0)) for mark in marks}
+    return {step: searched[n - 1] for step, n in closed.items() if 0 < n <= len(searched)}
+
+
+def _standing(version: PrincipleVersion, evidence: Evidence | None) -> Standing:
+    if version.edit == "retire":
+        return Standing.RETIRED
+    return evidence.standing if evidence else Standing.CANDIDATE
+
+
+def _rank(report: PrincipleReport) -> tuple[int, float, int]:
+    effect = report.evidence.effect if report.evidence else 0.0
+    return _SHOWN_FIRST.index(report.standing), -abs(effect), report.version.principle
 
 
 def audits_of(

@@ -1,4 +1,4 @@
-"""What a conversation looks like: words as they come, tools as they are used, results drawn small.
+"""The terminal of a conversation: lines as they are typed, words as they come, results drawn small.
 
 Everything that is shown was written by somebody else: no control character reaches the terminal.
 """
@@ -6,19 +6,23 @@ Everything that is shown was written by somebody else: no control character reac
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Protocol
 
 from vitruvius.cli.console import WIDE, print_table
+from vitruvius.memory.ledger.ledger import Ledger
 from vitruvius.tools.safe_text import clean
 
 if TYPE_CHECKING:
+    from prompt_toolkit import PromptSession
     from rich.console import Console
 
     from vitruvius.graphs.chat.session import Told
     from vitruvius.memory.ledger.requests import Message
     from vitruvius.run.conversation import Talk
 
+HISTORY = "chat_history"
 BARS = "▁▂▃▄▅▆▇█"
 CURVE_WIDTH = 40
 RECALLED = 4  # messages that are shown when a thread is taken up again
@@ -133,3 +137,87 @@ def sparkline(values: Sequence[float]) -> str:
     low, high = min(shown), max(shown)
     reach = (high - low) or 1.0
     return "".join(BARS[int((value - low) / reach * (len(BARS) - 1))] for value in shown)
+
+
+class Lines(Protocol):
+    """Reads one line; None at the end. Raises KeyboardInterrupt for Ctrl-C."""
+
+    def read(self, prompt: str, default: str = "") -> str | None: ...
+
+
+class PlainLines:
+    """Lines of a pipe or a file; what was read is printed, so that a transcript reads whole."""
+
+    def read(self, prompt: str, default: str = "") -> str | None:
+        line = sys.stdin.readline()
+        if not line:
+            return None
+        print(f"{prompt}{line.rstrip()}", flush=True)
+        return line.rstrip("\n")
+
+
+class PromptLines:
+    """A prompt on a terminal, by prompt_toolkit."""
+
+    def __init__(self, talk: Talk, commands: Sequence[str]) -> None:
+        from prompt_toolkit import PromptSession
+        from prompt_toolkit.history import FileHistory
+
+        history = FileHistory(str(talk.run.home / HISTORY))
+        self._session: PromptSession[str] = PromptSession(history=history)
+        self._answers: PromptSession[str] = PromptSession()  # answers are no history
+        self._talk, self._commands = talk, commands
+
+    def read(self, prompt: str, default: str = "") -> str | None:
+        """Returns the next line, with completion of commands and names at the first prompt."""
+        is_question = prompt == "you> "
+        session = self._session if is_question else self._answers
+        try:
+            return session.prompt(
+                prompt,
+                default=default,
+                completer=_completer(self._talk, self._commands) if is_question else None,
+                complete_while_typing=False,
+            )
+        except EOFError:
+            return None
+
+
+def _completer(talk: Talk, commands: Sequence[str]) -> Any:
+    """Returns what completes commands first, then names of trials, principles and cuts."""
+    from prompt_toolkit.completion import Completer, Completion
+    from prompt_toolkit.document import Document
+
+    words = names_of(talk)
+
+    class Names(Completer):
+        def get_completions(self, document: Document, event: object) -> Iterable[Completion]:
+            text = document.text_before_cursor
+            word = document.get_word_before_cursor(WORD=True)
+            known = commands if text.startswith("/") and " " not in text else words
+            for name in known:
+                if word and name.lower().startswith(word.lower()):
+                    yield Completion(name, start_position=-len(word))
+
+    return Names()
+
+
+def names_of(talk: Talk) -> list[str]:
+    """Returns the names that a question about the run may hold."""
+    with Ledger.open(talk.run.home) as ledger:
+        trials = [trial.name for trial in ledger.trials.of(talk.run.id)]
+        principles = [f"P{v.principle}" for v in ledger.principles.newest(talk.run.id)]
+        cuts = [f"C{cut.number}" for cut in ledger.cuts.of(talk.run.id)]
+    choices = dict.fromkeys(name for slot in talk.run.space.slots for name in slot.names)
+    slots = [slot.name for slot in talk.run.space.slots]
+    return [*principles, *cuts, *trials, *slots, *choices]
+
+
+@contextmanager
+def open_lines(talk: Talk, own: Iterable[str] = ()) -> Iterator[Lines]:
+    """Yields a prompt on a terminal, plain lines elsewhere; `own` are commands of the door."""
+    from vitruvius.agents.chat.commands import commands as all_commands
+
+    is_prompt = sys.stdin.isatty() and sys.stdout.isatty()
+    commands = [*(f"/{name}" for name in all_commands()), *own]
+    yield PromptLines(talk, commands) if is_prompt else PlainLines()

@@ -19,7 +19,7 @@ from vitruvius.tools.plots.style import (
     say,
     window,
 )
-from vitruvius.tools.report.curve import AGENT, points_of
+from vitruvius.tools.report.statistics import AGENT, points_of
 from vitruvius.tools.report.words import value_text
 
 if TYPE_CHECKING:
