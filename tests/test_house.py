@@ -81,8 +81,6 @@ def test_no_folder_is_crowded() -> None:
 # Short modules that one other imports, and why each stands alone.
 ALONE: dict[str, str] = {
     "tools.calls.retire": "one tool of a kind",
-    "agents.analyst.acquisition": "stands so today",
-    "agents.chairs.source_lines": "stands so today",
     "evals.arms.fidelity": "one family of arms a module",
     "evals.synthetic": "many tests search it too",
     "memory.audit.redraw": "stands so today",

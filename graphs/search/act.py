@@ -10,14 +10,13 @@ from typing import Literal
 from vitruvius.errors import ToolError, VitruviusError
 from vitruvius.events import EventKind
 from vitruvius.graphs.search import prune as pruning
-from vitruvius.graphs.search.audit_call import answer_audit
-from vitruvius.graphs.search.proxy_call import answer_proxies
+from vitruvius.graphs.search.answers import answer_audit, answer_proxies, answer_recall
 from vitruvius.graphs.search.session import Session
-from vitruvius.graphs.search.source_runs import kin_of
 from vitruvius.memory.decisions import Decision
 from vitruvius.memory.model.halving import demands
 from vitruvius.memory.records import DecisionStatus, NewTrial, Origin, ResultStatus, Trial
 from vitruvius.tasks.tables.table import Tabular
+from vitruvius.tools.calls import registry
 from vitruvius.tools.calls.proxy import Proxy
 from vitruvius.tools.calls.prune import Prune
 from vitruvius.tools.calls.tool import Tool
@@ -49,8 +48,9 @@ def _tool(decision: Decision) -> Tool:
     Raises:
         VitruviusError: this program has none of that name: another version wrote the decision.
     """
-    if isinstance(decision.call, Tool):
-        return decision.call
+    call = decision.call
+    if isinstance(call, Tool) and type(call) in registry.TOOLS:
+        return call
     raise VitruviusError(f"step {decision.step}: there is no tool {decision.call.tool!r} here")
 
 
@@ -70,7 +70,7 @@ class SearchEngine:
 
     async def recall(self, query: str) -> str:
         """Searches the memory, without what a fork must not know."""
-        return await self.session.call(_recalled, self.session, query)
+        return await self.session.call(answer_recall, self.session, query)
 
     async def audit(self, decision: Decision) -> str:
         """Asks the run's own trials what decides."""
@@ -294,16 +294,3 @@ def _close(session: Session, result_id: int, outcome: Outcome) -> None:
         peak_mib=outcome.peak_mib,
         weights=str(outcome.weights) if outcome.weights else None,
     )
-
-
-def _recalled(session: Session, query: str) -> str:
-    features = {feature.name for feature in session.space.features}
-    found = session.index.search(query, session.space.name, features, 5)
-    kin = kin_of(session.ledger, session.run.id)
-    versions = {v.name: v for v in session.ledger.principles.all_current() if v.run_id not in kin}
-    lines = [
-        f"{name}: {versions[name].statement!r} (similarity {similarity:.2f})"
-        for name, similarity in found
-        if name in versions
-    ]
-    return "; ".join(lines) or "nothing in memory fits"

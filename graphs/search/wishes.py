@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from vitruvius.agents.chairs.constraints import context_of
-from vitruvius.agents.chairs.understanding import Understands
+from vitruvius.agents.chairs.theorist import Understands
 from vitruvius.errors import ToolError
 from vitruvius.events import EventKind
 from vitruvius.graphs.search import decide as deciding

@@ -81,19 +81,13 @@ def _read(lines: Lines, prompt: str, default: str = "") -> str | None:
 
 
 def _words(call: Mapping[str, Any], price: Mapping[str, Any]) -> str:
+    from vitruvius.tools.calls.registry import asks
+
     cost = [f"{price['seconds']:.3g} s of training"] if price.get("seconds") else []
     cost += [f"{price['tokens']:,.0f} tokens"] if price.get("tokens") else []
     cost += [f"${price['dollars']:.2f}"] if price.get("dollars") else []
     about = f", about {', '.join(cost)}" if cost else ""
-    match call["tool"]:
-        case "train":
-            count = len(call["architectures"])
-            return f"Train {count} architecture{'s' if count > 1 else ''}{about}?"
-        case "prune" if call.get("action") == "undo":
-            return f"Undo cut {call.get('cut')}{about}?"
-        case "prune":
-            return f"Cut the space by {call.get('principle')}{about}?"
-    return f"{call['tool']}{about}?"
+    return f"{asks(call)}{about}?"
 
 
 def _lines_of(call: Mapping[str, Any]) -> list[str]:
