@@ -114,6 +114,7 @@ def split(examples: Examples, *, samples: int | None = None) -> Splits:
             f"each class needs at least {MIN_PER_CLASS}"
         )
     learn = Split(inputs=examples.learn.inputs, labels=labels.astype(np.int64))
+    # one stream: `samples` is drawn last, so that the held-out parts never change with it
     rng = np.random.default_rng(SPLIT_SEED)
     everything = np.arange(len(labels), dtype=np.int64)
     valid, train = draw(everything, learn.labels, HELD_OUT, rng)
