@@ -12,7 +12,6 @@ from vitruvius.events import EventKind
 from vitruvius.graphs.search import prune as pruning
 from vitruvius.graphs.search.answers import answer_audit, answer_proxies, answer_recall
 from vitruvius.graphs.search.session import Session
-from vitruvius.graphs.search.time_left import seconds_left
 from vitruvius.memory.decisions import Decision
 from vitruvius.memory.model.halving import demands
 from vitruvius.memory.records import DecisionStatus, NewTrial, Origin, ResultStatus, Trial
@@ -105,7 +104,6 @@ async def _train(session: Session, decision: Decision) -> str | None:
         for plan in decision.plans
     ]
     trials = await session.call(session.ledger.trials.open, session.run.id, decision.id, news)
-    session.has_new_trials()
     demanded = await session.call(_demands, session, trials[0].number)
     closed = await asyncio.gather(*(finish(session, trial, demanded) for trial in trials))
     if session.stopping.is_set():
@@ -118,7 +116,7 @@ def _demands(session: Session, number: int) -> Mapping[int, float] | None:
     """Returns what rungs ask: as the trials before the decision say, so that a resume agrees."""
     if not session.policy.halving:
         return None
-    told = [trial for trial in session.digest().search if trial.number < number]
+    told = [trial for trial in session.reader.digest().search if trial.number < number]
     return demands(told, session.task.metric, session.task.fidelity.epochs)
 
 
@@ -127,7 +125,7 @@ def _thin_weights(session: Session) -> None:
     if isinstance(session.task, Tabular):
         return  # nothing was trained
     paths = list((session.run_dir / "weights").glob("*.pt"))
-    digest = session.digest()
+    digest = session.reader.digest()
     best = set(digest.leaders(KEPT_WEIGHTS)) if paths else set()
     for path in paths:
         if path.stem.isdigit() and digest.results.get(int(path.stem)) not in best:
@@ -155,7 +153,7 @@ async def finish(
     Returns the closed trial; None where the run was stopped first.
     """
     ledger, result_id = session.ledger, trial.result_id
-    if trial.number in await session.call(session.cut_off):
+    if trial.number in await session.call(session.reader.cut_off):
         return await session.call(_tell_done, session, trial.number)
     if trial.status == ResultStatus.CANCELLED:
         await session.call(ledger.results.reopen, result_id)
@@ -175,7 +173,7 @@ async def finish(
             case "ours":
                 outcome = await _train_once(session, trial, request)
                 if isinstance(outcome, Failed) and outcome.kind == FailureKind.CANCELLED:
-                    if trial.number not in session.cut_off():
+                    if trial.number not in session.reader.cut_off():
                         return None
                     break
                 if not (isinstance(outcome, Failed) and outcome.retriable):
@@ -245,7 +243,7 @@ async def _train_once(session: Session, trial: Trial, request: Request) -> Outco
     )
     evaluation = asyncio.ensure_future(session.evaluator.evaluate(request))
     stop = asyncio.ensure_future(session.stopping.wait())
-    left = await session.call(seconds_left, session, trial)
+    left = await session.call(session.seconds_left, trial)
     await asyncio.wait({evaluation, stop}, timeout=left, return_when=asyncio.FIRST_COMPLETED)
     stop.cancel()
     is_cut_off = False

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from vitruvius.errors import ToolError
 from vitruvius.events import EventKind
 from vitruvius.graphs.offline.auditing import Audit, audit_trials, edits_of
-from vitruvius.graphs.search.fork_isolation import kin_of
 from vitruvius.graphs.search.session import Session
+from vitruvius.graphs.search.source_runs import kin_of
 from vitruvius.memory.audit.variance import FactorShare
 from vitruvius.memory.decisions import Decision
 from vitruvius.memory.records import PrincipleVersion, Score
@@ -40,7 +40,6 @@ async def answer_proxies(session: Session, asked: Proxy) -> str | None:
             await _ask(session, proxies, missing)
             if session.stopping.is_set():
                 return None
-            session.has_new_scores()
             known = await session.call(_known, session, proxies, architectures)
     except ToolError as error:
         return f"refused: {error}"
@@ -114,7 +113,7 @@ def answer_audit(session: Session, decision: Decision) -> str:
     They are measured and believed like any other principle. Carried out again after a kill, it
     finds what it wrote.
     """
-    trials = session.digest().search
+    trials = session.reader.digest().search
     audit = audit_trials(
         session.space, session.task, trials, source="this run", seed=session.run.seed
     )
@@ -163,7 +162,6 @@ def _written(session: Session, decision: Decision, audit: Audit) -> str:
             edit="add",
         )
     session.index.add(versions)
-    session.has_new_principles()
     if not audit.cuts:
         return "no cut is licensed"
     names = ", ".join(f"P{v.principle} {v.statement!r}" for v in versions)
@@ -174,7 +172,7 @@ def _written(session: Session, decision: Decision, audit: Audit) -> str:
 def answer_recall(session: Session, query: str) -> str:
     """Returns the principles in memory that are nearest to a query.
 
-    Those of forks of this run, and of what it was forked from, are left out: see `fork_isolation`.
+    Those of forks of this run, and of what it was forked from, are left out: see `source_runs`.
     """
     features = {feature.name for feature in session.space.features}
     found = session.index.search(query, session.space.name, features, 5)

@@ -51,7 +51,6 @@ def answer(ledger: Ledger, evaluator: Scripted, count: int, stopping: asyncio.Ev
         evaluator=evaluator,
         stopping=stopping,
         call=call,
-        has_new_scores=lambda: None,
     )
     specs = [architecture.spec for architecture in SPACE.members()[:count]]  # type: ignore[index]
     asked = Proxy(architectures=specs, proxies=["snip", "params"])

@@ -337,7 +337,7 @@ def _home_words(found: SearchRun) -> str:
 
 def _print_estimate(found: Estimate, as_json: bool) -> None:
     """Prints what a run would take."""
-    from vitruvius.graphs.drive.estimate_words import estimate_words
+    from vitruvius.graphs.drive.estimating import estimate_words
 
     if as_json:
         print_json(found.data)
