@@ -25,6 +25,7 @@ from vitruvius.budget import Budget
 from vitruvius.errors import ConfigError
 from vitruvius.events import Event
 from vitruvius.graphs.search.graph import MOST_STEPS, create_search_graph
+from vitruvius.graphs.search.reader import Reader
 from vitruvius.graphs.search.schedule import MODEL_BATCH
 from vitruvius.graphs.search.session import Session
 from vitruvius.memory.index.principle_index import PrincipleIndex
@@ -106,23 +107,26 @@ def run_search(
         architect, theorist = chairs or (_ANALYST, _ANALYST)
         evaluator = create_evaluator(task, space, run_dir=Path(folder))
         is_analyst = isinstance(architect, Analyst)
-        session = Session(
+        reader = Reader(
             ledger=ledger,
-            index=PrincipleIndex(None, ledger),
             run=run,
-            run_dir=Path(folder),
             space=space,
             task=task,
+            shows_proxies=not is_analyst or isinstance(theorist, ModelTheorist),
+            sources=tuple(sources),
+        )
+        session = Session(
+            reader=reader,
+            index=PrincipleIndex(None, ledger),
+            run_dir=Path(folder),
             evaluator=evaluator,
             architect=architect,
             theorist=theorist,
             policy=policy or Policy(),
             driver=DRIVER,
             batch=evaluator.slots if is_analyst else MODEL_BATCH,
-            shows_proxies=not is_analyst or isinstance(theorist, ModelTheorist),
             asks=False,
             listener=_ignore,
-            sources=tuple(sources),
             writes_page=False,
         )
         with asyncio.Runner(loop_factory=_InlineLoop) as runner, _uncollected():

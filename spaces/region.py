@@ -14,10 +14,10 @@ from vitruvius.spaces.space import REFERENCE_DRAWS, Architecture, BoolArray, Flo
 from vitruvius.spaces.space import reference_features as reference_features
 from vitruvius.spaces.space import reference_sample as reference_sample
 
-MIN_FRACTION = 0.001
+MIN_FRACTION = 0.001  # below, a draw inside takes more than a thousand tries
 MIN_MEMBERS = 20
-CLOSE_DRAWS = 20_000
-SAMPLE_TRIES = 20_000
+CLOSE_DRAWS = 20_000  # where the reference sample leaves too few inside to tell
+SAMPLE_TRIES = 20_000  # at `MIN_FRACTION` all of them miss with a chance of 2e-9
 BATCH = 50  # draws tested at once
 
 

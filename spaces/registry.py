@@ -177,6 +177,7 @@ def _run_file(path: Path) -> ModuleType:
     module = ModuleType(name)
     module.__file__ = str(path)
     sys.modules[name] = module  # dataclasses and pickle look their module up
+    # as if it were run: it finds the modules beside it
     sys.path.insert(0, str(path.parent))
     try:
         with _user_code(path):

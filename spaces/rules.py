@@ -137,6 +137,7 @@ def _holds_choice(condition: SlotCondition, space: SearchSpace, features: FloatA
         if feature.slot != condition.slot:
             continue
         if feature.choice is None:
+            # an ordinal slot is one feature, whose value is that of the choice
             met |= np.isin(features[:, index], numbers)
         elif feature.choice in condition.choices:
             met |= features[:, index] > 0.5

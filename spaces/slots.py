@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 Build = Callable[[Architecture, Signature], "torch.nn.Module"]
 
-MUTATION_TRIES = 64
+MUTATION_TRIES = 64  # a change may lead to a twin, that is nowhere; then neighbours are listed
 
 Traits = Mapping[str, TraitValue]
 

@@ -57,6 +57,7 @@ def load_task(ref: str, space: SearchSpace | None = None) -> Task:
     if highest is not None and "lr" not in options and entry.has_rate:
         task = load_task(ref)
         if isinstance(task, TrainableTask) and task.recipe.learning_rate > highest:
+            # in the reference, so that whoever loads it again trains at that rate
             return load_task(f"{ref}{',' if options else ':'}lr={highest}")
         return task
     return cast("Task", named(entry.make)(ref, Options(name, options), space))

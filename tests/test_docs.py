@@ -21,6 +21,9 @@ ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "AGENTS.md", *sorted((ROOT / "docs").glob("*.md"))]
 BLOCK = re.compile(r"(?:<!-- file: (\S+) -->\n)?```(\w+)\n(.*?)```", re.DOTALL)
 CODE = re.compile(r"(<!-- code: (\S+) (\S+) until (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
+TOPS = ("spaces", "tasks", "memory", "tools", "agents", "graphs", "evals", "src/vitruvius")
+FACE = "The face: public names, settings, errors, budget, events. Its doors hold no logic."
+HOUSE = re.compile(r"(<!-- folders -->\n).*?(<!-- end -->)", re.DOTALL)
 TABLE = re.compile(r"(<!-- settings:.*?-->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -134,6 +137,30 @@ def test_every_setting_is_documented_as_it_is() -> None:
     wanted = TABLE.sub(lambda m: m[1] + "\n".join(rows) + "\n" + m[2], text)
     if os.environ.get("VITRUVIUS_WRITE_DOCS"):
         page.write_text(wanted, encoding="utf-8")
+    assert page.read_text(encoding="utf-8") == wanted
+
+
+def folder_rows() -> list[str]:
+    """Returns a row for each folder of the package: what its `__init__` says in a sentence."""
+    inits = [init for top in TOPS for init in sorted((ROOT / top).rglob("__init__.py"))]
+    rows = ["| folder | holds |", "|---|---|"]
+    for init in inits:
+        folder = str(init.parent.relative_to(ROOT))
+        if "migrations" not in folder:
+            said = ast.get_docstring(ast.parse(init.read_text(encoding="utf-8"))) or ""
+            said = FACE if folder == "src/vitruvius" else said.split("\n")[0]
+            rows.append(f"| `{folder}/` | {said} |")
+    return rows
+
+
+def test_the_page_for_contributors_names_every_folder_by_its_own_words() -> None:
+    """`VITRUVIUS_WRITE_DOCS=1 pytest tests/test_docs.py` writes the table anew."""
+    page = ROOT / "docs/contributing.md"
+    text = page.read_text(encoding="utf-8")
+    wanted = HOUSE.sub(lambda m: m[1] + "\n".join(folder_rows()) + "\n" + m[2], text)
+    if os.environ.get("VITRUVIUS_WRITE_DOCS"):
+        page.write_text(wanted, encoding="utf-8")
+    assert HOUSE.search(text)
     assert page.read_text(encoding="utf-8") == wanted
 
 

@@ -81,6 +81,7 @@ class Board:
             f"spent/{name}": getattr(spent, name) for name in ("wall_s", "tokens", "dollars")
         }
         if value is not None:
+            # the random arm and fresh seeds measure the search and are no part of it
             if event.data["origin"] not in ("control", "confirm"):
                 self._best = max(self._best, self._sign * value)
             scalars["search/value"] = value
@@ -88,6 +89,7 @@ class Board:
                 scalars["search/best"] = self._sign * self._best
         for name, number_ in scalars.items():
             self._writer.add_scalar(name, number_, number)
+        # each trial: whoever watches does not wait, and a kill loses none
         self._writer.flush()
         if value is not None:
             self._write_trial(event.data, value)

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import ndtr
 
-from vitruvius.agents.analyst.hypotheses import hypotheses
-from vitruvius.agents.analyst.mining import CUT_LIMIT, Finding, Miner, subject_of
+from vitruvius.agents.analyst.mining import CUT_LIMIT, Finding, Miner, hypotheses, subject_of
 from vitruvius.memory.audit.factors import Factors
 from vitruvius.memory.evidence.contrasts import TOP_BOUND, IntArray, best_of_draws
 from vitruvius.memory.evidence.effects import discoveries

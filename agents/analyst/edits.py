@@ -1,4 +1,8 @@
-"""The analyst as theorist: edits of the principles, read from the posterior of the run."""
+"""The analyst as theorist: edits of the principles, read from the posterior of the run.
+
+New principles are findings that cut or explain; they are said in words without figures of their
+effect, which would go stale.
+"""
 
 from __future__ import annotations
 
@@ -7,23 +11,22 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vitruvius.agents.analyst.hypotheses import hypotheses
 from vitruvius.agents.analyst.mining import (
     CUT_LIMIT,
     Finding,
     Miner,
+    hypotheses,
     measured,
     overlaps,
     subject_of,
 )
-from vitruvius.agents.analyst.new_principles import add_principles
-from vitruvius.agents.analyst.phrases import statement
 from vitruvius.agents.chairs.view import PrincipleView, RunView
-from vitruvius.memory.edits import Edit, Merge, Narrow, Retire, Revise
+from vitruvius.memory.edits import Add, Edit, Merge, Narrow, Retire, Revise
 from vitruvius.memory.evidence.population import describe_population
 from vitruvius.memory.model.ranking import learn
 from vitruvius.memory.records import Standing
-from vitruvius.spaces.rules import RangeCondition, Rule, SlotCondition, words
+from vitruvius.spaces.rules import Condition, RangeCondition, Rule, SlotCondition, words
+from vitruvius.spaces.space import SearchSpace
 
 MIN_RESULTS = 8
 PATIENCE = 4  # looks after which a candidate that is still one is given up
@@ -184,4 +187,123 @@ def _sharpen(
                 return Revise(principle=each.name, statement=text, rule=new, rationale=rationale)
             if len(new.all) > len(rule.all) and set(rule.all) <= set(new.all):
                 return Narrow(principle=each.name, statement=text, rule=new, rationale=rationale)
+    return None
+
+
+def statement(rule: Rule, space: SearchSpace) -> str:
+    """Returns the rule as a principle that a person can read."""
+    text = " and ".join(_phrase(condition, space) for condition in rule.all)
+    opening = "Prefer" if rule.stance == "require" else "Avoid"
+    return f"{opening} architectures {text}."
+
+
+def _phrase(condition: Condition, space: SearchSpace) -> str:
+    if isinstance(condition, SlotCondition):
+        return f"with {' or '.join(condition.choices)} at {condition.slot}"
+    feature = next(f for f in space.features if f.name == condition.feature)
+    about = f" ({feature.description})" if feature.slot is None else ""
+    if not isinstance(condition, RangeCondition):
+        return f"with {'large' if condition.trend == 'up' else 'small'} {feature.name}{about}"
+    low, high = condition.at_least, condition.at_most
+    if high is not None and (high <= 0 or (feature.kind == "bool" and high < 1)):
+        return f"without {feature.name}{about}"
+    if feature.kind == "bool":
+        return f"with {feature.name}{about}"
+    if low is None:
+        return f"with {feature.name} of at most {high:.3g}{about}"
+    if high is None:
+        return f"with {feature.name} of at least {low:.3g}{about}"
+    return f"with {feature.name} from {low:.3g} to {high:.3g}{about}"
+
+
+MAX_ADDS = 3
+MAX_CUTTING = 2  # of the adds, for what they would cut
+MAX_LIVE = 12
+MAX_TESTS = 10  # of pairs against their parts
+ALIKE = 0.75  # overlap at which a new rule says too little new
+WORTH_CUTTING = 0.03  # share of the space that a cutting rule must add
+WORTH_SAYING = 0.02  # share of the variance that an explaining rule must add
+
+
+def add_principles(
+    space: SearchSpace, said: Sequence[Finding], found: Sequence[Finding], miner: Miner
+) -> list[Edit]:
+    """Returns new principles: first those that would cut most, then those that explain most.
+
+    Args:
+        space: for the words.
+        said: what the live principles say.
+        found: clear findings to choose from.
+        miner: judges what they add to each other.
+    """
+    room = min(MAX_ADDS, MAX_LIVE - len(said))
+    chosen: list[Finding] = []
+    while len(chosen) < room:
+        known = [*said, *chosen]
+        near = overlaps(found, known).max(axis=1, initial=0.0)
+        fresh = [
+            finding
+            for finding, overlap in zip(found, near, strict=True)
+            if overlap < ALIKE and not any(_is_other_threshold(finding, k) for k in known)
+        ]
+        finding = None
+        if len(chosen) < MAX_CUTTING:
+            finding = _best_cut(fresh, known, miner)
+        finding = finding or _best_saying(fresh, known, miner)
+        if finding is None:
+            break
+        chosen.append(finding)
+    return [
+        Add(
+            statement=statement(finding.rule, space),
+            rule=finding.rule,
+            rationale=measured(finding),
+        )
+        for finding in chosen
+    ]
+
+
+def _is_other_threshold(new: Finding, known: Finding) -> bool:
+    """Returns whether a rule is another threshold on the same feature."""
+    if any(isinstance(condition, SlotCondition) for condition in new.rule.all):
+        return False
+    return subject_of(new.rule) == subject_of(known.rule)
+
+
+def _best_cut(fresh: Sequence[Finding], known: Sequence[Finding], miner: Miner) -> Finding | None:
+    """Returns the finding that may cut and would remove most of what is not yet removed."""
+    cutting = [k.kept for k in known if k.top_loss_high < CUT_LIMIT]
+    left = np.logical_and.reduce(cutting) if cutting else np.True_
+    rated = [
+        (float((~f.kept & left).mean()) / len(f.rule.all) ** 0.5, f)
+        for f in fresh
+        if f.top_loss_high < CUT_LIMIT
+    ]
+    return _first_sound(rated, WORTH_CUTTING, miner)
+
+
+def _best_saying(
+    fresh: Sequence[Finding], known: Sequence[Finding], miner: Miner
+) -> Finding | None:
+    """Returns the finding that explains most of what the known ones leave unexplained."""
+    gains = miner.explained(fresh, known).tolist()
+    rated = [(gain / len(f.rule.all), f) for gain, f in zip(gains, fresh, strict=True)]
+    return _first_sound(rated, WORTH_SAYING, miner)
+
+
+def _first_sound(
+    rated: Sequence[tuple[float, Finding]], worth: float, miner: Miner
+) -> Finding | None:
+    """Returns the highest rated finding that is worth it and more than its parts."""
+    ordered = sorted(rated, key=lambda row: -row[0])
+    singles = [(gain, finding) for gain, finding in ordered if len(finding.rule.all) == 1]
+    pairs = [row for row in ordered if len(row[1].rule.all) > 1][:MAX_TESTS]
+    for gain, finding in sorted([*pairs, *singles[:1]], key=lambda row: -row[0]):
+        if gain < worth:
+            return None
+        if len(finding.rule.all) == 1:
+            return finding
+        parts = [Rule(stance="require", all=(part,)) for part in finding.rule.all]
+        if miner.explained([finding], miner.judge(parts))[0] >= WORTH_SAYING:
+            return finding
     return None

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from vitruvius.agents.chairs.architect import ModelArchitect
 from vitruvius.agents.chairs.protocols import Architect, Theorist
-from vitruvius.agents.chairs.understanding import ListeningTheorist
+from vitruvius.agents.chairs.theorist import ModelTheorist
 from vitruvius.agents.model.client import ModelClient
 from vitruvius.agents.model.endpoint import ModelSettings
 from vitruvius.agents.model.prices import price_of
@@ -74,5 +74,5 @@ def replayed_chairs(
 
 def _seated(voice: Voice, analyst: BothChairs, chairs: ModelChairs) -> tuple[Architect, Theorist]:
     architect = analyst if chairs == "theorist" else ModelArchitect(voice, analyst)
-    theorist = analyst if chairs == "architect" else ListeningTheorist(voice, analyst)
+    theorist = analyst if chairs == "architect" else ModelTheorist(voice, analyst)
     return architect, theorist

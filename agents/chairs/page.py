@@ -19,10 +19,10 @@ from vitruvius.agents.chairs.page_lines import (
     principle_line,
     progress_text,
     proxy_lines,
+    source_lines,
     task_text,
     trial_lines,
 )
-from vitruvius.agents.chairs.source_lines import source_lines
 from vitruvius.agents.chairs.view import RunView
 from vitruvius.agents.model.quoting import fenced
 

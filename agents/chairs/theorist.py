@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from vitruvius.agents.chairs.constraints import context_of
 from vitruvius.agents.chairs.page import template
@@ -12,20 +12,32 @@ from vitruvius.agents.chairs.protocols import Rewrite, Theorist
 from vitruvius.agents.chairs.repair_triggers import needs_repair
 from vitruvius.agents.chairs.view import RunView
 from vitruvius.agents.model.client import Reply
+from vitruvius.agents.model.quoting import fenced, quoted
 from vitruvius.agents.model.reader import UnreadableReply, json_values, without_thinking
-from vitruvius.agents.model.schemas import MAX_EDITS, edit_schemas, edits_union
+from vitruvius.agents.model.schemas import MAX_EDITS, edit_schemas, edits_of, edits_union
 from vitruvius.agents.model.voice import Form, PartlyGood, Voice, calls_of
-from vitruvius.memory.edits import Edit
+from vitruvius.memory.edits import Add, Edit
 from vitruvius.memory.records import DecisionStatus
 from vitruvius.tools.calls.edits import EDITS, check_edit, read_edit
 from vitruvius.tools.calls.tool import ProposalContext
 from vitruvius.tools.calls.untrusted import Problem
 
 REWRITE = "rewrite"
+SAID_CHARS = 600  # of the plain words that a person stated a principle in
+
+
+@runtime_checkable
+class Understands(Protocol):
+    """Somebody who can put plain words into a rule."""
+
+    async def understand(self, view: RunView, said: str) -> Rewrite: ...
 
 
 class ModelTheorist:
-    """Asks a model for edits; what is good in its last reply counts, else the fallback's do."""
+    """Asks a model for edits; what is good in its last reply counts, else the fallback's do.
+
+    It also listens to people: it puts what they say in plain words into a rule.
+    """
 
     def __init__(self, voice: Voice, fallback: Theorist) -> None:
         self.voice = voice
@@ -48,6 +60,22 @@ class ModelTheorist:
             )
         return Rewrite(
             edits=talk.value,
+            author=self.voice.name,
+            turned_down=tuple(talk.turned_down),
+            calls=tuple(talk.calls),
+        )
+
+    async def understand(self, view: RunView, said: str) -> Rewrite:
+        """Returns one `add` edit that says what the words mean; none where none was understood.
+
+        Raises:
+            ConfigError: the endpoint refuses the key or does not know the model.
+        """
+        context = context_of(view)
+        form = _understanding(view, context, said)
+        talk = await self.voice.talk(view, form, lambda reply: _one_add(reply, context))
+        return Rewrite(
+            edits=talk.value or (),
             author=self.voice.name,
             turned_down=tuple(talk.turned_down),
             calls=tuple(talk.calls),
@@ -128,4 +156,26 @@ def _raw_edits(reply: Reply) -> list[Any]:
             edits.extend(call["edits"])
         else:
             raise UnreadableReply("the call of rewrite holds no list of edits")
+    return edits
+
+
+def _understanding(view: RunView, context: ProposalContext, said: str) -> Form:
+    add = {"add": edit_schemas(context)["add"]}
+    union = edits_of(add, at_most=1, at_least=1)
+    data = fenced([quoted(said, SAID_CHARS)])
+    return Form(
+        chair="theorist",
+        ask=template("ask_understand").substitute(step=view.step, said=data),
+        tools={REWRITE: ("Say the principle as one edit.", union)},
+        calls=add,
+        key="edit",
+        schema=union,
+        sketch='{"edits": [{"edit": "add", ...}]}',
+    )
+
+
+def _one_add(reply: Reply, context: ProposalContext) -> tuple[Edit, ...]:
+    edits = read_edits(reply, context)
+    if len(edits) != 1 or not isinstance(edits[0], Add):
+        raise Problem(DecisionStatus.INVALID, "expected exactly one edit, an add")
     return edits

@@ -5,15 +5,19 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from vitruvius.agents.chairs.page import prompts, template
 from vitruvius.agents.chat.page import ASK, ASK_WITHOUT_TOOLS, render_page
 from vitruvius.agents.model.capabilities import Capabilities, probe
 from vitruvius.agents.model.client import ModelClient, Question, Reply
+from vitruvius.agents.model.endpoint import ModelSettings
+from vitruvius.agents.model.prices import price_of
 from vitruvius.agents.model.quoting import quoted
 from vitruvius.agents.model.reader import UnreadableReply, json_values, read_calls, without_thinking
+from vitruvius.agents.model.resolving import at_hand, resolve_model
 from vitruvius.agents.model.schemas import in_words, native_tools
 from vitruvius.agents.model.transport import BadReply, ContextFull, TransportFailed
 from vitruvius.errors import ToolError
@@ -233,3 +237,32 @@ class _Shown:
         if start and start[0] not in "{[<`":
             self.has_begun = True
             self._hear(start)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Speaker:
+    """A voice, None for the analyst, and a sentence that says who speaks."""
+
+    voice: ChatVoice | None
+    words: str
+
+
+def create_speaker(settings: ModelSettings, engines: ExitStack) -> Speaker:
+    """Returns who answers. Reads files and may ask the endpoint: call it outside the event loop.
+
+    Args:
+        settings: name the model and its endpoint.
+        engines: a model file is served until it closes.
+
+    Raises:
+        ConfigError: a model is named but no endpoint is configured.
+    """
+    resolved = engines.enter_context(at_hand(resolve_model(settings), settings))
+    words = resolved.words.replace("takes both chairs", "answers")
+    if resolved.endpoint is None:
+        return Speaker(voice=None, words=words)
+    endpoint = replace(resolved.endpoint, retries=0)  # a person is there to ask again
+    client = ModelClient(endpoint, price=price_of(endpoint.model, settings.home))
+    return Speaker(
+        voice=ChatVoice(client=client, prompt_tokens=settings.prompt_tokens), words=words
+    )

@@ -18,9 +18,8 @@ import numpy as np
 from scipy.special import gammaln
 from scipy.stats import t
 
-from vitruvius.agents.analyst.hypotheses import hypotheses
-from vitruvius.agents.analyst.mining import Miner
-from vitruvius.agents.analyst.new_principles import MAX_LIVE, add_principles
+from vitruvius.agents.analyst.edits import MAX_LIVE, add_principles
+from vitruvius.agents.analyst.mining import Miner, hypotheses
 from vitruvius.memory.edits import Add
 from vitruvius.memory.evidence.population import describe_population
 from vitruvius.memory.ledger.ledger import Ledger

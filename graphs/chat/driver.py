@@ -12,8 +12,8 @@ from typing import Any
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 from langgraph.types import Command
 
-from vitruvius.agents.chat.speaker import create_speaker
 from vitruvius.agents.chat.tools import check_call
+from vitruvius.agents.chat.voice import create_speaker
 from vitruvius.budget import parse_budget
 from vitruvius.errors import ConfigError, ToolError
 from vitruvius.events import Event

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
-from vitruvius.agents.chat.speaker import Speaker
+from vitruvius.agents.chat.voice import Speaker
 from vitruvius.budget import Budget
 from vitruvius.events import Event
 from vitruvius.memory.ledger.ledger import Ledger

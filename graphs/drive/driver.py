@@ -23,10 +23,10 @@ from vitruvius.agents.model.resolving import Resolved, at_hand, resolve_model
 from vitruvius.errors import ConfigError, VitruviusError
 from vitruvius.events import Ask, Event, EventKind, Listener
 from vitruvius.graphs.drive.ending import end
-from vitruvius.graphs.drive.log import logged
+from vitruvius.graphs.drive.log import logged, send_traces, traced_as
 from vitruvius.graphs.drive.replay import check_same, recorded_run
-from vitruvius.graphs.drive.tracing import send_traces, traced_as
 from vitruvius.graphs.search.graph import MOST_STEPS, create_search_graph
+from vitruvius.graphs.search.reader import Reader
 from vitruvius.graphs.search.schedule import MODEL_BATCH
 from vitruvius.graphs.search.session import Session
 from vitruvius.memory.index.principle_index import PrincipleIndex
@@ -165,25 +165,28 @@ def _open(job: Job, ledger: Ledger, driver: str, engines: contextlib.ExitStack) 
         deadline_s=settings.deadline_s,
         memory_mib=settings.memory_mib,
     )
-    session = Session(
+    reader = Reader(
         ledger=ledger,
-        index=PrincipleIndex(job.home, ledger),
         run=job.run,
-        run_dir=run_dir,
         space=job.space,
         task=job.task,
+        shows_proxies=architect is not analyst or theorist is not analyst,
+        recorded=recorded,
+    )
+    session = Session(
+        reader=reader,
+        index=PrincipleIndex(job.home, ledger),
+        run_dir=run_dir,
         evaluator=evaluator,
         architect=architect,
         theorist=theorist,
         policy=settings.policy(),
         driver=driver,
         batch=evaluator.slots if architect is analyst else max(evaluator.slots, MODEL_BATCH),
-        shows_proxies=architect is not analyst or theorist is not analyst,
         asks=job.ask is not None,
         listener=job.listener,
         only_wishes=job.only_wishes,
         stopping=job.stopping,
-        recorded=recorded,
     )
     session.tell(
         EventKind.STARTED,

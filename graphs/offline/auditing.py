@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from vitruvius.agents.analyst.audit_cuts import Proposed, propose_cuts
-from vitruvius.agents.analyst.phrases import statement
+from vitruvius.agents.analyst.edits import statement
 from vitruvius.errors import ConfigError
 from vitruvius.graphs.offline.mining_rows import Mined, measure_rules
 from vitruvius.graphs.offline.rows import find_origin, rows_of

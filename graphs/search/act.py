@@ -10,15 +10,13 @@ from typing import Literal
 from vitruvius.errors import ToolError, VitruviusError
 from vitruvius.events import EventKind
 from vitruvius.graphs.search import prune as pruning
-from vitruvius.graphs.search.audit_call import answer_audit
-from vitruvius.graphs.search.fork_isolation import kin_of
-from vitruvius.graphs.search.proxy_call import answer_proxies
+from vitruvius.graphs.search.answers import answer_audit, answer_proxies, answer_recall
 from vitruvius.graphs.search.session import Session
-from vitruvius.graphs.search.time_left import seconds_left
 from vitruvius.memory.decisions import Decision
 from vitruvius.memory.model.halving import demands
 from vitruvius.memory.records import DecisionStatus, NewTrial, Origin, ResultStatus, Trial
 from vitruvius.tasks.tables.table import Tabular
+from vitruvius.tools.calls import registry
 from vitruvius.tools.calls.proxy import Proxy
 from vitruvius.tools.calls.prune import Prune
 from vitruvius.tools.calls.tool import Tool
@@ -50,8 +48,9 @@ def _tool(decision: Decision) -> Tool:
     Raises:
         VitruviusError: this program has none of that name: another version wrote the decision.
     """
-    if isinstance(decision.call, Tool):
-        return decision.call
+    call = decision.call
+    if isinstance(call, Tool) and type(call) in registry.TOOLS:
+        return call
     raise VitruviusError(f"step {decision.step}: there is no tool {decision.call.tool!r} here")
 
 
@@ -71,7 +70,7 @@ class SearchEngine:
 
     async def recall(self, query: str) -> str:
         """Searches the memory, without what a fork must not know."""
-        return await self.session.call(_recalled, self.session, query)
+        return await self.session.call(answer_recall, self.session, query)
 
     async def audit(self, decision: Decision) -> str:
         """Asks the run's own trials what decides."""
@@ -105,7 +104,6 @@ async def _train(session: Session, decision: Decision) -> str | None:
         for plan in decision.plans
     ]
     trials = await session.call(session.ledger.trials.open, session.run.id, decision.id, news)
-    session.has_new_trials()
     demanded = await session.call(_demands, session, trials[0].number)
     closed = await asyncio.gather(*(finish(session, trial, demanded) for trial in trials))
     if session.stopping.is_set():
@@ -118,7 +116,7 @@ def _demands(session: Session, number: int) -> Mapping[int, float] | None:
     """Returns what rungs ask: as the trials before the decision say, so that a resume agrees."""
     if not session.policy.halving:
         return None
-    told = [trial for trial in session.digest().search if trial.number < number]
+    told = [trial for trial in session.reader.digest().search if trial.number < number]
     return demands(told, session.task.metric, session.task.fidelity.epochs)
 
 
@@ -127,7 +125,7 @@ def _thin_weights(session: Session) -> None:
     if isinstance(session.task, Tabular):
         return  # nothing was trained
     paths = list((session.run_dir / "weights").glob("*.pt"))
-    digest = session.digest()
+    digest = session.reader.digest()
     best = set(digest.leaders(KEPT_WEIGHTS)) if paths else set()
     for path in paths:
         if path.stem.isdigit() and digest.results.get(int(path.stem)) not in best:
@@ -155,7 +153,7 @@ async def finish(
     Returns the closed trial; None where the run was stopped first.
     """
     ledger, result_id = session.ledger, trial.result_id
-    if trial.number in await session.call(session.cut_off):
+    if trial.number in await session.call(session.reader.cut_off):
         return await session.call(_tell_done, session, trial.number)
     if trial.status == ResultStatus.CANCELLED:
         await session.call(ledger.results.reopen, result_id)
@@ -175,7 +173,7 @@ async def finish(
             case "ours":
                 outcome = await _train_once(session, trial, request)
                 if isinstance(outcome, Failed) and outcome.kind == FailureKind.CANCELLED:
-                    if trial.number not in session.cut_off():
+                    if trial.number not in session.reader.cut_off():
                         return None
                     break
                 if not (isinstance(outcome, Failed) and outcome.retriable):
@@ -245,7 +243,7 @@ async def _train_once(session: Session, trial: Trial, request: Request) -> Outco
     )
     evaluation = asyncio.ensure_future(session.evaluator.evaluate(request))
     stop = asyncio.ensure_future(session.stopping.wait())
-    left = await session.call(seconds_left, session, trial)
+    left = await session.call(session.seconds_left, trial)
     await asyncio.wait({evaluation, stop}, timeout=left, return_when=asyncio.FIRST_COMPLETED)
     stop.cancel()
     is_cut_off = False
@@ -296,16 +294,3 @@ def _close(session: Session, result_id: int, outcome: Outcome) -> None:
         peak_mib=outcome.peak_mib,
         weights=str(outcome.weights) if outcome.weights else None,
     )
-
-
-def _recalled(session: Session, query: str) -> str:
-    features = {feature.name for feature in session.space.features}
-    found = session.index.search(query, session.space.name, features, 5)
-    kin = kin_of(session.ledger, session.run.id)
-    versions = {v.name: v for v in session.ledger.principles.all_current() if v.run_id not in kin}
-    lines = [
-        f"{name}: {versions[name].statement!r} (similarity {similarity:.2f})"
-        for name, similarity in found
-        if name in versions
-    ]
-    return "; ".join(lines) or "nothing in memory fits"

@@ -27,10 +27,10 @@ def price_of(session: Session, decision: Decision) -> Price:
     Seconds of training: of the run's own mean training, times the trainings. Tokens and dollars:
     what a decision of the run has cost on average.
     """
-    known = [t.train_s for t in session.digest().search if t.train_s is not None]
+    known = [t.train_s for t in session.reader.digest().search if t.train_s is not None]
     count = len(decision.plans)
     seconds = 0.0 if count == 0 else count * sum(known) / len(known) if known else None
-    spent, steps = session.spent(), max(1, session.steps())
+    spent, steps = session.spent(), max(1, session.reader.steps())
     return {
         "seconds": seconds,
         "tokens": round(spent.tokens / steps),
@@ -97,8 +97,8 @@ def edited(session: Session, decision: Decision, written: Mapping[str, Any]) -> 
     asked = read_decision(new)
     forced = [plan for plan in decision.plans if plan.origin != Origin.ARCHITECT]
     spent = session.spent()
-    room = max(0, int(min(session.search_left(spent), 1_000_000)) - len(forced))
-    view = session.view(decision.step, "edit", room, spent)
+    room = max(0, int(min(session.reader.search_left(spent), 1_000_000)) - len(forced))
+    view = session.reader.view(decision.step, "edit", room, spent)
     checked = asked.check(context_of(view))
     call = {**old, **checked.decision.model_dump(mode="json"), "edited": True}
     if isinstance(checked.decision, Train):

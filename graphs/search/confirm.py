@@ -17,12 +17,12 @@ FRESH_SEEDS = 1000  # offset: seeds of a confirmation are never those of the sea
 
 async def confirm_finalists(session: Session) -> None:
     """Trains the best of the search again on fresh seeds, once; an open one is taken up."""
-    decision = await session.call(session.open_decision)
+    decision = await session.call(session.reader.open_decision)
     if decision is None:
         plan = await session.call(_plan, session)
         if not plan:
             return
-        step = await session.call(session.steps)
+        step = await session.call(session.reader.steps)
         trials = [one.written for one in plan]
         call: dict[str, Any] = {"tool": "train", "reason": "confirmation", "trials": trials}
         decision = await session.call(session.accept, step, "confirmation", call)
@@ -35,7 +35,7 @@ async def confirm_finalists(session: Session) -> None:
 
 
 def _plan(session: Session) -> list[Plan]:
-    digest = session.digest()
+    digest = session.reader.digest()
     if not session.task.is_noisy or digest.origins[Origin.CONFIRM]:
         return []
     finalists = digest.leaders(schedule.FINALISTS)
@@ -53,12 +53,12 @@ def _plan(session: Session) -> list[Plan]:
 def _room(session: Session) -> float:
     """Returns how many trainings fit what is left of trials and times."""
     budget, spent = session.run.budget, session.spent()
-    if session.recorded is not None and session.recorded.confirmations is not None:
-        return session.recorded.confirmations
+    if session.reader.recorded is not None and session.reader.recorded.confirmations is not None:
+        return session.reader.recorded.confirmations
     room = math.inf if budget.trials is None else float(budget.trials - spent.trials)
     for limit, used, each, at_once in (
-        (budget.wall_s, spent.wall_s, session.train_s(), session.evaluator.slots),
-        (budget.train_s, spent.train_s or 0.0, session.digest().train_s, 1),
+        (budget.wall_s, spent.wall_s, session.reader.train_s(), session.evaluator.slots),
+        (budget.train_s, spent.train_s or 0.0, session.reader.digest().train_s, 1),
     ):
         left = math.inf if limit is None else max(0.0, limit - used)
         if each > 0 and math.isfinite(left):

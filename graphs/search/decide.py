@@ -63,11 +63,11 @@ def chosen(session: Session, architecture: Architecture) -> Plan:
 
 def _prepare(session: Session) -> tuple[int, int, list[Plan], RunView | None]:
     """Returns the step, how many trainings it may open, the forced ones, the view for the rest."""
-    step, spent = session.steps(), session.spent()
-    room = int(min(session.batch, session.search_left(spent)))
+    step, spent = session.reader.steps(), session.spent()
+    room = int(min(session.batch, session.reader.search_left(spent)))
     forced = _forced(session, room, step) if room else []
     rest = room - len(forced)
-    return step, room, forced, session.view(step, "architect", rest, spent) if rest else None
+    return step, room, forced, session.reader.view(step, "architect", rest, spent) if rest else None
 
 
 async def _propose(session: Session, view: RunView) -> Proposal | None:
@@ -82,7 +82,7 @@ async def _propose(session: Session, view: RunView) -> Proposal | None:
             session.tell(EventKind.WARNING, str(error))
         if not await session.call(pruning.widen_region, session, view.step):
             return None
-        region = await session.call(session.region)
+        region = await session.call(session.reader.region)
         view = replace(view, region=region, cuts=region.cuts)
 
 
@@ -99,7 +99,7 @@ def _book(session: Session, proposal: Proposal | None, step: int) -> None:
 
 
 def _forced(session: Session, room: int, step: int) -> list[Plan]:
-    digest = session.digest()
+    digest = session.reader.digest()
     incumbent = next(iter(digest.leaders(1)), None) if session.task.is_noisy else None
     origins = schedule.forced_origins(
         digest.origins,
@@ -107,15 +107,15 @@ def _forced(session: Session, room: int, step: int) -> list[Plan]:
         control=session.policy.control,
         repeats_due=schedule.repeats_due(
             digest.origins,
-            session.verifications(),
+            session.reader.verifications(),
             session.task.is_noisy,
         )
         if incumbent is not None
         else 0,
         room=room,
-        guided=has_guide(session.space, session.sources),
+        guided=has_guide(session.space, session.reader.sources),
     )
-    rng = session.rng("uniform", step)
+    rng = session.reader.rng("uniform", step)
     drawn: set[Architecture] = set()
     plan = []
     for origin in origins:

@@ -57,9 +57,12 @@ async def _due(session: Session) -> Due:
         return due
     if due == "reflect" and not session.only_wishes:
         return due
-    if await session.call(session.has_wishes):
+    if await session.call(session.reader.has_wishes):
         return "wishes"
-    return "report" if session.lets_go() else due
+    if session.only_wishes:
+        session.stopping.set()  # it came for wishes, and none is left
+        return "report"
+    return due
 
 
 async def recall(
@@ -99,10 +102,11 @@ async def architect(
 ) -> Command[Literal["approve", "act", "wishes", "confirm", "report"]]:
     """Stores one decision before it is carried out; takes up an open one first, then wishes."""
     session = runtime.context
-    decision = await session.call(session.open_decision)
-    if decision is None and await session.call(session.has_wishes):
+    decision = await session.call(session.reader.open_decision)
+    if decision is None and await session.call(session.reader.has_wishes):
         return Command(goto="wishes")
-    if decision is None and session.lets_go():
+    if decision is None and session.only_wishes:
+        session.stopping.set()
         return Command(goto="report")
     if decision is None:
         decision = await deciding.decide(session)
@@ -129,7 +133,7 @@ async def approve(
 ) -> Command[Literal["approve", "act"]]:
     """Asks the person. Has no effects: an answer re-enters it."""
     session = runtime.context
-    decision = await session.call(session.open_decision)
+    decision = await session.call(session.reader.open_decision)
     if decision is None:
         return Command(goto="act")
     problem = state.get("problem")
@@ -147,7 +151,7 @@ async def act(
 ) -> Command[Literal["architect", "verify", "wishes", "reflect", "confirm", "report"]]:
     """Carries the open decision out; a second entry finds what the first one did."""
     session = runtime.context
-    decision = await session.call(session.open_decision)
+    decision = await session.call(session.reader.open_decision)
     if decision is not None:
         answer = state.get("answer")
         if answer is not None and not answer.get("approved", False):
@@ -156,7 +160,7 @@ async def act(
             if answer is not None:
                 decision = await session.call(approving.take_answer, session, decision, answer)
             await acting.carry_out(session, decision)
-            await session.call(session.estimate_anew)
+            await session.call(session.foresight.estimate_anew, session)
             await session.call(wishing.tell_closed, session, decision)
     return Command(goto=await _due(session))
 

@@ -29,8 +29,8 @@ def prune_by_evidence(session: Session) -> None:
     The bounds of all cuts in force add up to at most the limit that one cut has. A cut is made
     where they use up no more than `HEADROOM` of it, lest the next look undo it.
     """
-    principles = {view.version.name: view for view in session.principles()}
-    step, room = session.steps(), HEADROOM * session.policy.cut_loss
+    principles = {view.version.name: view for view in session.reader.principles()}
+    step, room = session.reader.steps(), HEADROOM * session.policy.cut_loss
     loss = _undo_unlicensed(session, principles, step)
     stays_away = {
         cut.rule.key
@@ -61,7 +61,7 @@ def _undo_unlicensed(session: Session, principles: Mapping[str, PrincipleView], 
             loss += _loss(view)
             continue
         if cut.provisional and view is not None:
-            problem = loan_problem(view, session.last_verified())
+            problem = loan_problem(view, session.reader.last_verified())
         if problem is not None:
             _undo(session, cut, step, EVIDENCE, problem)
     return loss
@@ -83,7 +83,7 @@ def widen_region(session: Session, step: int) -> bool:
 
     For a region with nothing untried left: the run goes on outside. The cut stays away.
     """
-    principles = {view.version.name: view for view in session.principles()}
+    principles = {view.version.name: view for view in session.reader.principles()}
     cuts = _in_force(session)
     if not cuts:
         return False
@@ -122,7 +122,7 @@ def prune_by_decision(session: Session, decision: Decision, asked: Prune) -> str
         session.ledger.cuts.undo(session.run.id, int(asked.cut or 0), step, by, reason)
         return f"cut {asked.cut} is undone"
     name = str(asked.principle)
-    view = next((v for v in session.principles() if f"P{v.version.principle}" == name), None)
+    view = next((v for v in session.reader.principles() if f"P{v.version.principle}" == name), None)
     if view is None:
         raise ToolError(f"this run has no principle {name}")
     problem = _licence_problem(session, view)
@@ -172,7 +172,7 @@ def _licence_problem(session: Session, view: PrincipleView | None) -> str | None
 def _try_cut(
     session: Session, view: PrincipleView, reason: str, step: int, *, provisional: bool = False
 ) -> CutRecord | None:
-    region, version, evidence = session.region(), view.version, view.evidence
+    region, version, evidence = session.reader.region(), view.version, view.evidence
     if any(
         cut.principle == version.name or cut.rule.key == version.rule.key for cut in region.cuts
     ):

@@ -45,7 +45,7 @@ def recall_principles(session: Session) -> None:
     marks = session.ledger.steps.marks(session.run.id, MARK)
     if marks:
         found = sources_of(session, marks[0].data.get("sources", ()))
-        session.sources = (*session.sources, *found)
+        session.reader.sources = (*session.reader.sources, *found)
         return
     choice = choose_sources(session)
     trusted, not_carried = _found(session, choice)
@@ -59,7 +59,7 @@ def recall_principles(session: Session) -> None:
     refused = [*choice.refused, *not_carried, *silent]
     for what in refused:
         session.tell(EventKind.REFUSED, f"{what.what} is not used: {what.why}", source=what.what)
-    session.sources = (*session.sources, *sources)
+    session.reader.sources = (*session.reader.sources, *sources)
     for source in sources:
         session.tell(
             EventKind.RECALLED,
@@ -227,7 +227,6 @@ def _carry(session: Session, choice: Choice, one: _Found, rule: Rule) -> None:
 
 
 def _tell(session: Session, choice: Choice, one: _Found, version: PrincipleVersion) -> None:
-    session.has_new_principles()
     evidence = one.word.evidence
     source = choice.speakers[evidence.run_id] if evidence else None
     where = f", from run {source.id} on {source.task_name}" if source else ", not measured yet"
@@ -244,7 +243,7 @@ def _cut_provisionally(session: Session, sources: dict[str, Evidence]) -> None:
 
     A rule from another space never cuts: what it loses there says nothing of this space.
     """
-    for view in session.principles():
+    for view in session.reader.principles():
         source = sources.get(view.version.name)
         if source is None or view.trust < session.policy.trust_to_cut:
             continue

@@ -27,9 +27,9 @@ async def rewrite_principles(session: Session) -> None:
     number = await session.call(ledger.steps.count_marks, run_id, REFLECTED)
     proposed = await session.call(ledger.steps.marks, run_id, PROPOSED, last=1)
     if not proposed or proposed[-1].step < number:
-        step = await session.call(session.steps)
+        step = await session.call(session.reader.steps)
         spent = await session.call(session.spent)
-        view = await session.call(session.view, step, "theorist", session.batch, spent)
+        view = await session.call(session.reader.view, step, "theorist", session.batch, spent)
         rewrite = await session.theorist.rewrite(view)
         await session.call(book, session, rewrite, step)
         data = {
@@ -74,7 +74,6 @@ def apply_one(
         edit,
         ordinal=ordinal,
     )
-    session.has_new_principles()
     session.tell(
         EventKind.PRINCIPLE,
         f"{version.name} ({edit.edit}): {version.statement}",
@@ -92,7 +91,7 @@ def _apply(session: Session, number: int, data: Mapping[str, Any]) -> None:
         except ToolError as error:
             session.ledger.steps.add_decision(
                 session.run.id,
-                session.steps(),
+                session.reader.steps(),
                 author,
                 dict(data["edits"][ordinal]),
                 DecisionStatus.INVALID,
@@ -103,7 +102,7 @@ def _apply(session: Session, number: int, data: Mapping[str, Any]) -> None:
     session.tell(
         EventKind.REFLECTED,
         f"{len(written)} edits by {author}",
-        trials=len(session.digest().search),
+        trials=len(session.reader.digest().search),
         author=author,
         edits=len(written),
     )
@@ -115,9 +114,9 @@ def verify_principles(session: Session) -> None:
     After what a person wrote, the theorist's turn and the repeats are due when they were before.
     """
     ledger, run_id = session.ledger, session.run.id
-    trials = session.digest().search
+    trials = session.reader.digest().search
     number = ledger.steps.count_marks(run_id, VERIFIED)
-    views = session.principles()
+    views = session.reader.principles()
     evidence = measure(
         run_id=run_id,
         space=session.space,
@@ -128,15 +127,14 @@ def verify_principles(session: Session) -> None:
         proposed_ever=ledger.principles.proposed_ever(run_id),
     )
     ledger.evidence.add(evidence)
-    session.has_new_principles()
-    proposed, before = ledger.steps.marks(run_id, PROPOSED, last=1), session.last_verified()
+    proposed, before = ledger.steps.marks(run_id, PROPOSED, last=1), session.reader.last_verified()
     is_wish = bool(proposed) and "wish" in proposed[-1].data and proposed[-1].step == number
     found = {
         "closed": len(trials),
-        "step": session.steps(),
-        "since_best": session.digest().since_best,
+        "step": session.reader.steps(),
+        "since_best": session.reader.digest().since_best,
         "reflected_at": before.get("reflected_at", 0) if is_wish else len(trials),
-        "turns": session.verifications() + (not is_wish),
+        "turns": session.reader.verifications() + (not is_wish),
     }
     note_weights(session)
     ledger.steps.mark(run_id, VERIFIED, number, found)

@@ -1,4 +1,8 @@
-"""Which other runs a run listens to, with what trust, and their trials as it may use them."""
+"""Which other runs a run listens to, with what trust, and their trials as it may use them.
+
+A fork sees nothing that came after it was made: what its elders learned since is no memory to it.
+To a third run the whole family is one witness.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +12,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from vitruvius.errors import ConfigError
-from vitruvius.graphs.search.fork_isolation import kin_of, one_of_each_family
 from vitruvius.graphs.search.session import Session
+from vitruvius.memory.ledger.forks import roots
+from vitruvius.memory.ledger.ledger import Ledger
 from vitruvius.memory.model.ranking import learn
 from vitruvius.memory.model.row_selection import answers_of
 from vitruvius.memory.records import Run, RunKind, Standing
@@ -133,13 +138,34 @@ def note_weights(session: Session) -> None:
     end, by the results that it rests on: the last note is the one that saw most, whatever ended
     the process in between, and a second look at the same results says the same.
     """
-    trials = session.digest().search
-    if not session.sources or not trials:
+    trials = session.reader.digest().search
+    if not session.reader.sources or not trials:
         return
     lesson = learn(trials, session.task.metric)
-    found = learned_weights(session.space, session.sources, lesson)
+    found = learned_weights(session.space, session.reader.sources, lesson)
     weights = {run: weight for run, weight in found.items() if math.isfinite(weight)}
     session.ledger.steps.mark(session.run.id, TRANSFERRED, len(trials), {"weights": weights})
+
+
+def kin_of(ledger: Ledger, run_id: str) -> set[str]:
+    """Returns the other runs of its family: those forked from it, or from the same."""
+    of = roots(ledger.runs.all())
+    return {name for name, root in of.items() if root == of[run_id] and name != run_id}
+
+
+def one_of_each_family(ledger: Ledger, runs: Sequence[Run]) -> list[Run]:
+    """Returns the runs, of each family only the one with most scored trials."""
+    of = roots(ledger.runs.all())
+    families: dict[str, list[Run]] = {}
+    for run in runs:
+        families.setdefault(of[run.id], []).append(run)
+    loudest = {
+        root: max(kin, key=lambda run: ledger.trials.settled(run.id)[1]).id
+        if len(kin) > 1
+        else kin[0].id
+        for root, kin in families.items()
+    }
+    return [run for run in runs if loudest[of[run.id]] == run.id]
 
 
 def _refuse_the_task_itself(session: Session, run: Run) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from vitruvius.agents.chairs.constraints import context_of
-from vitruvius.agents.chairs.understanding import Understands
+from vitruvius.agents.chairs.theorist import Understands
 from vitruvius.errors import ToolError
 from vitruvius.events import EventKind
 from vitruvius.graphs.search import decide as deciding
@@ -36,7 +36,7 @@ MOST_AT_ONCE = 32  # architectures in one wish
 
 async def take_wish(session: Session) -> Decision | None:
     """Takes up the oldest open wish, if any; returns the decision that it became, or None."""
-    due = await session.call(session.open_wishes)
+    due = await session.call(session.reader.open_wishes)
     if not due:
         return None
     wish = due[0]
@@ -87,9 +87,9 @@ def _decide(session: Session, wish: Wish, asked: Tool) -> Decision:
     Raises:
         ToolError: it cannot be carried out as asked.
     """
-    step, spent = session.steps(), session.spent()
+    step, spent = session.reader.steps(), session.spent()
     room = _room(session, spent) if isinstance(asked, Train) else 1
-    checked = asked.check(context_of(session.view(step, "wish", room, spent)))
+    checked = asked.check(context_of(session.reader.view(step, "wish", room, spent)))
     written = checked.decision.model_dump(mode="json")
     if isinstance(asked, Train):
         plans = [deciding.chosen(session, one) for one in checked.architectures]
@@ -100,7 +100,7 @@ def _decide(session: Session, wish: Wish, asked: Tool) -> Decision:
 
 
 def _room(session: Session, spent: Spent) -> int:
-    room = int(min(MOST_AT_ONCE, session.search_left(spent)))
+    room = int(min(MOST_AT_ONCE, session.reader.search_left(spent)))
     if room == 0:
         raise Problem(
             DecisionStatus.OVER_BUDGET,
@@ -191,8 +191,8 @@ def _stated(name: str, rule: Rule, evidence: Evidence | None) -> str:
 
 
 def _note(session: Session, wish: Wish) -> None:
-    step = session.steps()
-    if session.shows_proxies:
+    step = session.reader.steps()
+    if session.reader.shows_proxies:
         told = f"the architect reads it from step {step} on"
     else:
         told = "kept in the ledger; the analyst, who decides here, reads no notes"
@@ -200,8 +200,7 @@ def _note(session: Session, wish: Wish) -> None:
 
 
 def _close(session: Session, wish: Wish, status: WishStatus, told: str) -> None:
-    session.ledger.requests.close_wish(wish.id, status, told, session.steps())
-    session.has_new_notes()
+    session.ledger.requests.close_wish(wish.id, status, told, session.reader.steps())
     _tell(session, session.ledger.requests.wish(wish.id))
 
 

@@ -5,12 +5,16 @@ from __future__ import annotations
 import os
 import re
 import sqlite3
+<<<<<<< HEAD
 from collections.abc import Iterable, Iterator, Mapping
+=======
+from collections.abc import Collection, Iterable, Iterator
+>>>>>>> main
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from enum import Enum
 from functools import lru_cache
 from pathlib import Path
-from threading import RLock
+from threading import Lock, RLock
 from typing import Any
 
 from sqlalchemy import Connection, Engine, StaticPool, create_engine, event
@@ -71,6 +75,7 @@ def _walk(data: Any, secrets: tuple[str, ...], *, by_name: bool) -> Any:
 
 
 BUSY_S = 30.0
+_WRITTEN = "tables written"
 
 
 class Database:
@@ -92,6 +97,9 @@ class Database:
         self._turn: AbstractContextManager[Any] = RLock() if path is None else nullcontext()
         self._engine = _create_engine(path)
         self._idle: list[Connection] = []
+        self._changes: dict[str, int] = {}  # by table: the count of writes at its last one
+        self._count = 0
+        self._counting = Lock()
 
     def read(self) -> AbstractContextManager[Connection]:
         """Yields a connection that sees one state of the ledger."""
@@ -119,11 +127,23 @@ class Database:
                 driver.execute(begin)
                 yield connection
                 driver.commit()
+                self._count_writes(connection.info.get(_WRITTEN, ()))
             except BaseException:
                 driver.rollback()
                 raise
             finally:
+                connection.info.pop(_WRITTEN, None)
                 self._idle.append(connection)
+
+    def _count_writes(self, tables: Collection[str]) -> None:
+        if tables:  # after the commit: who sees the count sees the rows
+            with self._counting:
+                self._count += 1
+                self._changes |= dict.fromkeys(tables, self._count)
+
+    def changes(self, tables: Iterable[str]) -> int:
+        """Returns a count that grows when this object has written to one of the tables."""
+        return max(self._changes.get(table, 0) for table in tables)
 
     def without_keys(self, data: Any) -> Any:
         """Returns JSON-able data in whose texts keys are blanked out: the last gate before SQL."""
@@ -153,12 +173,18 @@ def _create_engine(path: Path | None) -> Engine:
             connect_args={"timeout": BUSY_S},
         )
     event.listen(engine, "connect", _set_pragmas)
+    event.listen(engine, "after_execute", _note_table)
     return engine
 
 
 def _set_pragmas(dbapi_connection: sqlite3.Connection, record: object) -> None:
     for pragma in ("foreign_keys=ON", "synchronous=NORMAL", "temp_store=MEMORY"):
         dbapi_connection.execute(f"PRAGMA {pragma}")
+
+
+def _note_table(connection: Connection, statement: Any, *_: object) -> None:
+    if statement.is_dml:
+        connection.info.setdefault(_WRITTEN, set()).add(statement.table.name)
 
 
 @contextmanager

@@ -71,6 +71,14 @@ class Ledger:
             create_tables(connection)
         return cls(database)
 
+    def changes(self, *tables: str) -> int:
+        """Returns a count that grows when this process has written to one of the tables.
+
+        Who keeps what it has read of them asks whether that is old; what other processes write
+        meanwhile is not counted.
+        """
+        return self._database.changes(tables)
+
     def __enter__(self) -> Self:
         return self
 

@@ -121,6 +121,7 @@ def from_string(text: str) -> Architecture:
     found = re.findall(r"([a-z]\w*)~(\d)", text)
     spec = {slot.name: name for slot, (name, _) in zip(SLOTS, found, strict=False)}
     architecture = Architecture.of(spec)
+    # written again: what the pattern left out of the text would go unseen
     if len(spec) != len(SLOTS) or to_string(architecture) != text.strip():
         raise ToolError(
             f"expected a cell like |op~0|+|op~0|op~1|+|op~0|op~1|op~2|, got {text!r:.120}"

@@ -92,10 +92,12 @@ class FourNodeSpace(SlotSpace, ABC):
 
     def sample(self, rng: np.random.Generator) -> Architecture:
         """Returns the canonical form of a cell drawn uniformly from all raw ones."""
+        # of the raw cells: one with many twins is drawn as often as all of them
         return canonical_cells(self.kind)[rng.integers(len(all_cells(self.kind)))]
 
     def canonical(self, architecture: Architecture) -> Architecture:
         """Returns the cell with the fewest operations that computes the same."""
+        # most are canonical already: one look-up instead of six
         if architecture in _rows(self.kind):
             return architecture
         return canonical_cells(self.kind)[self._index(architecture)]

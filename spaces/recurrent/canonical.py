@@ -63,6 +63,7 @@ class _Form:
             10 * OPERATIONS.index(self.nodes[name].op) + self.new_number.get(name, -1)
             for name in self.names
         ]
+        # whether the order of inputs does not matter
         self.free = [self.nodes[name].op in COMMUTATIVE for name in self.names]
         for reader, inputs in enumerate(self.reads):
             for position, given in enumerate(inputs):
@@ -87,6 +88,7 @@ class _Form:
             op, inputs = self.graph[name]
             inputs = tuple(stands_for.get(each, each) for each in inputs)
             nodes[name] = Node(op, inputs)
+            # it has weights of its own, so that no other computes the same
             if op == LINEAR:
                 continue
             key = (op, tuple(sorted(inputs)) if op in COMMUTATIVE else inputs)

@@ -11,8 +11,13 @@ from typing import Any
 from vitruvius.budget import Budget, check_bounded, has_end, parse_budget
 from vitruvius.errors import ConfigError
 from vitruvius.events import Ask, Event, EventKind, Listener, ignore
-from vitruvius.graphs.drive.estimate_words import estimate_event
-from vitruvius.graphs.drive.estimating import ESTIMATED, Estimate, estimate_before, shortfalls
+from vitruvius.graphs.drive.estimating import (
+    ESTIMATED,
+    Estimate,
+    estimate_before,
+    estimate_event,
+    shortfalls,
+)
 from vitruvius.graphs.drive.replay import create_replay
 from vitruvius.graphs.offline.learning import Wanted, learn_from, resolve_sources
 from vitruvius.graphs.offline.rows import find_origin

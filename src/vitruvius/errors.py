@@ -1,5 +1,6 @@
 """Errors by audience. A message says what was expected, what came, and what to do."""
 
+INTERRUPTED = 130  # exit code of a run that was stopped, as shells say of Ctrl-C
 SAYS = "vitruvius: "  # how the sentence of an error begins where a door prints it
 
 

@@ -21,8 +21,8 @@ MNIST1D_HELD_OUT = 2000  # examples in the validation and as many in the test pa
 MNIST1D_SEED = 42  # the package's own
 MNIST1D_CLASSES = 10
 
-MNIST1D_SAMPLES = 4000
-MNIST1D_MOST = 1_000_000
+MNIST1D_SAMPLES = 4000  # as many as the package's own training part
+MNIST1D_MOST = 1_000_000  # 160 MB as float32
 
 _GLOBAL_RANDOM = threading.Lock()
 

@@ -17,9 +17,9 @@ from vitruvius.tasks.task import Split, Splits
 Kind = Literal["image", "sequence"]
 SEQUENCE_ASPECT = 4  # [N, A, B] with B of at least this many times A reads as a sequence
 
-SPLIT_SEED = 0
+SPLIT_SEED = 0  # of the task and not of a run: results of all runs compare
 HELD_OUT = 0.15  # share of the examples for validation, and as much again for test
-MIN_PER_CLASS = 5
+MIN_PER_CLASS = 5  # validation and test get one each at least, and training keeps three
 
 Indices = NDArray[np.int64]
 
@@ -114,6 +114,7 @@ def split(examples: Examples, *, samples: int | None = None) -> Splits:
             f"each class needs at least {MIN_PER_CLASS}"
         )
     learn = Split(inputs=examples.learn.inputs, labels=labels.astype(np.int64))
+    # one stream: `samples` is drawn last, so that the held-out parts never change with it
     rng = np.random.default_rng(SPLIT_SEED)
     everything = np.arange(len(labels), dtype=np.int64)
     valid, train = draw(everything, learn.labels, HELD_OUT, rng)

@@ -27,7 +27,7 @@ from vitruvius.tasks.tables.recorded import Answer, Column, Table
 from vitruvius.tasks.tables.safe_pickle import read_packed_pickle
 
 META = "meta.pickle.pbz2"
-EPOCHS = (200, 12)
+EPOCHS = (200, 12)  # the schedules recorded; the first is the default
 OFFICIAL = {"cifar10": "c10", "cifar100": "c100", "ImageNet16-120": "in16"}
 SAMPLED = 16  # records read beforehand: they show that the folder is one, and the usual seconds
 _RECORD = re.compile(r"(\d{6})\.pickle\.pbz2")

@@ -36,7 +36,7 @@ _WORD = re.compile(r"\w+|([^\w\s])\1*")  # a ruled line is one mark
 
 HELD_OUT = 0.1  # of the tokens for validation, and as much again for test
 MASKED = 0.15  # of the tokens of a window (Devlin et al. 2019, arXiv:1810.04805, sec. 3.1)
-MASK_SEED = 0
+MASK_SEED = 0  # the same tokens are hidden from every network, so that losses compare
 LEAST_WINDOWS = 20  # so that each held-out part has two
 
 LANGUAGE_RECIPE = Recipe(epochs=4, batch_size=32, learning_rate=0.01, gradient_norm=1.0)

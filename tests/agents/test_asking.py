@@ -5,8 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from vitruvius.agents.analyst.analyst import Analyst
-from vitruvius.agents.analyst.proxy_questions import FEWEST, MOST, SEEN, SHARE, allowance
+from vitruvius.agents.analyst.analyst import FEWEST, MOST, SEEN, SHARE, Analyst, allowance
 from vitruvius.agents.chairs.view import RunView
 from vitruvius.budget import Budget
 from vitruvius.evals.synthetic import SyntheticTask, create_space

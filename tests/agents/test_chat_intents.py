@@ -4,8 +4,7 @@ from typing import Any
 
 import pytest
 
-from vitruvius.agents.chat.commands import commands, completed, help_rows, read_command
-from vitruvius.agents.chat.intents import intent_of
+from vitruvius.agents.chat.commands import commands, completed, help_rows, intent_of, read_command
 from vitruvius.agents.chat.tools import check_call, tool_schemas
 from vitruvius.errors import ToolError
 from vitruvius.spaces.cells.cell import Cell

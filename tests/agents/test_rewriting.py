@@ -7,11 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from vitruvius.agents.analyst.edits import propose_edits
-from vitruvius.agents.analyst.hypotheses import hypotheses
-from vitruvius.agents.analyst.mining import Miner, overlaps
-from vitruvius.agents.analyst.new_principles import MAX_ADDS, MAX_LIVE
-from vitruvius.agents.analyst.phrases import statement
+from vitruvius.agents.analyst.edits import MAX_ADDS, MAX_LIVE, propose_edits, statement
+from vitruvius.agents.analyst.mining import Miner, hypotheses, overlaps
 from vitruvius.agents.chairs.view import PrincipleView, RunView
 from vitruvius.budget import Budget
 from vitruvius.memory.edits import Edit

@@ -3,10 +3,16 @@
 import pytest
 
 from vitruvius.budget import Budget, parse_budget
-from vitruvius.graphs.drive.estimate_words import estimate_words
-from vitruvius.graphs.drive.estimating import Rate, Stand, estimate, estimate_after, shortfalls
-from vitruvius.graphs.search.budget_warnings import SoftLimits
+from vitruvius.graphs.drive.estimating import (
+    Rate,
+    Stand,
+    estimate,
+    estimate_after,
+    estimate_words,
+    shortfalls,
+)
 from vitruvius.graphs.search.schedule import confirm_seconds, search_trials_left
+from vitruvius.graphs.search.warnings import SoftLimits
 from vitruvius.memory.records import Spent
 
 RATE = Rate(trials=20, wall_s=10.0, train_s=16.0, tokens=1000.0, dollars=0.1, words="20 trials")

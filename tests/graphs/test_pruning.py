@@ -18,10 +18,13 @@ from vitruvius.graphs.search.prune import (
     prune_by_evidence,
     widen_region,
 )
+from vitruvius.graphs.search.reader import Reader
 from vitruvius.graphs.search.schedule import LOAN, STALL
-from vitruvius.graphs.search.session import Session
 from vitruvius.memory.edits import Add, Revise
+<<<<<<< HEAD
 from vitruvius.memory.ledger.evidence import region_of
+=======
+>>>>>>> main
 from vitruvius.memory.ledger.ledger import Ledger
 from vitruvius.memory.records import PERSON, DecisionStatus, Evidence, Standing
 from vitruvius.settings import Policy
@@ -60,13 +63,13 @@ def session(tmp_path: Path) -> Iterator[Any]:
                 for version in ledger.principles.current(run.id)
             ]  # fmt: skip
 
+        no_task: Any = None
+        reader: Any = Reader(ledger=ledger, run=run, space=space, task=no_task)
+        reader.principles, reader.steps = principles, partial(next, count(1))
         made = SimpleNamespace(
-            ledger=ledger, run=run, space=space, policy=Policy(), principles=principles,
-            tell=lambda *_, **__: None, steps=partial(next, count(1)), bound=0.01,
-            top_loss=0.0, standing=Standing.SUPPORTED,
+            ledger=ledger, run=run, space=space, policy=Policy(), reader=reader,
+            tell=lambda *_, **__: None, bound=0.01, top_loss=0.0, standing=Standing.SUPPORTED,
         )  # fmt: skip
-        made.region = lambda: region_of(space, ledger.cuts.of(run.id))
-        made.last_verified = partial(Session.last_verified, made)
         made.edit = lambda edit, step: ledger.principles.apply_edit(
             run.id, "digits", "nb201", step, "analyst", edit, ordinal=0
         )
@@ -158,11 +161,11 @@ def test_an_exhausted_region_is_widened_by_its_most_doubtful_cut(session: Any) -
         kept=0.6, top_loss_high=0.0,
     )  # fmt: skip
     assert widen_region(session, 5)
-    assert [cut.principle for cut in session.region().cuts] == [first.name]
+    assert [cut.principle for cut in session.reader.region().cuts] == [first.name]
     assert widen_region(session, 5)
     assert not widen_region(session, 5)
     prune_by_evidence(session)
-    assert session.region().cuts == ()
+    assert session.reader.region().cuts == ()
     assert {cut.undone_by for cut in session.ledger.cuts.of(session.run.id)} == {PROGRAM}
     decision = session.ledger.steps.add_decision(
         session.run.id, 6, "qwen3",

@@ -74,3 +74,23 @@ def insert_mark_of_nobody(connection: Connection) -> None:
 def insert_twice(connection: Connection) -> None:
     connection.execute(ADD, row())
     connection.execute(ADD, row())
+
+
+def test_changes_are_counted_by_table_once_they_are_kept(database: Database) -> None:
+    def insert_two() -> None:
+        with database.write() as connection:
+            connection.execute(ADD, row(seed=7))
+            connection.execute(ADD, row(seed=7))  # the second breaks a rule: nothing is kept
+
+    before, of_runs = database.changes(["results"]), database.changes(["runs"])
+    with database.write() as connection:
+        connection.execute(ADD, row())
+        assert database.changes(["results"]) == before
+    after = database.changes(["results"])
+    assert after > before
+    with pytest.raises(IntegrityError):
+        insert_two()
+    with database.read() as connection:
+        assert connection.scalar(COUNT) == 1
+    assert database.changes(["results"]) == after == database.changes(["runs", "results"])
+    assert database.changes(["runs"]) == of_runs

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self, assert_never
 
 from pydantic import Field, model_validator
 
@@ -110,6 +110,13 @@ class Prune(Tool):
         asked = _AskedByPerson.model_validate(plain)
         return cls(**asked.model_dump())
 
+    def asks(self, trials: int = 0) -> str:
+        return (
+            f"Undo cut {self.cut}"
+            if self.action == "undo"
+            else f"Cut the space by {self.principle}"
+        )
+
     def check(self, context: ProposalContext) -> Checked:
         """Returns the decision where the principle, or the cut, is there."""
         principle = (self.principle or "").split(".")[0]
@@ -129,6 +136,8 @@ class Prune(Tool):
                             DecisionStatus.DUPLICATE,
                             f"cut {number} by {principle} is in force already",
                         )
+            case _:
+                assert_never(self.action)
         return Checked(decision=self)
 
     async def take_up(self, desk: Desk) -> Decision | None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from pydantic import ValidationError
 
 from vitruvius.errors import ToolError
+from vitruvius.memory.decisions import read_stored
 from vitruvius.memory.records import DecisionStatus
 from vitruvius.spaces.rule_words import looks_like_a_rule, read_rule
 from vitruvius.spaces.space import SearchSpace
@@ -71,6 +73,12 @@ def commands() -> dict[str, Command]:
 def examples() -> list[str]:
     """Returns how each wish is written as a call."""
     return [example for tool in TOOLS if tool.IS_WISH for example in tool.EXAMPLES]
+
+
+def asks(written: Mapping[str, Any], trials: int = 0) -> str:
+    """Returns what a person is asked to approve, of a call as the ledger keeps it: `Tool.asks`."""
+    call = read_stored(written)
+    return call.asks(trials) if isinstance(call, Tool) else call.tool
 
 
 def read_decision(data: object) -> Tool:

@@ -157,6 +157,14 @@ class Tool(Call):
         """
         return cls.model_validate(written)
 
+    def asks(self, trials: int = 0) -> str:
+        """Returns what a person is asked to approve, without a question mark.
+
+        Args:
+            trials: that it would open, where that is known.
+        """
+        return self.tool
+
     def check(self, context: ProposalContext) -> Checked:
         """Returns the call as it can be carried out.
 

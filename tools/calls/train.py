@@ -118,6 +118,10 @@ class Train(Tool):
             written = {**written, "architectures": given}
         return cls.model_validate({"reason": ASKED_FOR, **written})
 
+    def asks(self, trials: int = 0) -> str:
+        count = trials or len(self.architectures)
+        return f"Train {count} architecture{'s' if count > 1 else ''}"
+
     def check(self, context: ProposalContext) -> Checked:
         """Returns the decision without repeats; architectures must lie inside the region."""
         found = parse_all(self.architectures, context.space)

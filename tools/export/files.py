@@ -95,6 +95,7 @@ def export(
         source = _source(space, architecture, network, task, stem)
     module, copy = out_dir / f"{stem}.py", out_dir / f"{stem}.pt"
     try:
+        # weights first: whoever finds the module finds them beside it
         write_whole(copy, weights.read_bytes())
         write_whole(module, source.encode())
     except OSError as error:

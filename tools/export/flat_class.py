@@ -64,6 +64,7 @@ def _trace(network: nn.Module) -> fx.Graph:
 
 
 def _is_plain_layer(module: nn.Module) -> bool:
+    # exactly: a subclass may do more than run its layers in turn
     if type(module) is nn.Sequential:
         return len(module) > 0 and all(_is_plain_layer(child) for child in module)
     return type(module).__module__.startswith("torch.nn.modules")

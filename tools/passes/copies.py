@@ -47,6 +47,7 @@ def create_twin(network: nn.Module) -> nn.Module:
     for module in twin.modules():
         if isinstance(module, BATCH_NORMS):
             module.train()
+            # cumulative: after one pass the running statistics are those of that pass
             module.momentum = None
             module.reset_running_stats()
         if getattr(module, "inplace", False) is True:

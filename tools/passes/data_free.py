@@ -118,6 +118,7 @@ def depth(network: nn.Module, signature: Signature) -> int:
     twin = create_twin(network)
     for module in twin.modules():
         if isinstance(module, BATCH_NORMS):
+            # one example is too few for statistics of its own
             module.eval()
     example = blank(signature, device_of(network))
     if any(isinstance(module, HiddenTap) for module in twin.modules()):
@@ -130,6 +131,7 @@ def depth(network: nn.Module, signature: Signature) -> int:
 
 def _longest(last: Node, counted: set[Node | None]) -> int:
     """Returns the largest number of counted nodes on a path that ends in a node."""
+    # a stack of our own: the graph of a deep network is longer than Python's
     lengths: dict[Node, int] = {}
     stack = [last]
     while stack:

@@ -111,6 +111,7 @@ def record(
         _note(found, module, taken, given)
         return None
 
+    # tokens have no gradient: without a tap for what they are embedded in there is no entry
     if not has_entry and inputs.is_floating_point():
         inputs = enter(inputs)
     kinds = TAPS if taps_only else (*TAPS, *WEIGHTED, *ACTIVATIONS)
@@ -134,6 +135,7 @@ def record_states(twin: nn.Module, inputs: Tensor, deepest: int) -> dict[int, li
             steps = given.shape[1]
         elif isinstance(module, HiddenTap):
             hidden[module.layer].append(given)
+            # it has taken every step: nothing that comes after is asked for
             if module.layer == deepest and len(hidden[deepest]) == steps:
                 raise _Seen
         elif isinstance(module, RepresentationTap):

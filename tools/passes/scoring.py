@@ -18,7 +18,7 @@ from vitruvius.tools.passes.flops import unmoved_generator
 from vitruvius.tools.passes.probe import Batch, DoesNotApply, Probe
 from vitruvius.tools.proxies import PROXIES, Proxy, computable
 
-BATCH_SIZE = 64
+BATCH_SIZE = 64  # kernels over examples grow with its square
 LARGEST = 1e30  # beyond, a network has exploded and its score compares nothing
 
 

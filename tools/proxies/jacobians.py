@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from vitruvius.tools.passes.example_gradients import Jacobian
     from vitruvius.tools.passes.probe import Probe
 
-LARGE = 10.0
+LARGE = 10.0  # factor of the noise, one of `example_gradients.SCALES`
 
 Score = Callable[["Probe", float], float]
 

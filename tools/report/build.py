@@ -80,6 +80,7 @@ def build_report(
         )
     found = answer[0].found if answer else None
     decisions, cuts = ledger.steps.decisions(run_id), ledger.cuts.of(run_id)
+    # the control arm and fresh seeds judge the search: its model must not learn from them
     measured = [t for t in trials if t.origin not in (Origin.CONTROL, Origin.CONFIRM)]
     lesson = learn(measured, task.metric)
     noise = noise_of(trials)
@@ -114,6 +115,7 @@ def build_report(
         promising=promising_of(space, task, trials, lesson, region),
         suggestions=(),
     )
+    # last: doubts and suggestions look at every other fact
     report = replace(report, distrust=distrust_of(report, trials))
     return replace(report, suggestions=suggestions_of(report))
 

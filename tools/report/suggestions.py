@@ -26,10 +26,10 @@ from vitruvius.spaces.space import (
     reference_sample,
 )
 from vitruvius.tasks.task import Task
+from vitruvius.tools.report.distrust import FEW_ON_A_SIDE
 from vitruvius.tools.report.facts import Promising, Report, Suggestion
 from vitruvius.tools.report.words import plural
 
-FEW_ON_A_SIDE = 5
 WORTH = 0.05  # chance of the best candidate from which more trials are worth their price
 MOST_SEEDS = 50
 DETECTED = 2.8  # standard errors of a gap that 80 % of 5 % tests find

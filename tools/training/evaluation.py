@@ -21,7 +21,7 @@ from vitruvius.tasks.task import Fidelity
 MESSAGE_LIMIT = 4000  # characters of a failure's message, its traceback included
 
 
-FORMAT = 1
+FORMAT = 1  # of the file; one of another is none, and its request is carried out again
 
 
 class FailureKind(StrEnum):
@@ -186,6 +186,7 @@ def write_whole(path: Path, content: bytes | memoryview) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+    # the folder too: until then a rename may be lost with the power
     folder = os.open(path.parent, os.O_RDONLY)
     try:
         os.fsync(folder)

@@ -145,6 +145,7 @@ def _check_signature(task: TrainableTask, space: SearchSpace) -> None:
     assert isinstance(space, Builder)
     from vitruvius.tools.passes.flops import unmoved_generator
 
+    # the same architectures for every run: whether a space serves a task is no luck
     rng = np.random.default_rng(0)
     refusals: list[ConfigError] = []
     for _ in range(DRAWS):

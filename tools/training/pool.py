@@ -26,7 +26,7 @@ from vitruvius.tools.training.evaluation import (
 from vitruvius.tools.training.worker_process import WorkerProcess
 from vitruvius.tools.training.worker_setup import Setup
 
-START_ATTEMPTS = 2
+START_ATTEMPTS = 2  # a second death at the start is the setup's fault: it ends the run
 T = TypeVar("T")
 
 OnBeat = Callable[[Request, int, float | None], None]
@@ -73,6 +73,7 @@ class WorkerPool:
         self._limits = limits
         self._on_beat = on_beat
         self._slots = [_Slot(index) for index in range(slots)]
+        # last in, first out: a warm worker is asked again before a cold slot starts one
         self._free: asyncio.LifoQueue[_Slot] = asyncio.LifoQueue()
         for slot in reversed(self._slots):
             self._free.put_nowait(slot)
@@ -91,6 +92,7 @@ class WorkerPool:
             ConfigError: if no worker can be started for this space and task.
         """
         async with self._slot() as slot:
+            # a driver that was killed may have left it finished: nothing is trained twice
             found = await asyncio.to_thread(adopt, self._run_dir, request.result_id, request)
             if found is not None:
                 return found
@@ -136,6 +138,7 @@ class WorkerPool:
         """Returns what a talk with the slot's worker comes to, or how the worker ended."""
         started = time.monotonic()
         try:
+            # a start, of which torch alone takes seconds, is no part of the training's time
             worker = slot.worker or await self._start(slot)
             started = time.monotonic()
             outcome = await talk(worker)
@@ -278,6 +281,7 @@ class WorkerPool:
 
         A failure that may be tried again leaves no file.
         """
+        # killed between its rename and its word, a worker has finished all the same
         found = adopt(self._run_dir, request.result_id, request)
         if found is not None or failed.retriable:
             return found or failed

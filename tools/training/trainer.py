@@ -106,11 +106,13 @@ class Trainer:
         self, request: Request, deadline: float | None, progress: Progress
     ) -> tuple[nn.Module, int, int, Course]:
         """Returns the trained network, its parameters and multiply-adds, and how it went."""
+        # before the build, whose memory counts
         self._start_peak()
         _seed_everything(request.seed)
         task = self.task
         network = self.space.build(request.architecture, task.signature)
         params, flops = count_params(network), count_flops(network, task.signature)
+        # before the training: what breaks a limit costs none
         broken = task.constraints.violation(params=params, flops=flops)
         if broken is not None:
             raise TrainingStopped(FailureKind.INFEASIBLE, broken)
@@ -229,6 +231,7 @@ def train(
     for epoch in range(1, epochs + 1):
         network.train()
         order = torch.randperm(len(labels), generator=shuffle).to(labels.device)
+        # summed on the device, looked at once an epoch: a look waits for the device
         total = torch.zeros((), device=labels.device)
         for chosen in torch.split(order[: steps * size], size):
             _check_time(deadline, epoch)

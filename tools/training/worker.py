@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from vitruvius.spaces.space import SearchSpace
     from vitruvius.tools.training.trainer import Trainer
 
-BEAT_S = 1.0
+BEAT_S = 1.0  # far below the 120 s of silence after which a training counts as hung
 LEAST_ROOM_MIB = 64.0
 
 
@@ -66,7 +66,9 @@ def main() -> None:
     faulthandler.enable()
     line = Line()
     setup = Setup.from_json(line.receive().decode())
+    # first of all: what follows takes seconds, in which the parent may end
     die_with_parent(setup.parent)
+    # before the space and the task: the user's modules are found as in the parent
     sys.path[:] = setup.path
     try:
         trainer = _prepare(setup)

@@ -18,9 +18,9 @@ import psutil
 from vitruvius.tools.training.process_limits import held_mib
 from vitruvius.tools.training.worker_setup import Setup
 
-WATCH_S = 0.5
-REAP_S = 5.0
-MESSAGE_BYTES = 2**16
+WATCH_S = 0.5  # between looks at what a worker and its children hold
+REAP_S = 5.0  # for a process that was killed to be gone
+MESSAGE_BYTES = 2**16  # of a line; outcomes and weights travel as files, so lines are short
 ERROR_BYTES = 4000  # of standard error, kept for the message about a crash
 THREAD_VARIABLES = ("OMP", "MKL", "OPENBLAS", "NUMEXPR", "VECLIB_MAXIMUM")
 
@@ -44,6 +44,7 @@ class WorkerProcess:
         loop = asyncio.get_running_loop()
         transport, protocol = await loop.subprocess_exec(
             lambda: SubprocessStreamProtocol(limit=MESSAGE_BYTES, loop=loop),
+            # -P: no file of the working folder stands in for a module of ours
             *(sys.executable, "-P", "-m", "vitruvius.tools.training.worker"),
             start_new_session=True,  # out of reach of Ctrl-C, and one group to kill
             env=environment(os.environ, setup),
@@ -100,6 +101,7 @@ class WorkerProcess:
     async def stop(self) -> None:
         """Kills the process group and reaps the worker; may be called again."""
         self._kill_group()
+        # what left the group when it was last measured is killed one by one
         if self._family:
             await asyncio.to_thread(_kill_all, self._family)
         with suppress(TimeoutError):  # a process that fled the group may hold the pipes open

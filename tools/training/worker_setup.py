@@ -95,9 +95,11 @@ def _same(carried: Carried, load: Any) -> Any:
                 f"{type(error).__name__}: {error}"
             ) from error
     else:
+        # before the file is run: results of two sources must not mix under one id
         if source_hash(carried.ref) != carried.sources:
             raise ConfigError(f"the source of {carried.ref} has changed since the run began")
         thing = load(carried.ref)
+    # the id hashes what the source does not show, such as data on disk
     if thing.id != carried.id:
         raise ConfigError(
             f"expected {carried.id} from {carried.ref or 'the notebook'}, got {thing.id}: "

@@ -11,9 +11,8 @@ import sys
 from vitruvius import api
 from vitruvius.cli.console import told
 from vitruvius.cli.live import TerminalProgress
+from vitruvius.errors import INTERRUPTED
 from vitruvius.memory.records import RunStatus
-
-_INTERRUPTED = 130
 
 
 def drive(run_id: str) -> None:
@@ -22,7 +21,7 @@ def drive(run_id: str) -> None:
     run = api.open(run_id, home=order["home"])
     with TerminalProgress() as progress:
         status = run.resume(on_event=progress, **order["settings"])
-    sys.exit(0 if status == RunStatus.DONE else _INTERRUPTED)
+    sys.exit(0 if status == RunStatus.DONE else INTERRUPTED)
 
 
 if __name__ == "__main__":

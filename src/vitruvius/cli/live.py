@@ -160,13 +160,10 @@ def question_words(payload: Mapping[str, Any]) -> str:
 
 
 def _call_words(call: Mapping[str, Any]) -> str:
-    reason = clean(str(call.get("reason") or "no reason given"))
-    if call.get("tool") == "train":
-        return f"Train {len(call.get('trials', ()))} architectures. {reason}"
-    if call.get("tool") == "prune":
-        what = call.get("principle") or f"cut {call.get('cut')}"
-        return f"Prune: {call.get('action')} {clean(str(what))}. {reason}"
-    return f"{clean(str(call.get('tool')))}. {reason}"
+    from vitruvius.tools.calls.registry import asks
+
+    what = asks(call, trials=len(call.get("trials", ())))
+    return f"{clean(what)}. {clean(str(call.get('reason') or 'no reason given'))}"
 
 
 def _price_words(price: Mapping[str, float | None]) -> str:

@@ -18,15 +18,13 @@ from vitruvius.cli.console import (
     print_markdown,
     run_of,
 )
-from vitruvius.errors import ConfigError
+from vitruvius.errors import INTERRUPTED, ConfigError
 from vitruvius.spaces import built_in as built_in_spaces
 from vitruvius.tasks import built_in as built_in_tasks
 
 if TYPE_CHECKING:
     from vitruvius.graphs.drive.estimating import Estimate
     from vitruvius.run.handle import SearchRun
-
-INTERRUPTED = 130  # as shells say of a program that Ctrl-C ended
 
 
 def _count_or_auto(text: str) -> int | str:
@@ -339,7 +337,7 @@ def _home_words(found: SearchRun) -> str:
 
 def _print_estimate(found: Estimate, as_json: bool) -> None:
     """Prints what a run would take."""
-    from vitruvius.graphs.drive.estimate_words import estimate_words
+    from vitruvius.graphs.drive.estimating import estimate_words
 
     if as_json:
         print_json(found.data)

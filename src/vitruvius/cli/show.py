@@ -23,7 +23,7 @@ from vitruvius.cli.console import (
     print_table,
     run_of,
 )
-from vitruvius.errors import ConfigError
+from vitruvius.errors import INTERRUPTED, ConfigError
 from vitruvius.tools.safe_text import clean
 
 if TYPE_CHECKING:
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from vitruvius.tools.report import Report
 
 SHOWN = 30  # events of the past that a follower is shown first
-INTERRUPTED = 130
 
 
 def runs(home: Home = None, as_json: Json = False) -> None:

@@ -16,10 +16,11 @@ from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any, TypeVar
 
+from vitruvius.errors import INTERRUPTED
+
 T = TypeVar("T")
 
 SLICE_S = 0.2  # a wait is cut into these: a signal that another thread received wakes nobody
-_LEAVE = 130  # exit code after an interrupt
 
 
 def in_kernel() -> bool:
@@ -64,7 +65,7 @@ def finish(coroutine: Coroutine[Any, Any, T], stop: Callable[[], None]) -> T:
         try:
             awake(future)
         except KeyboardInterrupt:
-            os._exit(_LEAVE)
+            os._exit(INTERRUPTED)
     return future.result()
 
 
@@ -82,7 +83,7 @@ def _interrupts(stop: Callable[[], None]) -> Iterator[None]:
     answers = iter([stop])
 
     def answer(*_: object) -> None:
-        next(answers, lambda: os._exit(_LEAVE))()
+        next(answers, lambda: os._exit(INTERRUPTED))()
 
     signal.signal(signal.SIGINT, answer)
     try:

@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from vitruvius.errors import SAYS, ConfigError, RunHeld, VitruviusError
+from vitruvius.errors import INTERRUPTED, SAYS, ConfigError, RunHeld, VitruviusError
 from vitruvius.events import LOG, Event, EventKind
 from vitruvius.memory.ledger.ledger import Ledger
 from vitruvius.memory.ledger.runs import is_live
@@ -32,7 +32,6 @@ PATIENCE_S = 300.0  # a busy machine takes its time to import torch
 LOG_POLL_S = 0.3
 SETTLE_S = 2.0  # the last line comes a moment after the run was let go of
 GAP_S = 20.0  # between short trainings that come first and the search that they are for
-_INTERRUPTED = 130
 _KINDS: Mapping[int, type[VitruviusError]] = {
     kind.exit_code: kind for kind in (VitruviusError, ConfigError, RunHeld)
 }
@@ -98,7 +97,7 @@ def _wait_until_held(
                     f"was ended; {log} may say why"
                 )
             time.sleep(HELD_POLL_S)
-    if code not in (0, _INTERRUPTED):  # else it was quick, and is done
+    if code not in (0, INTERRUPTED):  # else it was quick, and is done
         raise _KINDS.get(code, VitruviusError)(_last_words(log, began, code))
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from vitruvius.graphs.search.proxy_call import answer_proxies
+from vitruvius.graphs.search.answers import answer_proxies
 from vitruvius.memory.ledger.ledger import Ledger
 from vitruvius.memory.records import Score
 from vitruvius.spaces.registry import load_space
@@ -51,7 +51,6 @@ def answer(ledger: Ledger, evaluator: Scripted, count: int, stopping: asyncio.Ev
         evaluator=evaluator,
         stopping=stopping,
         call=call,
-        has_new_scores=lambda: None,
     )
     specs = [architecture.spec for architecture in SPACE.members()[:count]]  # type: ignore[index]
     asked = Proxy(architectures=specs, proxies=["snip", "params"])
