@@ -83,23 +83,6 @@ ALONE: dict[str, str] = {
     "tools.calls.retire": "one tool of a kind",
     "evals.arms.fidelity": "one family of arms a module",
     "evals.synthetic": "many tests search it too",
-<<<<<<< HEAD
-    "graphs.search.time_left": "stands so today",
-    "graphs.search.warnings": "stands so today",
-    "graphs.search.budget_warnings": "stands so today",
-    "graphs.drive.tracing": "stands so today",
-    "memory.audit.model": "stands so today",
-    "memory.audit.factors": "stands so today",
-    "memory.model.ranking": "stands so today",
-    "memory.model.prior": "stands so today",
-    "memory.transfer.space_overlap": "stands so today",
-=======
-    "memory.audit.redraw": "stands so today",
-    "memory.audit.spread": "stands so today",
-    "memory.model.noise": "stands so today",
-    "memory.model.rules_prior": "stands so today",
-    "memory.transfer.shared_architectures": "stands so today",
->>>>>>> main
     "spaces.counting": "what a space can count of itself is no matter of memory",
 }
 

@@ -22,11 +22,7 @@ from vitruvius.agents.analyst.acquisition import (
 from vitruvius.agents.analyst.edits import propose_edits
 from vitruvius.agents.chairs.protocols import Proposal, Rewrite
 from vitruvius.agents.chairs.view import RunView
-<<<<<<< HEAD
-=======
 from vitruvius.memory.evidence.calibration import demoted
-from vitruvius.memory.model.prior import cost_hints, keeps_limits
->>>>>>> main
 from vitruvius.memory.model.gaussian_process import Surrogate
 from vitruvius.memory.model.prior import Prior, cost_hints, keeps_limits, rules_prior
 from vitruvius.memory.model.proxy_scores import with_proxies

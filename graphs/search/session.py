@@ -18,31 +18,16 @@ from vitruvius.graphs.search import schedule
 from vitruvius.graphs.search.reader import Reader
 from vitruvius.graphs.search.warnings import Foresight
 from vitruvius.memory.decisions import Decision
-<<<<<<< HEAD
-from vitruvius.memory.evidence.calibration import calibrate, proxy_weights, with_weights
-=======
->>>>>>> main
 from vitruvius.memory.index.principle_index import PrincipleIndex
-from vitruvius.memory.ledger.evidence import region_of
 from vitruvius.memory.ledger.ledger import Ledger
 from vitruvius.memory.ledger.requests import Wish
-<<<<<<< HEAD
-from vitruvius.memory.model.proxy_scores import Board, board_of
-from vitruvius.memory.model.ranking import learn, noise_floor
 from vitruvius.memory.records import (
-    Calibration,
     DecisionStatus,
     Origin,
-    ResultStatus,
     Run,
-    Score,
     Spent,
     Trial,
 )
-from vitruvius.memory.transfer.source_hints import Source
-=======
-from vitruvius.memory.records import DecisionStatus, Origin, Run, Spent, Trial
->>>>>>> main
 from vitruvius.settings import Policy
 from vitruvius.spaces.space import SearchSpace
 from vitruvius.tasks.tables.table import Tabular

@@ -5,11 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sqlite3
-<<<<<<< HEAD
-from collections.abc import Iterable, Iterator, Mapping
-=======
-from collections.abc import Collection, Iterable, Iterator
->>>>>>> main
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from enum import Enum
 from functools import lru_cache

@@ -21,10 +21,6 @@ from vitruvius.graphs.search.prune import (
 from vitruvius.graphs.search.reader import Reader
 from vitruvius.graphs.search.schedule import LOAN, STALL
 from vitruvius.memory.edits import Add, Revise
-<<<<<<< HEAD
-from vitruvius.memory.ledger.evidence import region_of
-=======
->>>>>>> main
 from vitruvius.memory.ledger.ledger import Ledger
 from vitruvius.memory.records import PERSON, DecisionStatus, Evidence, Standing
 from vitruvius.settings import Policy
