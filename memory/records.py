@@ -159,6 +159,7 @@ class Trial:
     flops: int | None
     message: str | None  # of a failure
     curve: tuple[float, ...] = ()
+    peak_mib: float | None = None  # of the training, or of its graphics card
 
     @property
     def name(self) -> str:

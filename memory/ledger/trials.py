@@ -187,6 +187,7 @@ _SELECT: Select[Any] = (
         _results.train_s,
         _results.params,
         _results.flops,
+        _results.peak_mib,
         _results.message,
         _results.curve,
     )

@@ -130,11 +130,12 @@ def test_a_closed_result_never_changes(
     is_measured = status == ResultStatus.DONE
     first = {"value": 90.0, "test": 89.0} if is_measured else {"message": "it broke"}
     assert ledger.results.close(
-        trial.result_id, status=status, train_s=2.5, curve=(80.0, 90.0), **first
+        trial.result_id, status=status, train_s=2.5, curve=(80.0, 90.0), peak_mib=64.0, **first
     )
     before = ledger.trials.of(run.id)
     assert before[0].status == status
     assert before[0].curve == (80.0, 90.0)
+    assert before[0].peak_mib == 64.0
     assert not close(ledger, trial.result_id, 1.0)
     assert not ledger.results.start(trial.result_id, "driver")
     assert ledger.trials.of(run.id) == before

@@ -128,6 +128,7 @@ def _facts(book: Book, one: Trial) -> Iterator[str]:
     costs = [f"{one.params:,} parameters"] if one.params is not None else []
     costs += [f"{one.flops:,} multiply-adds"] if one.flops is not None else []
     costs += [f"{seconds(one.train_s)} of training"] if one.train_s is not None else []
+    costs += [f"{one.peak_mib:,.0f} MiB of memory at its peak"] if one.peak_mib is not None else []
     if costs:
         yield f"{', '.join(costs)}{' (reused: cost nothing here)' if one.reused else ''}."
     others = [t for t in book.of(one.architecture) if t.number != one.number]

@@ -26,6 +26,8 @@ def trial_data(trial: Trial) -> dict[str, Any]:
         "reused": trial.reused,
         "params": trial.params,
         "flops": trial.flops,
+        "peak_mib": trial.peak_mib,
+        "propensity": trial.propensity,
         "message": trial.message,
     }
 

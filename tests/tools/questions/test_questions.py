@@ -8,6 +8,7 @@ import pytest
 import vitruvius as vt
 from vitruvius.errors import ToolError
 from vitruvius.memory.ledger.ledger import Ledger
+from vitruvius.memory.records import NewTrial, Origin, ResultStatus
 from vitruvius.tools.questions.asking import QUESTIONS, answer, read_question
 from vitruvius.tools.questions.book import Answer, Book
 
@@ -53,6 +54,16 @@ def test_trials_are_sorted_and_filtered(book: Book) -> None:
     assert [row[0] for row in asked(book, "trials", status="diverged").rows] == ["T4"]
     assert [row[0] for row in asked(book, "trials", holding=["relu"]).rows] == ["T8", "T1"]
     assert "No trial" in asked(book, "trials", origin="confirm").text
+
+
+def test_a_trial_has_the_memory_that_it_took(book: Book) -> None:
+    (trial,) = book.ledger.trials.open(
+        book.run_id, None, [NewTrial(architecture=book.trial("T6").architecture, fidelity="whole",
+                                     seed=99, origin=Origin.ARCHITECT)]
+    )  # fmt: skip
+    book.ledger.results.close(trial.result_id, status=ResultStatus.DONE, value=5.0, peak_mib=1536.4)
+    later = Book(ledger=book.ledger, run_id=book.run_id, space=book.space, task=book.task)
+    assert "1,536 MiB of memory at its peak" in asked(later, "trial", trial=trial.name).text
 
 
 def test_a_trial_is_explained_by_its_neighbours_and_the_principles_it_keeps(book: Book) -> None:
