@@ -22,6 +22,7 @@ def context_of(view: RunView) -> ProposalContext:
     return ProposalContext(
         space=view.space,
         region=view.region,
+        # Backwards, so that a repeated architecture goes by the name of its first trial.
         evaluated={trial.architecture: trial.name for trial in reversed(view.trials)},
         k=view.k,
         trials_left=left,

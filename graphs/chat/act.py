@@ -162,6 +162,7 @@ async def _wish(session: ChatSession, call: dict[str, Any], edited: str) -> None
 
 async def _drive(session: ChatSession, call: Mapping[str, Any], wish: Wish) -> str:
     """Drives the run until no wish is open; returns why it was not, or nothing."""
+    # Shielded: Ctrl-C stops the run in order, and what it finished meanwhile is kept and told.
     driving = asyncio.ensure_future(session.call(session.carry, _teller(session)))
     try:
         if await asyncio.shield(driving) == RunStatus.RUNNING:

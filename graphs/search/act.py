@@ -86,6 +86,7 @@ def refuse(session: Session, decision: Decision, reason: str) -> None:
     ledger, run_id = session.ledger, session.run.id
     outcome = f"the person refused: {reason or 'no reason given'}"
     session.close_decision(decision, DecisionStatus.REFUSED, outcome)
+    # A person who refuses everything would be asked for ever: refusals cost no budget.
     latest = ledger.steps.decisions(run_id, last=MAX_REFUSED)
     if len(latest) == MAX_REFUSED and all(d.status == DecisionStatus.REFUSED for d in latest):
         session.tell(EventKind.WARNING, f"the last {MAX_REFUSED} decisions were refused: stopping")
@@ -103,6 +104,7 @@ async def _train(session: Session, decision: Decision) -> str | None:
         )
         for plan in decision.plans
     ]
+    # Rows first: a kill from here on leaves trials that a resume finds, and opens none twice.
     trials = await session.call(session.ledger.trials.open, session.run.id, decision.id, news)
     demanded = await session.call(_demands, session, trials[0].number)
     closed = await asyncio.gather(*(finish(session, trial, demanded) for trial in trials))

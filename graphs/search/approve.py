@@ -85,6 +85,7 @@ def edited(session: Session, decision: Decision, written: Mapping[str, Any]) -> 
     """
     old = decision.written
     names = ("tool", "reason", "architectures", "action", "principle", "cut")
+    # Of what was written only arguments count: nobody edits seeds, origins or a wish's number.
     new = {name: old[name] for name in names if name in old}
     new |= {name: value for name, value in written.items() if name in names}
     if new["tool"] != old["tool"]:

@@ -115,6 +115,7 @@ async def _rewrite(session: Session, wish: Wish, make: Callable[[], Awaitable[Ed
         if await session.call(_has_unfinished_rewrite, session):
             await reflecting.rewrite_principles(session)  # of the theorist, killed half-way
             return
+        # A model may be asked here; the line in the journal keeps a resume from asking again.
         edit = check_edit(await make(), context_of(await session.call(session.wish_view)))
         line = await session.call(_write_line, session, wish, edit)
     await session.call(_apply, session, wish, line)

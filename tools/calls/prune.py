@@ -143,7 +143,8 @@ class Prune(Tool):
     async def take_up(self, desk: Desk) -> Decision | None:
         if self.principle is None:
             return await desk.decide(self)
-        principle = self.principle.split(".")[0]  # whichever version the person named
+        # Whichever version was named: a cut is by the principle as it stands now.
+        principle = self.principle.split(".")[0]
         return await desk.decide(self.model_copy(update={"principle": principle}))
 
     async def carry_out(self, engine: Engine, decision: Decision) -> str | None:

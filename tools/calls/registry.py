@@ -38,7 +38,7 @@ TOOLS: list[type[Tool]] = [
     Fork,
 ]
 
-# Names that the program itself goes by in the ledger.
+# Names that the program itself goes by in the ledger: a wish under one would read as its own act.
 AUTHORS = frozenset({"analyst", "audit", "confirmation", "design", "evidence", "program"})
 AUTHOR_CHARS = 60
 

@@ -25,6 +25,9 @@ from vitruvius.memory.ledger.runs import is_live, run_data
 from vitruvius.memory.ledger.schema import now
 from vitruvius.memory.records import RunStatus
 from vitruvius.settings import DEFAULT_BUDGET, load_settings
+from vitruvius.spaces import built_in as built_in_spaces
+from vitruvius.spaces.built_in import DEFAULT as DEFAULT_SPACE
+from vitruvius.tasks import built_in as built_in_tasks
 from vitruvius.tools.calls.registry import examples
 from vitruvius.tools.report.data import best_data
 
@@ -34,6 +37,12 @@ Vitruvius searches for neural networks and learns design principles from its own
 figure that you get carries the names of the trials (T17) that it rests on. Trial values are of
 validation data; test figures stand in the report only. `steer` asks a run for something: it is
 validated, paid from the run's budget and written down like any decision."""
+SEARCH = f"""\
+Starts a search for the best network of a task and returns the run's id at once.
+
+task: {built_in_tasks.help_words()};
+space: {built_in_spaces.help_words()};
+budget: limits such as "60 trials, 8h, 2M tokens, $5", the first one reached ends it."""
 POLL_S = 0.5
 LONGEST_WAIT_S = 600.0
 READS = ToolAnnotations(read_only_hint=True)
@@ -59,22 +68,16 @@ def create_server(home: Path | None = None) -> MCPServer:
 def _add_searching(server: MCPServer, home: Path) -> None:
     """Adds the tools that start, follow and steer runs."""
 
-    @server.tool()
+    @server.tool(description=SEARCH)
     @_told(ToolError)
     def search(
         task: str,
-        space: str = "nb201",
+        space: str = DEFAULT_SPACE,
         budget: str = DEFAULT_BUDGET,
         model: str = "auto",
         seed: int = 0,
         principles_from: list[str] | None = None,
     ) -> dict[str, Any]:
-        """Starts a search for the best network of a task and returns the run's id at once.
-
-        task: mnist1d, digits, topics, data:PATH, table:PATH,metric=..., or file.py:object;
-        space: nb201, transnas, macro, recurrent, flexibert, or file.py:object;
-        budget: limits such as "60 trials, 8h, 2M tokens, $5", the first one reached ends it.
-        """
         run = api.create(
             task,
             space,
