@@ -19,7 +19,7 @@ from vitruvius.evals import table_sources
 from vitruvius.evals.disguise import Disguise, disguised_truth
 from vitruvius.evals.oracle import Truth
 from vitruvius.evals.wrong_cuts import wrong_rule
-from vitruvius.memory.transfer.sources import Source
+from vitruvius.memory.transfer.source_hints import Source
 from vitruvius.spaces.registry import load_space
 from vitruvius.spaces.rules import Rule
 from vitruvius.spaces.space import SearchSpace

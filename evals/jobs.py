@@ -33,7 +33,7 @@ from vitruvius.evals.arms.registry import find_arm
 from vitruvius.evals.cases import Built, Case, SourceSpec, build
 from vitruvius.evals.oracle import Oracle, Spent
 from vitruvius.evals.outcomes import Outcome, Store, found_share, hit_of, steps_of, trace_of
-from vitruvius.memory.transfer.sources import Source
+from vitruvius.memory.transfer.source_hints import Source
 from vitruvius.spaces.space import Architecture
 
 SAY_EVERY_S = 20.0

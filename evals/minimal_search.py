@@ -21,7 +21,7 @@ from vitruvius.graphs.search.schedule import forced_origins
 from vitruvius.memory.model.proxy_scores import Board
 from vitruvius.memory.records import Origin, ResultStatus, Spent, Trial
 from vitruvius.memory.testing import closed_trial
-from vitruvius.memory.transfer.sources import Source
+from vitruvius.memory.transfer.source_hints import Source
 from vitruvius.memory.transfer.weighing import has_guide
 from vitruvius.spaces.region import Region
 from vitruvius.spaces.space import Architecture, SearchSpace

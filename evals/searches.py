@@ -39,7 +39,7 @@ from vitruvius.memory.records import (
     Spent,
     Trial,
 )
-from vitruvius.memory.transfer.sources import Source
+from vitruvius.memory.transfer.source_hints import Source
 from vitruvius.settings import Policy
 from vitruvius.spaces.region import Cut, Region
 from vitruvius.spaces.rules import Rule, words

@@ -13,7 +13,7 @@ import numpy as np
 
 from vitruvius.memory.records import Origin, Trial
 from vitruvius.memory.testing import closed_trial
-from vitruvius.memory.transfer.sources import Source
+from vitruvius.memory.transfer.source_hints import Source
 from vitruvius.spaces.space import Architecture, FloatArray, SearchSpace
 from vitruvius.tasks.tables.table import Tabular
 

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
+from vitruvius.memory.evidence.calibration import proxy_weights
 from vitruvius.memory.evidence.population import describe_population
-from vitruvius.memory.evidence.proxy_verdicts import proxy_weights
 from vitruvius.memory.ledger.ledger import Ledger
 from vitruvius.memory.model.gaussian_process import Surrogate
 from vitruvius.memory.model.proxy_scores import board_of

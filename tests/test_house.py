@@ -83,11 +83,7 @@ ALONE: dict[str, str] = {
     "tools.calls.retire": "one tool of a kind",
     "evals.arms.fidelity": "one family of arms a module",
     "evals.synthetic": "many tests search it too",
-    "memory.audit.redraw": "stands so today",
-    "memory.audit.spread": "stands so today",
-    "memory.model.noise": "stands so today",
-    "memory.model.rules_prior": "stands so today",
-    "memory.transfer.shared_architectures": "stands so today",
+    "spaces.counting": "what a space can count of itself is no matter of memory",
 }
 
 

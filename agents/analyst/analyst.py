@@ -22,15 +22,13 @@ from vitruvius.agents.analyst.acquisition import (
 from vitruvius.agents.analyst.edits import propose_edits
 from vitruvius.agents.chairs.protocols import Proposal, Rewrite
 from vitruvius.agents.chairs.view import RunView
-from vitruvius.memory.evidence.proxy_verdicts import demoted
-from vitruvius.memory.model.cost_hints import cost_hints, keeps_limits
+from vitruvius.memory.evidence.calibration import demoted
 from vitruvius.memory.model.gaussian_process import Surrogate
-from vitruvius.memory.model.prior import Prior
-from vitruvius.memory.model.proxy_prior import with_proxies
+from vitruvius.memory.model.prior import Prior, cost_hints, keeps_limits, rules_prior
+from vitruvius.memory.model.proxy_scores import with_proxies
 from vitruvius.memory.model.ranking import Lesson, learn
-from vitruvius.memory.model.rules_prior import rules_prior
 from vitruvius.memory.records import Origin, ResultStatus, Standing
-from vitruvius.memory.transfer.sources import Source
+from vitruvius.memory.transfer.source_hints import Source
 from vitruvius.memory.transfer.weighing import fit_hinted, source_prior
 from vitruvius.spaces.space import Architecture, FloatArray
 from vitruvius.tasks.task import Task, TrainableTask

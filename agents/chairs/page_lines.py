@@ -11,10 +11,9 @@ from vitruvius.agents.chairs.repair_triggers import needs_repair, progress_of
 from vitruvius.agents.chairs.view import PrincipleView, RunView
 from vitruvius.agents.model.quoting import fenced, quoted
 from vitruvius.memory.decisions import Decision
-from vitruvius.memory.evidence.calibration import COUNTED
-from vitruvius.memory.evidence.proxy_verdicts import verdict
+from vitruvius.memory.evidence.calibration import COUNTED, verdict
 from vitruvius.memory.records import Calibration, Evidence, Origin, Standing, Trial
-from vitruvius.memory.transfer.sources import Source
+from vitruvius.memory.transfer.source_hints import Source
 from vitruvius.spaces.rules import words
 from vitruvius.spaces.space import Architecture
 from vitruvius.tasks.task import amount

@@ -20,7 +20,7 @@ from vitruvius.memory.records import (
     Standing,
     Trial,
 )
-from vitruvius.memory.transfer.sources import Source
+from vitruvius.memory.transfer.source_hints import Source
 from vitruvius.spaces.region import Cut, Region
 from vitruvius.spaces.space import Architecture, FloatArray, SearchSpace
 from vitruvius.tasks.task import Task

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from vitruvius.evals.oracle import Oracle, PaidTask
-from vitruvius.memory.transfer.sources import Source
+from vitruvius.memory.transfer.source_hints import Source
 from vitruvius.spaces.rules import Rule
 from vitruvius.spaces.space import Architecture, SearchSpace
 from vitruvius.tasks.task import Constraints, Fidelity

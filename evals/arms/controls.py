@@ -19,7 +19,7 @@ from vitruvius.evals.arms.arm import Arm, Given
 from vitruvius.evals.arms.blind import random_search
 from vitruvius.evals.arms.gaussian import distances, expected_improvement, posterior, raw_of
 from vitruvius.evals.oracle import Oracle
-from vitruvius.memory.transfer.sources import Source
+from vitruvius.memory.transfer.source_hints import Source
 from vitruvius.spaces.space import Architecture, FloatArray, SearchSpace
 
 Allowed = dict[str, tuple[str, ...]]  # slot -> choices, the most frequent first

@@ -9,7 +9,7 @@ import numpy as np
 from vitruvius.evals.arms.arm import Arm, Given
 from vitruvius.evals.searches import run_search
 from vitruvius.memory.ledger.ledger import Ledger
-from vitruvius.memory.transfer.sources import NONE
+from vitruvius.memory.transfer.source_hints import NONE
 from vitruvius.run.short_first import SHORT_TRAININGS, told_of
 from vitruvius.settings import Policy
 from vitruvius.spaces.space import Architecture

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from vitruvius.evals.arms.arm import Arm, Given
 from vitruvius.evals.arms.gaussian import distances, expected_improvement, posterior, raw_of
 from vitruvius.evals.searches import run_search
-from vitruvius.memory.transfer.sources import Source
+from vitruvius.memory.transfer.source_hints import Source
 from vitruvius.spaces.space import Architecture, FloatArray
 from vitruvius.tasks.tables.plain_table import LATENCY
 from vitruvius.tasks.task import Constraints

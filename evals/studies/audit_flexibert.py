@@ -23,7 +23,7 @@ import numpy as np
 from vitruvius.agents.analyst.audit_cuts import propose_cuts
 from vitruvius.evals.statistics import Interval, bootstrap
 from vitruvius.graphs.offline.mining_rows import mine
-from vitruvius.memory.audit.removed import Removed, removed_by
+from vitruvius.memory.audit.size import Removed, removed_by
 from vitruvius.memory.evidence.effects import licenses_cut
 from vitruvius.memory.model.row_selection import as_trials
 from vitruvius.memory.records import GivenRow, ResultStatus, Trial

@@ -30,7 +30,7 @@ from vitruvius.evals.studies.stoppers import Never, Spared, Stopper, halving, op
 from vitruvius.memory.model.halving import FACTOR, rungs
 from vitruvius.memory.model.proxy_scores import board_of
 from vitruvius.memory.records import ResultStatus
-from vitruvius.memory.transfer.sources import Source
+from vitruvius.memory.transfer.source_hints import Source
 from vitruvius.memory.transfer.trust import voice
 from vitruvius.run.short_first import SHORT_TRAININGS
 from vitruvius.spaces.pool import Pool

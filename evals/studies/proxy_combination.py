@@ -27,8 +27,7 @@ from vitruvius.evals.statistics import bootstrap
 from vitruvius.evals.studies.recurrent_cells import Cells, read_cells
 from vitruvius.evals.studies.rows import Row, fill_in
 from vitruvius.memory.model.gaussian_process import Surrogate
-from vitruvius.memory.model.proxy_prior import expected_weights, with_proxies
-from vitruvius.memory.model.proxy_scores import Board, board_of
+from vitruvius.memory.model.proxy_scores import Board, board_of, expected_weights, with_proxies
 from vitruvius.memory.model.ranking import normal_scores
 from vitruvius.spaces.space import FloatArray
 

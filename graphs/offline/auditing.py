@@ -13,11 +13,9 @@ from vitruvius.agents.analyst.edits import statement
 from vitruvius.errors import ConfigError
 from vitruvius.graphs.offline.mining_rows import Mined, measure_rules
 from vitruvius.graphs.offline.rows import find_origin, rows_of
-from vitruvius.memory.audit.pairs import Interaction
-from vitruvius.memory.audit.removed import Removed, removed_by
-from vitruvius.memory.audit.size import Size, indistinct_share, size_of
-from vitruvius.memory.audit.spread import Spread, spreads
-from vitruvius.memory.audit.variance import FactorShare, explain
+from vitruvius.memory.audit.factors import Spread, spreads
+from vitruvius.memory.audit.size import Removed, Size, indistinct_share, removed_by, size_of
+from vitruvius.memory.audit.variance import FactorShare, Interaction, explain
 from vitruvius.memory.edits import Add
 from vitruvius.memory.evidence.population import describe_population
 from vitruvius.memory.ledger.ledger import Ledger

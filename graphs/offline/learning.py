@@ -35,7 +35,7 @@ from vitruvius.memory.index.principle_index import PrincipleIndex
 from vitruvius.memory.ledger.ledger import Ledger
 from vitruvius.memory.model.row_selection import answers_of, taught
 from vitruvius.memory.records import GivenRow, PrincipleVersion, Run, RunKind, RunStatus, Trial
-from vitruvius.memory.transfer.sources import MEMORY, NONE
+from vitruvius.memory.transfer.source_hints import MEMORY, NONE
 from vitruvius.settings import Settings
 from vitruvius.spaces.registry import load_space, source_hash
 from vitruvius.spaces.space import SearchSpace

@@ -24,14 +24,12 @@ from vitruvius.graphs.drive.replay import CUT_OFF, Recorded
 from vitruvius.graphs.search import schedule
 from vitruvius.graphs.search.provisional_trust import trust_left
 from vitruvius.memory.decisions import Decision
-from vitruvius.memory.evidence.calibration import calibrate
-from vitruvius.memory.evidence.proxy_verdicts import proxy_weights, with_weights
-from vitruvius.memory.evidence.region_of_run import region_of
+from vitruvius.memory.evidence.calibration import calibrate, proxy_weights, with_weights
+from vitruvius.memory.ledger.evidence import region_of
 from vitruvius.memory.ledger.ledger import Ledger
 from vitruvius.memory.ledger.requests import Wish
-from vitruvius.memory.model.noise import noise_floor
 from vitruvius.memory.model.proxy_scores import Board, board_of
-from vitruvius.memory.model.ranking import learn
+from vitruvius.memory.model.ranking import learn, noise_floor
 from vitruvius.memory.records import (
     Calibration,
     DecisionStatus,
@@ -42,7 +40,7 @@ from vitruvius.memory.records import (
     Spent,
     Trial,
 )
-from vitruvius.memory.transfer.sources import Source
+from vitruvius.memory.transfer.source_hints import Source
 from vitruvius.spaces.region import Region
 from vitruvius.spaces.space import Architecture, SearchSpace
 from vitruvius.tasks.tables.table import Tabular

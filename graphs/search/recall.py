@@ -18,9 +18,8 @@ from vitruvius.graphs.search.source_runs import (
 )
 from vitruvius.memory.evidence.effects import licenses_cut
 from vitruvius.memory.records import Adoption, Evidence, PrincipleVersion
-from vitruvius.memory.transfer.rule_translation import carry_rule
-from vitruvius.memory.transfer.sources import MEMORY, Source
-from vitruvius.memory.transfer.space_overlap import is_one_family
+from vitruvius.memory.transfer.source_hints import MEMORY, Source
+from vitruvius.memory.transfer.space_overlap import carry_rule, is_one_family
 from vitruvius.memory.transfer.trust import LEAST_TRUST, Word, word_of
 from vitruvius.memory.transfer.weighing import refusal
 from vitruvius.spaces.rules import Rule

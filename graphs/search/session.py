@@ -21,7 +21,13 @@ from vitruvius.memory.decisions import Decision
 from vitruvius.memory.index.principle_index import PrincipleIndex
 from vitruvius.memory.ledger.ledger import Ledger
 from vitruvius.memory.ledger.requests import Wish
-from vitruvius.memory.records import DecisionStatus, Origin, Run, Spent, Trial
+from vitruvius.memory.records import (
+    DecisionStatus,
+    Origin,
+    Run,
+    Spent,
+    Trial,
+)
 from vitruvius.settings import Policy
 from vitruvius.spaces.space import SearchSpace
 from vitruvius.tasks.tables.table import Tabular

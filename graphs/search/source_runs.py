@@ -18,8 +18,7 @@ from vitruvius.memory.ledger.ledger import Ledger
 from vitruvius.memory.model.ranking import learn
 from vitruvius.memory.model.row_selection import answers_of
 from vitruvius.memory.records import Run, RunKind, Standing
-from vitruvius.memory.transfer.source_hints import unheard
-from vitruvius.memory.transfer.sources import MEMORY, NONE, Source
+from vitruvius.memory.transfer.source_hints import MEMORY, NONE, Source, unheard
 from vitruvius.memory.transfer.space_overlap import match
 from vitruvius.memory.transfer.trust import task_similarity, transfer_record, voice
 from vitruvius.memory.transfer.weighing import learned_weights

@@ -1,4 +1,7 @@
-"""Factors: what an architecture can differ in, a slot or a feature that no slot stands for."""
+"""Factors: what an architecture can differ in, a slot or a feature that no slot stands for.
+
+And how the space's sampler spreads its draws over each, before anything is labelled.
+"""
 
 from __future__ import annotations
 
@@ -136,3 +139,30 @@ def spread_within(values: FloatArray, group: Codes) -> tuple[FloatArray, float]:
 
 def _sums(values: FloatArray, group: Codes, count: int) -> FloatArray:
     return np.array([np.bincount(group, weights=row, minlength=count) for row in values])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spread:
+    """How many values a factor takes, and the share of draws with the most common one."""
+
+    name: str
+    is_derived: bool
+    values: int
+    most_common: float
+
+
+def spreads(space: SearchSpace) -> list[Spread]:
+    """Returns the spread of every factor, in the order of the space."""
+    reference = reference_features(space)
+    found = []
+    for factor in Factors.of(space).every:
+        _, counts = np.unique(factor.values(reference).round(9), return_counts=True)
+        found.append(
+            Spread(
+                name=factor.name,
+                is_derived=factor.is_derived,
+                values=len(counts),
+                most_common=float(counts.max() / counts.sum()),
+            )
+        )
+    return found

@@ -2,16 +2,59 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
 from vitruvius.memory.audit.factors import Factor, Factors
-from vitruvius.memory.audit.redraw import redrawn
 from vitruvius.memory.audit.shares import main_share, redrawn_share, total_share
 from vitruvius.memory.evidence.population import Population
 from vitruvius.memory.model.gaussian_process import Surrogate
-from vitruvius.spaces.space import FloatArray, SearchSpace, distinct_reference, reference_features
+from vitruvius.spaces.slots import SlotSpace
+from vitruvius.spaces.space import (
+    Architecture,
+    FloatArray,
+    SearchSpace,
+    distinct_reference,
+    reference_features,
+)
+
+PAIRS = 400  # for each slot
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Redrawn:
+    """Features of draws [N, F], and by slot those of the draws with that slot drawn anew."""
+
+    before: FloatArray
+    after: Mapping[str, FloatArray]
+
+
+@lru_cache(maxsize=8)
+def redrawn(space: SearchSpace) -> Redrawn | None:
+    """Returns draws with one slot drawn anew, or None for a space whose sampler is another.
+
+    Slots are drawn before the canonical form is taken: in it, one slot may follow from others.
+    """
+    if not isinstance(space, SlotSpace) or type(space).sample is not SlotSpace.sample:
+        return None
+    rng = np.random.default_rng(1)
+    drawn = [
+        {slot.name: slot.names[rng.integers(len(slot.names))] for slot in space.slots}
+        for _ in range(PAIRS)
+    ]
+    after = {}
+    for slot in space.slots:
+        changed = [{**spec, slot.name: slot.names[rng.integers(len(slot.names))]} for spec in drawn]
+        after[slot.name] = _features_of(space, changed)
+    return Redrawn(before=_features_of(space, drawn), after=after)
+
+
+def _features_of(space: SlotSpace, specs: list[dict[str, str]]) -> FloatArray:
+    return space.featurise([space.canonical(Architecture.of(spec)) for spec in specs])
+
 
 RESAMPLES = 60  # of the labelled architectures, with replacement
 DEALS = 20  # of a factor's values among the labelled architectures

@@ -6,7 +6,7 @@ forgotten.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -17,7 +17,9 @@ from vitruvius.memory.ledger import schema
 from vitruvius.memory.ledger.database import Database
 from vitruvius.memory.ledger.versions import split_name
 from vitruvius.memory.records import CutRecord, Evidence, Standing
+from vitruvius.spaces.region import Cut, Region
 from vitruvius.spaces.rules import Rule
+from vitruvius.spaces.space import SearchSpace
 
 _evidence = schema.evidence.c
 _IN_TIME = (_evidence.up_to, _evidence.principle, _evidence.version)
@@ -165,3 +167,21 @@ def _of(run_id: str, number: int) -> Select[Any]:
 
 def _cut(row: Mapping[str, Any]) -> CutRecord:
     return CutRecord(**{**row, "rule": Rule.model_validate(row["rule"])})
+
+
+def region_of(space: SearchSpace, cuts: Iterable[CutRecord]) -> Region:
+    """Returns the space less the cuts in force; those undone are passed over."""
+    return Region(
+        space,
+        tuple(
+            Cut(
+                number=cut.number,
+                rule=cut.rule,
+                principle=cut.principle,
+                reason=cut.reason,
+                provisional=cut.provisional,
+            )
+            for cut in cuts
+            if cut.in_force
+        ),
+    )

@@ -17,9 +17,8 @@ from sqlalchemy import Connection, Row, Select, bindparam, insert, select, updat
 from vitruvius.budget import Budget
 from vitruvius.errors import ConfigError, RunHeld
 from vitruvius.memory.ledger import schema
-from vitruvius.memory.ledger.database import Database
+from vitruvius.memory.ledger.database import Database, redact_settings
 from vitruvius.memory.ledger.forks import last_shared_step, lineage_of, share_facts
-from vitruvius.memory.ledger.redaction import redact_settings
 from vitruvius.memory.records import ResultStatus, Run, RunKind, RunStatus
 
 _ID_TRIES = 50

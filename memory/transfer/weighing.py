@@ -10,8 +10,7 @@ import numpy as np
 from vitruvius.memory.model.gaussian_process import Surrogate
 from vitruvius.memory.model.prior import Hint, Prior, combine
 from vitruvius.memory.model.ranking import Lesson, quality
-from vitruvius.memory.transfer.source_hints import source_hints, unheard
-from vitruvius.memory.transfer.sources import Source
+from vitruvius.memory.transfer.source_hints import Source, source_hints, unheard
 from vitruvius.memory.transfer.space_overlap import match
 from vitruvius.spaces.space import FloatArray, SearchSpace
 

@@ -10,7 +10,7 @@ from vitruvius.agents.chairs.repair_triggers import good_outside, needs_repair, 
 from vitruvius.agents.chairs.theorist import _ask
 from vitruvius.agents.chairs.view import RunView
 from vitruvius.memory.records import Calibration, Evidence, Origin, Standing
-from vitruvius.memory.transfer.sources import Source
+from vitruvius.memory.transfer.source_hints import Source
 from vitruvius.spaces.region import Cut
 from vitruvius.spaces.rules import Rule, SlotCondition, holds
 from vitruvius.tasks.task import Metric

@@ -19,7 +19,7 @@ from vitruvius.evals.synthetic import SyntheticTask, create_space
 from vitruvius.graphs.search.schedule import LOAN
 from vitruvius.memory.ledger.ledger import Ledger
 from vitruvius.memory.records import Origin
-from vitruvius.memory.transfer.sources import Source
+from vitruvius.memory.transfer.source_hints import Source
 from vitruvius.spaces.registry import load_space
 from vitruvius.spaces.rules import Rule, SlotCondition
 from vitruvius.tasks.registry import load_task

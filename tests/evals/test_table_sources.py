@@ -13,7 +13,7 @@ from vitruvius.evals.table_sources import (
     top_reversed,
     whole_source,
 )
-from vitruvius.memory.transfer.sources import Source
+from vitruvius.memory.transfer.source_hints import Source
 from vitruvius.spaces.registry import load_space
 from vitruvius.tasks.registry import load_task
 from vitruvius.tasks.tables.table import TabularTask

@@ -5,11 +5,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pytest
 
-from vitruvius.memory.audit.factors import Factors
-from vitruvius.memory.audit.removed import removed_by
+from vitruvius.memory.audit.factors import Factors, spreads
 from vitruvius.memory.audit.shares import main_share, pair_share, redrawn_share, total_share
-from vitruvius.memory.audit.size import effective_number, indistinct_share, size_of
-from vitruvius.memory.audit.spread import spreads
+from vitruvius.memory.audit.size import effective_number, indistinct_share, removed_by, size_of
 from vitruvius.memory.audit.variance import FactorShare, explain
 from vitruvius.memory.evidence.population import describe_population
 from vitruvius.memory.model.ranking import learn

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from plain_space import NARROW, WIDE, plain
 
-from vitruvius.memory.transfer.rule_translation import carry_rule
+from vitruvius.memory.transfer.space_overlap import carry_rule
 from vitruvius.spaces.cells.cell import Cell
 from vitruvius.spaces.cells.transnas import TransNas
 from vitruvius.spaces.macro import Macro

@@ -9,7 +9,7 @@ import pytest
 from vitruvius.evals.minimal_search import MinimalSearch
 from vitruvius.evals.oracle import Oracle, Truth
 from vitruvius.evals.synthetic import SyntheticTask, create_space
-from vitruvius.memory.model.cost_hints import cost_hints, keeps_limits
+from vitruvius.memory.model.prior import cost_hints, keeps_limits
 from vitruvius.memory.records import Origin
 from vitruvius.spaces.registry import load_space
 from vitruvius.spaces.space import reference_features

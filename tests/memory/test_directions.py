@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from vitruvius.memory.transfer.discriminant import direction_of_best
+from vitruvius.memory.transfer.source_hints import direction_of_best
 from vitruvius.spaces.cells.cell import Cell
 from vitruvius.spaces.space import FloatArray
 

@@ -21,8 +21,7 @@ from vitruvius.memory.evidence.population import (
     Population,
     describe_population,
 )
-from vitruvius.memory.model.noise import noise_floor
-from vitruvius.memory.model.ranking import learn
+from vitruvius.memory.model.ranking import learn, noise_floor
 from vitruvius.memory.records import Evidence, Origin, ResultStatus, Standing, Trial
 from vitruvius.memory.testing import closed_trial, first_version
 from vitruvius.spaces.region import Cut, Region

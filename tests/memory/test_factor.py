@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.linalg import cholesky, solve_triangular
 
-from vitruvius.memory.model.cholesky import lower_factor, solve_lower
+from vitruvius.memory.model.gaussian_process import lower_factor, solve_lower
 
 
 @pytest.mark.parametrize("n", [1, 2, 17, 60])

@@ -4,14 +4,19 @@ import numpy as np
 import pytest
 
 from vitruvius.evals.synthetic import create_space
-from vitruvius.memory.evidence.proxy_verdicts import proxy_weights
+from vitruvius.memory.evidence.calibration import proxy_weights
 from vitruvius.memory.model.gaussian_process import Surrogate
-from vitruvius.memory.model.proxy_prior import DOUBT, expected_weights, with_proxies
-from vitruvius.memory.model.proxy_scores import Board, board_of
+from vitruvius.memory.model.proxy_scores import (
+    DOUBT,
+    Board,
+    board_of,
+    expected_weights,
+    with_proxies,
+)
 from vitruvius.memory.model.ranking import learn, normal_scores
 from vitruvius.memory.records import Score, Trial
 from vitruvius.memory.testing import closed_trial
-from vitruvius.memory.transfer.sources import Source
+from vitruvius.memory.transfer.source_hints import Source
 from vitruvius.spaces.space import Architecture, FloatArray, distinct
 from vitruvius.tasks.task import Metric
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from vitruvius.memory.ledger.redaction import HIDDEN, redact_settings, redact_texts
+from vitruvius.memory.ledger.database import HIDDEN, redact_settings, redact_texts
 
 
 @pytest.mark.parametrize(

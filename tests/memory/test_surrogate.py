@@ -4,11 +4,9 @@ import numpy as np
 import pytest
 
 from vitruvius.memory.model.coordinates import coordinates
-from vitruvius.memory.model.gaussian_process import Surrogate
-from vitruvius.memory.model.hyperparameters import JITTER
-from vitruvius.memory.model.prior import Prior
+from vitruvius.memory.model.gaussian_process import JITTER, Surrogate
+from vitruvius.memory.model.prior import Prior, rules_prior
 from vitruvius.memory.model.ranking import normal_scores
-from vitruvius.memory.model.rules_prior import rules_prior
 from vitruvius.spaces.cells.cell import Cell
 from vitruvius.spaces.macro import Macro
 from vitruvius.spaces.rules import RangeCondition, Rule, SlotCondition, holds

@@ -12,15 +12,9 @@ from vitruvius.memory.model.prior import Hint, Prior, combine
 from vitruvius.memory.model.ranking import learn, normal_scores
 from vitruvius.memory.records import Origin
 from vitruvius.memory.testing import closed_trial
-from vitruvius.memory.transfer.source_hints import source_hints
-from vitruvius.memory.transfer.sources import Source
+from vitruvius.memory.transfer.source_hints import Source, source_hints
 from vitruvius.memory.transfer.space_overlap import match
-from vitruvius.memory.transfer.weighing import (
-    fit_hinted,
-    learned_weights,
-    refusal,
-    source_prior,
-)
+from vitruvius.memory.transfer.weighing import fit_hinted, learned_weights, refusal, source_prior
 from vitruvius.spaces.cells.cell import Cell
 from vitruvius.spaces.cells.transnas import TransNas
 from vitruvius.spaces.macro import Macro

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from vitruvius.memory.transfer.shared_architectures import look_up, scores_here
+from vitruvius.memory.transfer.space_overlap import look_up, scores_here
 from vitruvius.spaces.cells.cell import Cell
 from vitruvius.spaces.cells.transnas import TransNas
 from vitruvius.spaces.macro import Macro

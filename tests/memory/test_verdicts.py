@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from vitruvius.memory.evidence.calibration import calibrate
-from vitruvius.memory.evidence.proxy_verdicts import MIN_JUDGED, Verdict, demoted, verdict
+from vitruvius.memory.evidence.calibration import MIN_JUDGED, Verdict, calibrate, demoted, verdict
 from vitruvius.memory.records import Calibration, Score
 from vitruvius.memory.testing import closed_trial
 from vitruvius.spaces.space import Architecture

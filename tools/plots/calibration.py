@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from vitruvius.memory.evidence.calibration import COUNTED
-from vitruvius.memory.evidence.proxy_verdicts import Verdict, verdict
+from vitruvius.memory.evidence.calibration import COUNTED, Verdict, verdict
 from vitruvius.memory.records import Calibration
 from vitruvius.tools.plots.intervals import Row, draw_intervals, height_of
 from vitruvius.tools.plots.style import dress, explain, open_axes, say

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from vitruvius.errors import ToolError
-from vitruvius.memory.evidence.proxy_verdicts import verdict
+from vitruvius.memory.evidence.calibration import verdict
 from vitruvius.memory.records import Standing
 from vitruvius.spaces.rules import words
 from vitruvius.tools.questions.book import Answer, Book

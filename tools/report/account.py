@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from vitruvius.memory.evidence.calibration import COUNTED
-from vitruvius.memory.evidence.proxy_verdicts import verdict
+from vitruvius.memory.evidence.calibration import COUNTED, verdict
 from vitruvius.memory.records import Calibration
 from vitruvius.tools.report.facts import Report
 from vitruvius.tools.report.words import plural, seconds

@@ -8,10 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from vitruvius.errors import VitruviusError
-from vitruvius.memory.evidence.calibration import calibrate
-from vitruvius.memory.evidence.feature_effects import feature_effects
-from vitruvius.memory.evidence.proxy_verdicts import proxy_weights, with_weights
-from vitruvius.memory.evidence.region_of_run import region_of
+from vitruvius.memory.evidence.calibration import calibrate, proxy_weights, with_weights
+from vitruvius.memory.evidence.effects import feature_effects
+from vitruvius.memory.ledger.evidence import region_of
 from vitruvius.memory.ledger.ledger import Ledger
 from vitruvius.memory.model.proxy_scores import board_of
 from vitruvius.memory.model.ranking import learn

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from vitruvius.memory.evidence.feature_effects import FeatureEffect
+from vitruvius.memory.evidence.effects import FeatureEffect
 from vitruvius.memory.records import (
     Adoption,
     Calibration,

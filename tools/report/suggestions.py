@@ -10,10 +10,10 @@ from functools import lru_cache
 import numpy as np
 from scipy.special import ndtr
 
+from vitruvius.memory.evidence.calibration import Verdict, verdict
 from vitruvius.memory.evidence.population import describe_population
-from vitruvius.memory.evidence.proxy_verdicts import Verdict, verdict
-from vitruvius.memory.model.cost_hints import keeps_limits
 from vitruvius.memory.model.gaussian_process import Surrogate
+from vitruvius.memory.model.prior import keeps_limits
 from vitruvius.memory.model.ranking import Lesson
 from vitruvius.memory.records import Origin, ResultStatus, RunStatus, Standing, Trial
 from vitruvius.spaces.region import Region

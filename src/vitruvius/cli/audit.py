@@ -14,7 +14,7 @@ from vitruvius.errors import ConfigError
 
 if TYPE_CHECKING:
     from vitruvius.graphs.offline.auditing import Audit, AuditedCut, Explained
-    from vitruvius.memory.audit.intervals import Share
+    from vitruvius.memory.audit.shares import Share
     from vitruvius.run.handle import SearchRun
 
 SHOWN = 16  # factors in the table; --json has all

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vitruvius.errors import ConfigError, ToolError
-from vitruvius.memory.evidence.region_of_run import region_of
+from vitruvius.memory.ledger.evidence import region_of
 from vitruvius.memory.ledger.ledger import Ledger
 from vitruvius.memory.records import Run
 from vitruvius.spaces.region import Region

@@ -12,7 +12,7 @@ from dataclasses import asdict
 from vitruvius.budget import Budget
 from vitruvius.memory.ledger.ledger import Ledger
 from vitruvius.memory.records import Run, RunKind, RunStatus
-from vitruvius.memory.transfer.sources import NONE
+from vitruvius.memory.transfer.source_hints import NONE
 from vitruvius.settings import Settings
 from vitruvius.spaces.registry import source_hash
 from vitruvius.spaces.space import SearchSpace

@@ -7,8 +7,7 @@ from typing import Any, Protocol
 import numpy as np
 import pytest
 
-from vitruvius.memory.evidence.effects import measure
-from vitruvius.memory.evidence.feature_effects import FeatureEffect, feature_effects, rule_of
+from vitruvius.memory.evidence.effects import FeatureEffect, feature_effects, measure, rule_of
 from vitruvius.memory.ledger.ledger import Ledger
 from vitruvius.memory.model.ranking import learn
 from vitruvius.memory.records import Origin, PrincipleVersion, ResultStatus, RunStatus, Trial

@@ -9,8 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from vitruvius.budget import budget_text
-from vitruvius.memory.evidence.calibration import COUNTED
-from vitruvius.memory.evidence.proxy_verdicts import Verdict, verdict
+from vitruvius.memory.evidence.calibration import COUNTED, Verdict, verdict
 from vitruvius.memory.records import RunKind, Standing, Trial
 from vitruvius.spaces.rules import words
 from vitruvius.tools.plots.palette import DARK, LIGHT
