@@ -107,7 +107,7 @@ async def _claimed(
                 data={"run": job.run.id, "status": status, "report": str(path)},
             )
         )
-        if status == RunStatus.DONE:
+        if status == RunStatus.DONE:  # after the release: a replay that differs is kept, and ended
             await asyncio.to_thread(check_same, job.home, ledger, job.run.id)
         return status
     finally:

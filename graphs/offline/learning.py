@@ -228,7 +228,7 @@ def _learn(
     driver = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
     with Ledger.open(lesson.home) as ledger:
         ledger.runs.claim(run_id, driver)
-        status = RunStatus.INTERRUPTED
+        status = RunStatus.INTERRUPTED  # whatever goes wrong, the run can be learned again
         try:
             count = f"{len(lesson.rows):,} rows"
             _tell(lesson, EventKind.STARTED, f"run {run_id} learns from {count}")

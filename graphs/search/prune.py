@@ -42,6 +42,7 @@ def prune_by_evidence(session: Session) -> None:
         for view in principles.values()
         if view.version.rule.key not in stays_away and _licence_problem(session, view) is None
     ]
+    # Those that remove most come first: the bounds of all cuts share one limit.
     for view in sorted(candidates, key=_removed, reverse=True):
         fits = loss + _loss(view) <= room
         if fits and len(_in_force(session)) < MAX_CUTS:

@@ -91,6 +91,7 @@ def _with_a_say(
 
 def _found(session: Session, choice: Choice) -> tuple[list[_Found], list[Refusal]]:
     """Returns what may be recalled, most trusted first, and what cannot travel to this space."""
+    # Reversed: of versions with equal rules the most trusted comes last and stays.
     found = {one.version.rule.key: one for one in reversed(_of_this_space(session, choice))}
     refused = []
     for source in choice.chosen:
@@ -103,6 +104,7 @@ def _found(session: Session, choice: Choice) -> tuple[list[_Found], list[Refusal
                 found.setdefault(one.rule.key, one)
     ranked = sorted(
         found.values(),
+        # Rounded: trusts that differ in the last digits only are told apart by likeness.
         key=lambda one: (-round(one.trust, 3), -one.similarity, one.version.principle),
     )
     return ranked, refused

@@ -38,6 +38,7 @@ async def rewrite_principles(session: Session) -> None:
         }
         await session.call(ledger.steps.mark, run_id, PROPOSED, number, data)
         proposed = await session.call(ledger.steps.marks, run_id, PROPOSED, last=1)
+    # Applied from the journal's words, by a theorist who has just spoken or by one before a kill.
     await session.call(_apply, session, number, proposed[-1].data)
     await session.call(ledger.steps.mark, run_id, REFLECTED, number, {})
 
@@ -137,6 +138,7 @@ def verify_principles(session: Session) -> None:
         "turns": session.reader.verifications() + (not is_wish),
     }
     note_weights(session)
+    # Last: the run's course takes a measurement for done by this note, so a kill repeats it all.
     ledger.steps.mark(run_id, VERIFIED, number, found)
     for row in evidence:
         seen = next(v for v in views if v.version.name == f"P{row.principle}.{row.version}")

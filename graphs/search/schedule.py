@@ -43,7 +43,7 @@ def next_node(
     progress: Progress, reflect_every: int
 ) -> Literal["verify", "architect", "reflect", "confirm"]:
     """Returns what is due, the same after a resume as without one."""
-    if progress.verify_due:
+    if progress.verify_due:  # first: what was rewritten before a kill must not guide a decision
         return "verify"
     if progress.has_open_decision:
         return "architect"

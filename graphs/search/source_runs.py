@@ -206,7 +206,7 @@ def _weights_elsewhere(session: Session) -> dict[str, list[float]]:
     last = {
         mark.run_id: mark.data["weights"] for mark in session.ledger.steps.marks_of_all(TRANSFERRED)
     }
-    last.pop(session.run.id, None)
+    last.pop(session.run.id, None)  # no run is a witness of its own sources
     found: dict[str, list[float]] = {}
     for told in last.values():
         for run_id, weight in told.items():
