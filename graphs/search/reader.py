@@ -134,7 +134,7 @@ class Reader:
 
     def digest(self) -> Digest:
         """Returns the sums over all closed trials; reads only what is new."""
-        changes = self.ledger.changes("trials", "results", "marks")
+        changes = self.ledger.changes("trials")  # closed ones change no more
         kept = self._kept.get("digest", (-1, Digest(metric=self.task.metric)))
         digest: Digest = kept[1]
         if kept[0] != changes:
