@@ -258,6 +258,7 @@ def close_wish_of(
 ) -> None:
     """Closes the wish that became this decision, if one did, in the decision's transaction."""
     words = outcome or ""
+    # a decision may be carried out and yet say no: its outcome, not its status, tells the asker
     was_done = status == DecisionStatus.CARRIED_OUT and not words.startswith("refused:")
     connection.execute(
         _CLOSE_OF,

@@ -49,7 +49,7 @@ class Results:
             connection.execute(
                 _START, {"result": result_id, "driver": driver, "run_id": run_id, "started": at}
             )
-            if run_id is not None:
+            if run_id is not None:  # whoever opened it: this run pays for the training
                 note_trained(connection, result_id, run_id)
             return True
 

@@ -66,6 +66,7 @@ class Trials:
                 raise ConfigError(f"there is no run {run_id!r} in {self._database.place}")
             last = keys.last or 0
             for number, new in enumerate(news, start=last + 1):
+                # the row is there before a training starts: a kill leaves it open, never lost
                 result_id, was_there = _result_of(connection, keys.space_id, keys.task_id, new)
                 connection.execute(
                     _ADD,
