@@ -205,6 +205,10 @@ class Reader:
         """Returns the decision that waits to be carried out."""
         return self._view(self._open_decision, "decisions")
 
+    def keep_open(self, decision: Decision | None) -> None:
+        """Keeps what was just written, which need not be read again."""
+        self._kept[self._open_decision.__name__] = self.ledger.changes("decisions"), decision
+
     def _open_decision(self) -> Decision | None:
         return self.ledger.steps.open_decision(self.run.id)
 

@@ -138,7 +138,9 @@ class Session:
     def accept(self, step: int, author: str, call: Mapping[str, Any]) -> Decision:
         """Stores a decision that is to be carried out next, and returns it."""
         status = DecisionStatus.ACCEPTED
-        return self.ledger.steps.add_decision(self.run.id, step, author, call, status)
+        made = self.ledger.steps.add_decision(self.run.id, step, author, call, status)
+        self.reader.keep_open(made)
+        return made
 
     def accept_wish(self, wish: Wish, step: int, call: Mapping[str, Any]) -> Decision:
         """Makes a wish the decision that is to be carried out next, and returns it."""
@@ -152,6 +154,7 @@ class Session:
     def close_decision(self, decision: Decision, status: DecisionStatus, outcome: str) -> None:
         """Records what became of the open decision."""
         self.ledger.steps.close_decision(decision.id, status, outcome)
+        self.reader.keep_open(None)
 
     def note_cut_off(self, number: int) -> None:
         """Notes that a trial was cut off."""

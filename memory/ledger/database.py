@@ -178,8 +178,8 @@ def _set_pragmas(dbapi_connection: sqlite3.Connection, record: object) -> None:
         dbapi_connection.execute(f"PRAGMA {pragma}")
 
 
-def _note_table(connection: Connection, statement: Any, *_: object) -> None:
-    if statement.is_dml:
+def _note_table(connection: Connection, statement: Any, *rest: Any) -> None:
+    if statement.is_dml and rest[-1].rowcount:  # a decision that was no wish closes none
         connection.info.setdefault(_WRITTEN, set()).add(statement.table.name)
 
 

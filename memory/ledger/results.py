@@ -42,10 +42,10 @@ class Results:
         """
         at = schema.now()
         with self._database.write() as connection:
-            row = _row(connection, result_id)
+            row = _row(connection, result_id, driver)
             if row.status not in _OPEN or _is_taken(connection, row, at):
                 return False
-            run_id = connection.scalar(_RUN_OF, {"result": result_id, "by": driver})
+            run_id = row.run_of_driver
             connection.execute(
                 _START, {"result": result_id, "driver": driver, "run_id": run_id, "started": at}
             )
@@ -204,12 +204,13 @@ _SCORED = (
 _STATE = select(
     _results.status, _results.driver, _results.run_id, _results.started, _results.attempts
 ).where(_of_result)
-_RUN_OF = (
+_run_of = (
     select(_trials.run_id)
     .join_from(schema.trials, schema.runs)
     .where(_trials.result_id == bindparam("result"), _runs.driver == bindparam("by"))
     .limit(1)
 )
+_STATE_FOR = _STATE.add_columns(_run_of.scalar_subquery().label("run_of_driver"))
 _START = (
     update(schema.results)
     .where(_of_result)
@@ -231,8 +232,11 @@ _LEASE = select(_runs.driver, _runs.host, _runs.pid, _runs.heartbeat).where(
 )
 
 
-def _row(connection: Connection, result_id: int) -> Any:
-    row = connection.execute(_STATE, {"result": result_id}).one_or_none()
+def _row(connection: Connection, result_id: int, driver: str | None = None) -> Any:
+    """Returns the state of a result; for a driver, also its run that has a trial of it."""
+    given = {"result": result_id} | ({} if driver is None else {"by": driver})
+    query = _STATE if driver is None else _STATE_FOR
+    row = connection.execute(query, given).one_or_none()
     if row is None:
         raise VitruviusError(f"the ledger has no result {result_id}")
     return row

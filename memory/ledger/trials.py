@@ -55,15 +55,12 @@ class Trials:
             ConfigError: where there is no such run.
         """
         with self._database.write() as connection:
-            if decision_id is not None:
-                made = connection.execute(
-                    _OF_DECISION, {"run": run_id, "decision": decision_id}
-                ).all()
-                if made:
-                    return [_trial(row) for row in made]
-            keys = connection.execute(_KEYS, {"run": run_id}).one_or_none()
+            given = {"run": run_id, "decision": decision_id}
+            keys = connection.execute(_KEYS, given).one_or_none()
             if keys is None:
                 raise ConfigError(f"there is no run {run_id!r} in {self._database.place}")
+            if keys.made:
+                return [_trial(row) for row in connection.execute(_OF_DECISION, given)]
             last = keys.last or 0
             for number, new in enumerate(news, start=last + 1):
                 # the row is there before a training starts: a kill leaves it open, never lost
@@ -170,7 +167,13 @@ class Trials:
 
 _RUN: BindParameter[str] = bindparam("run")
 _last = select(func.max(_trials.number)).where(_trials.run_id == _RUN).scalar_subquery()
-_KEYS = select(_runs.space_id, _runs.task_id, _last.label("last")).where(_runs.id == _RUN)
+_made = _trials.run_id == _RUN, _trials.decision_id == bindparam("decision")
+_KEYS = select(
+    _runs.space_id,
+    _runs.task_id,
+    _last.label("last"),
+    select(_trials.number).where(*_made).exists().label("made"),
+).where(_runs.id == _RUN)
 _SELECT: Select[Any] = (
     select(
         _trials.run_id,
@@ -201,7 +204,11 @@ _OF_DECISION = _SELECT.where(_trials.decision_id == bindparam("decision"))
 _ADD = insert(schema.trials)
 _KEY = ("space_id", "architecture", "task_id", "fidelity", "seed")
 _FIND = select(_results.id).where(*(schema.results.c[name] == bindparam(name) for name in _KEY))
-_OPEN = insert(schema.results)
+_OPEN = (
+    schema.insert_or(schema.results)
+    .on_conflict_do_nothing(index_elements=_KEY)
+    .returning(_results.id)
+)
 _TRAINED = (
     update(schema.trials)
     .where(_trials.result_id == bindparam("result"), _trials.run_id == _RUN)
@@ -220,13 +227,11 @@ def _result_of(
         "fidelity": new.fidelity,
         "seed": new.seed,
     }
-    found = connection.scalar(_FIND, key)
-    if found is not None:
-        return found, True
     row = {"status": ResultStatus.PENDING, "opened": schema.now(), "attempts": 0, "curve": []}
-    made = connection.execute(_OPEN, {**key, **row}).inserted_primary_key
-    assert made is not None
-    return int(made[0]), False
+    made = connection.scalar(_OPEN, {**key, **row})  # most are new: asked last whether one is there
+    if made is not None:
+        return int(made), False
+    return int(connection.execute(_FIND, key).scalar_one()), True
 
 
 def _trial(row: Any) -> Trial:
