@@ -186,6 +186,7 @@ def _open(job: Job, ledger: Ledger, driver: str, engines: contextlib.ExitStack) 
         asks=job.ask is not None,
         listener=job.listener,
         only_wishes=job.only_wishes,
+        wall_before_s=reader.account().wall_s,
         stopping=job.stopping,
     )
     session.tell(
@@ -209,7 +210,7 @@ async def _heartbeat(session: Session) -> None:
             await asyncio.sleep(HEARTBEAT_S)
             if await asyncio.to_thread(session.beat):
                 session.stopping.set()
-            spent = await asyncio.to_thread(session.ledger.steps.spent, session.run.id)
+            spent = await asyncio.to_thread(session.account)
             await asyncio.to_thread(session.foresight.warn, session, spent)
     except VitruviusError:
         session.stopping.set()

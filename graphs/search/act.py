@@ -229,7 +229,7 @@ def _tell_done(session: Session, number: int) -> Trial:
         status=trial.status,
         value=trial.value,
         train_s=trial.train_s,
-        spent=session.ledger.steps.spent(session.run.id),
+        spent=session.account(),
         architecture=trial.architecture.text,
         seed=trial.seed,
         params=trial.params,

@@ -153,6 +153,14 @@ class Reader:
             digest.add(trial)
         return True
 
+    def account(self) -> Spent:
+        """Returns what the run has used; wall seconds as they were booked when this was read."""
+        # A result that another run's process closed shows with the decision that waited for it.
+        return self._view(self._account, "trials", "results", "calls", "decisions")
+
+    def _account(self) -> Spent:
+        return self.ledger.steps.spent(self.run.id)
+
     def train_s(self) -> float:
         """Returns what a training really takes: its mean seconds, 0 while not known or a table."""
         return 0.0 if isinstance(self.task, Tabular) else self.digest().train_s

@@ -34,6 +34,7 @@ from vitruvius.tasks.tables.table import Tabular
 from vitruvius.tasks.task import Task
 from vitruvius.tools.training.evaluation import Evaluator
 
+SELDOM_S = 0.5  # a table answers in milliseconds: a beat at each look took a tenth of a trial
 T = TypeVar("T")
 
 
@@ -53,12 +54,18 @@ class Session:
     asks: bool  # whether costly decisions wait for an answer
     listener: Listener
     only_wishes: bool = False  # whether to let go of the run once no wish is open
+    wall_before_s: float = 0.0  # that the run's earlier drivers booked
     writes_page: bool = True  # beside the report's text, at the end
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     foresight: Foresight = field(default_factory=Foresight)
     _is_account_closed: bool = False
-    _beaten: float = field(default_factory=time.monotonic)
+    _began: float = field(default_factory=time.monotonic)
+    _beaten: float = field(init=False)
     _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def __post_init__(self) -> None:
+        """Books from now on."""
+        self._beaten = self._began
 
     @property
     def ledger(self) -> Ledger:
@@ -101,11 +108,16 @@ class Session:
             self._beaten = now
         return self.ledger.runs.beat(self.run.id, self.driver, elapsed)
 
+    def account(self) -> Spent:
+        """Returns what the run has used, up to this moment."""
+        now = self._beaten if self._is_account_closed else time.monotonic()
+        return replace(self.reader.account(), wall_s=self.wall_before_s + now - self._began)
+
     def spent(self) -> Spent:
-        """Returns the account, up to this moment."""
-        if self.beat():
+        """Returns the account; renews the lease where that was long ago, warns of a near limit."""
+        if time.monotonic() - self._beaten > SELDOM_S and self.beat():
             self.stopping.set()
-        spent = self.ledger.steps.spent(self.run.id)
+        spent = self.account()
         self.foresight.warn(self, spent)
         return spent
 
