@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from vitruvius.agents.chairs.architect import ModelArchitect
-from vitruvius.agents.chairs.protocols import Architect, Theorist
 from vitruvius.agents.chairs.theorist import ModelTheorist
+from vitruvius.agents.chairs.view import Architect, Theorist
 from vitruvius.agents.model.client import ModelClient
 from vitruvius.agents.model.endpoint import ModelSettings
 from vitruvius.agents.model.prices import price_of

@@ -9,8 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
 
 from vitruvius.agents.chairs.page import Page, prompts, render, template
-from vitruvius.agents.chairs.protocols import TurnedDown
-from vitruvius.agents.chairs.view import RunView
+from vitruvius.agents.chairs.view import RunView, TurnedDown
 from vitruvius.agents.model.capabilities import Capabilities, Mode, probe
 from vitruvius.agents.model.client import Chair, ModelClient, Question, Reply
 from vitruvius.agents.model.quoting import quoted
