@@ -18,8 +18,8 @@ from vitruvius.agents.model.voice import Form, PartlyGood, Voice, calls_of
 from vitruvius.memory.edits import Add, Edit
 from vitruvius.memory.records import DecisionStatus
 from vitruvius.tools.calls.edits import EDITS, check_edit, read_edit
+from vitruvius.tools.calls.schemas import Problem
 from vitruvius.tools.calls.tool import ProposalContext
-from vitruvius.tools.calls.untrusted import Problem
 
 REWRITE = "rewrite"
 SAID_CHARS = 600  # of the plain words that a person stated a principle in

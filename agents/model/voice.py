@@ -17,8 +17,7 @@ from vitruvius.agents.model.reader import UnreadableReply, json_values, read_cal
 from vitruvius.agents.model.schemas import in_words, native_tools
 from vitruvius.agents.model.transport import BadReply, ContextFull, RequestRefused, TransportFailed
 from vitruvius.memory.records import DecisionStatus, ModelCall
-from vitruvius.tools.calls.schemas import Offer, Schema
-from vitruvius.tools.calls.untrusted import Problem
+from vitruvius.tools.calls.schemas import Offer, Problem, Schema
 
 MENDS = 2
 LEAST_PAGE = 800  # tokens; below this the page says too little to decide on
