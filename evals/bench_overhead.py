@@ -21,8 +21,7 @@ import numpy as np
 
 import vitruvius as vt
 from vitruvius.agents.analyst.analyst import Analyst
-from vitruvius.agents.chairs.protocols import Proposal, Rewrite
-from vitruvius.agents.chairs.view import RunView
+from vitruvius.agents.chairs.view import Proposal, Rewrite, RunView
 from vitruvius.evals.synthetic import SyntheticTask, create_space
 from vitruvius.events import Event, EventKind
 from vitruvius.tools.calls.train import Train

@@ -19,8 +19,8 @@ from typing import Any, TypeVar, TypeVarTuple
 from langgraph.checkpoint.memory import InMemorySaver
 
 from vitruvius.agents.analyst.analyst import Analyst
-from vitruvius.agents.chairs.protocols import Architect, Theorist
 from vitruvius.agents.chairs.theorist import ModelTheorist
+from vitruvius.agents.chairs.view import Architect, Theorist
 from vitruvius.budget import Budget
 from vitruvius.errors import ConfigError
 from vitruvius.events import Event

@@ -20,8 +20,7 @@ from vitruvius.agents.analyst.acquisition import (
     untried,
 )
 from vitruvius.agents.analyst.edits import propose_edits
-from vitruvius.agents.chairs.protocols import Proposal, Rewrite
-from vitruvius.agents.chairs.view import RunView
+from vitruvius.agents.chairs.view import Proposal, Rewrite, RunView
 from vitruvius.memory.evidence.calibration import demoted
 from vitruvius.memory.model.gaussian_process import Surrogate
 from vitruvius.memory.model.prior import Prior, cost_hints, keeps_limits, rules_prior

@@ -6,8 +6,7 @@ from dataclasses import replace
 
 from vitruvius.agents.chairs.constraints import context_of
 from vitruvius.agents.chairs.page import template
-from vitruvius.agents.chairs.protocols import Architect, Proposal, TurnedDown
-from vitruvius.agents.chairs.view import RunView
+from vitruvius.agents.chairs.view import Architect, Proposal, RunView, TurnedDown
 from vitruvius.agents.model.client import Reply
 from vitruvius.agents.model.schemas import decision_union
 from vitruvius.agents.model.voice import Form, Voice, calls_of

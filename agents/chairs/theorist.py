@@ -8,9 +8,8 @@ from typing import Any, Protocol, runtime_checkable
 
 from vitruvius.agents.chairs.constraints import context_of
 from vitruvius.agents.chairs.page import template
-from vitruvius.agents.chairs.protocols import Rewrite, Theorist
 from vitruvius.agents.chairs.repair_triggers import needs_repair
-from vitruvius.agents.chairs.view import RunView
+from vitruvius.agents.chairs.view import Rewrite, RunView, Theorist
 from vitruvius.agents.model.client import Reply
 from vitruvius.agents.model.quoting import fenced, quoted
 from vitruvius.agents.model.reader import UnreadableReply, json_values, without_thinking
@@ -19,8 +18,8 @@ from vitruvius.agents.model.voice import Form, PartlyGood, Voice, calls_of
 from vitruvius.memory.edits import Add, Edit
 from vitruvius.memory.records import DecisionStatus
 from vitruvius.tools.calls.edits import EDITS, check_edit, read_edit
+from vitruvius.tools.calls.schemas import Problem
 from vitruvius.tools.calls.tool import ProposalContext
-from vitruvius.tools.calls.untrusted import Problem
 
 REWRITE = "rewrite"
 SAID_CHARS = 600  # of the plain words that a person stated a principle in

@@ -1,19 +1,23 @@
-"""The view of a run: what a chair may see. Rendered for a model, computed on by the analyst."""
+"""What passes between a run and its chairs: what a chair may see, and what it answers."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Protocol
 
 import numpy as np
 
 from vitruvius.budget import Budget
 from vitruvius.memory.decisions import Decision
+from vitruvius.memory.edits import Edit
 from vitruvius.memory.model.proxy_scores import Board
 from vitruvius.memory.records import (
     Calibration,
+    DecisionStatus,
     Evidence,
+    ModelCall,
     Origin,
     PrincipleVersion,
     Spent,
@@ -24,6 +28,7 @@ from vitruvius.memory.transfer.source_hints import Source
 from vitruvius.spaces.region import Cut, Region
 from vitruvius.spaces.space import Architecture, FloatArray, SearchSpace
 from vitruvius.tasks.task import Task
+from vitruvius.tools.calls.tool import Tool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,3 +107,45 @@ class RunView:
         done = [t for t in self.trials if t.value is not None and t.origin != Origin.CONTROL]
         sign = self.task.metric.sign
         return max(done, key=lambda t: (sign * (t.value or 0.0), -t.number), default=None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TurnedDown:
+    """A reply of `author` that was not accepted, and the sentence that the author was told."""
+
+    author: str
+    status: DecisionStatus
+    text: str
+    problem: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Proposal:
+    """A decision with its author. `turned_down` came before it; `calls` are what it cost."""
+
+    decision: Tool
+    author: str
+    turned_down: Sequence[TurnedDown] = field(default_factory=tuple)
+    calls: Sequence[ModelCall] = field(default_factory=tuple)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rewrite:
+    """Edits with their author, as `Proposal`."""
+
+    edits: Sequence[Edit]
+    author: str
+    turned_down: Sequence[TurnedDown] = field(default_factory=tuple)
+    calls: Sequence[ModelCall] = field(default_factory=tuple)
+
+
+class Architect(Protocol):
+    """Decides one step."""
+
+    async def decide(self, view: RunView) -> Proposal: ...
+
+
+class Theorist(Protocol):
+    """Proposes edits after a batch of results; none is a fine answer."""
+
+    async def rewrite(self, view: RunView) -> Rewrite: ...

@@ -14,11 +14,11 @@ from vitruvius.agents.chat.page import ASK, ASK_WITHOUT_TOOLS, render_page
 from vitruvius.agents.model.capabilities import Capabilities, probe
 from vitruvius.agents.model.client import ModelClient, Question, Reply
 from vitruvius.agents.model.endpoint import ModelSettings
-from vitruvius.agents.model.prices import price_of
 from vitruvius.agents.model.quoting import quoted
 from vitruvius.agents.model.reader import UnreadableReply, json_values, read_calls, without_thinking
 from vitruvius.agents.model.resolving import at_hand, resolve_model
 from vitruvius.agents.model.schemas import in_words, native_tools
+from vitruvius.agents.model.tokens import price_of
 from vitruvius.agents.model.transport import BadReply, ContextFull, TransportFailed
 from vitruvius.errors import ToolError
 from vitruvius.memory.ledger.requests import Message

@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from vitruvius.agents.model.endpoint import Endpoint, create_model
-from vitruvius.agents.model.prices import Price
-from vitruvius.agents.model.tokens import TokenCounter
+from vitruvius.agents.model.tokens import Price, TokenCounter
 from vitruvius.agents.model.transport import (
     FAILURES,
     BadReply,

@@ -9,8 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
 
 from vitruvius.agents.chairs.page import Page, prompts, render, template
-from vitruvius.agents.chairs.protocols import TurnedDown
-from vitruvius.agents.chairs.view import RunView
+from vitruvius.agents.chairs.view import RunView, TurnedDown
 from vitruvius.agents.model.capabilities import Capabilities, Mode, probe
 from vitruvius.agents.model.client import Chair, ModelClient, Question, Reply
 from vitruvius.agents.model.quoting import quoted
@@ -18,8 +17,7 @@ from vitruvius.agents.model.reader import UnreadableReply, json_values, read_cal
 from vitruvius.agents.model.schemas import in_words, native_tools
 from vitruvius.agents.model.transport import BadReply, ContextFull, RequestRefused, TransportFailed
 from vitruvius.memory.records import DecisionStatus, ModelCall
-from vitruvius.tools.calls.schemas import Offer, Schema
-from vitruvius.tools.calls.untrusted import Problem
+from vitruvius.tools.calls.schemas import Offer, Problem, Schema
 
 MENDS = 2
 LEAST_PAGE = 800  # tokens; below this the page says too little to decide on

@@ -10,8 +10,7 @@ from functools import partial
 import numpy as np
 
 from vitruvius.agents.analyst.analyst import Analyst
-from vitruvius.agents.chairs.protocols import Architect, Proposal, Rewrite, Theorist
-from vitruvius.agents.chairs.view import RunView
+from vitruvius.agents.chairs.view import Architect, Proposal, Rewrite, RunView, Theorist
 from vitruvius.errors import ToolError
 from vitruvius.evals.arms.arm import Arm, Given
 from vitruvius.evals.searches import run_search

@@ -25,8 +25,7 @@ from scipy.special import ndtri
 
 from vitruvius.agents.analyst.analyst import Analyst
 from vitruvius.agents.analyst.edits import propose_edits
-from vitruvius.agents.chairs.protocols import Rewrite
-from vitruvius.agents.chairs.view import RunView
+from vitruvius.agents.chairs.view import Rewrite, RunView
 from vitruvius.evals.oracle import Truth
 from vitruvius.evals.searches import run_search
 from vitruvius.evals.wrong_cuts import wrong_rule

@@ -12,9 +12,9 @@ from vitruvius.graphs.search.session import Session
 from vitruvius.memory.decisions import Decision
 from vitruvius.memory.records import DecisionStatus, Origin
 from vitruvius.tools.calls.registry import read_decision
+from vitruvius.tools.calls.schemas import Problem
 from vitruvius.tools.calls.tool import Tool
 from vitruvius.tools.calls.train import Train, parsed
-from vitruvius.tools.calls.untrusted import Problem
 
 ASKED, APPROVED = "asked", "approved"  # lines of the journal, numbered by step
 

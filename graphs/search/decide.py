@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from vitruvius.agents.chairs.protocols import Proposal
-from vitruvius.agents.chairs.view import RunView
+from vitruvius.agents.chairs.view import Proposal, RunView
 from vitruvius.errors import ToolError
 from vitruvius.events import EventKind
 from vitruvius.graphs.search import prune as pruning

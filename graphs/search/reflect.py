@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from vitruvius.agents.chairs.protocols import Rewrite
+from vitruvius.agents.chairs.view import Rewrite
 from vitruvius.errors import ToolError
 from vitruvius.events import EventKind
 from vitruvius.graphs.search.session import Session

@@ -10,8 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from vitruvius.agents.chairs.protocols import Architect, Theorist
-from vitruvius.agents.chairs.view import RunView
+from vitruvius.agents.chairs.view import Architect, RunView, Theorist
 from vitruvius.events import Event, EventKind, Listener
 from vitruvius.graphs.drive.replay import CUT_OFF
 from vitruvius.graphs.search import schedule

@@ -27,9 +27,9 @@ from vitruvius.spaces.rule_words import read_rule
 from vitruvius.spaces.rules import Rule, words
 from vitruvius.tools.calls.edits import check_edit
 from vitruvius.tools.calls.registry import read_wish
+from vitruvius.tools.calls.schemas import Problem
 from vitruvius.tools.calls.tool import Tool
 from vitruvius.tools.calls.train import Train
-from vitruvius.tools.calls.untrusted import Problem
 
 MOST_AT_ONCE = 32  # architectures in one wish
 

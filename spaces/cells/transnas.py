@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 import numpy as np
 
 from vitruvius.errors import ConfigError, ToolError
+from vitruvius.spaces.cells.cell import FourNodeSpace, cell_of
 from vitruvius.spaces.cells.cell_classes import (
     CONV1,
     CONV3,
@@ -23,7 +24,6 @@ from vitruvius.spaces.cells.cell_classes import (
     SKIP,
     TRANSNAS,
 )
-from vitruvius.spaces.cells.four_nodes import FourNodeSpace, cell_of
 from vitruvius.spaces.space import Architecture, IntArray, Signature, refuse_tokens
 
 if TYPE_CHECKING:

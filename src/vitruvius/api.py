@@ -308,8 +308,8 @@ def _replay(
 
 def _check_budget(settings: Settings, budget: Budget) -> None:
     """Checks that the model can be had, the budget can run out, and dollars can be counted."""
-    from vitruvius.agents.model.prices import price_of
     from vitruvius.agents.model.resolving import resolve_model
+    from vitruvius.agents.model.tokens import price_of
 
     if settings.model == "auto" and has_end(budget) and budget.dollars is None:
         check_bounded(budget, spends_tokens=True)

@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 from pydantic import SecretStr
 
-from vitruvius.agents.chairs.protocols import Proposal, Rewrite
-from vitruvius.agents.chairs.view import PrincipleView, RunView
+from vitruvius.agents.chairs.view import PrincipleView, Proposal, Rewrite, RunView
 from vitruvius.agents.model.scripted_server import ScriptedServer
 from vitruvius.budget import Budget
 from vitruvius.memory.records import Origin, PrincipleVersion, ResultStatus, Spent, Standing, Trial

@@ -10,9 +10,8 @@ import pytest
 
 from vitruvius.agents.chairs.architect import ModelArchitect
 from vitruvius.agents.chairs.create import create_chairs
-from vitruvius.agents.chairs.protocols import Proposal, Rewrite
 from vitruvius.agents.chairs.theorist import ModelTheorist
-from vitruvius.agents.chairs.view import RunView
+from vitruvius.agents.chairs.view import Proposal, Rewrite, RunView
 from vitruvius.agents.model.scripted_server import Answer, ScriptedServer, call, fail, say
 from vitruvius.budget import Budget
 from vitruvius.errors import ConfigError

@@ -12,10 +12,9 @@ from pydantic import SecretStr
 from vitruvius.agents.chairs.create import create_chairs
 from vitruvius.agents.model.client import ModelClient, Question
 from vitruvius.agents.model.endpoint import DUMMY_KEY, Endpoint, create_model
-from vitruvius.agents.model.prices import Price, price_of
 from vitruvius.agents.model.resolving import probe, resolve_model
 from vitruvius.agents.model.scripted_server import ScriptedServer, fail
-from vitruvius.agents.model.tokens import TokenCounter
+from vitruvius.agents.model.tokens import Price, TokenCounter, price_of
 from vitruvius.agents.model.transport import TransportFailed
 from vitruvius.errors import ConfigError
 

@@ -11,8 +11,7 @@ from runs.helpers import LOOKUP, SPACE, row_of, trials_of
 
 import vitruvius as vt
 from vitruvius.agents.analyst.analyst import Analyst
-from vitruvius.agents.chairs.protocols import Proposal
-from vitruvius.agents.chairs.view import RunView
+from vitruvius.agents.chairs.view import Proposal, RunView
 from vitruvius.errors import ConfigError, ToolError
 from vitruvius.evals.searches import Searched, run_search
 from vitruvius.evals.synthetic import SyntheticTask, create_space

@@ -9,8 +9,7 @@ from runs.helpers import outcome_of
 
 import vitruvius as vt
 from vitruvius.agents.analyst.analyst import Analyst
-from vitruvius.agents.chairs.protocols import Proposal
-from vitruvius.agents.chairs.view import RunView
+from vitruvius.agents.chairs.view import Proposal, RunView
 from vitruvius.api import create
 from vitruvius.evals.searches import Searched, run_search
 from vitruvius.evals.synthetic import SLOTS, SyntheticTask, create_space

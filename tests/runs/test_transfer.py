@@ -16,8 +16,7 @@ from runs.helpers import outcome_of, trials_of
 
 import vitruvius as vt
 from vitruvius.agents.analyst.analyst import Analyst
-from vitruvius.agents.chairs.protocols import Proposal, Rewrite
-from vitruvius.agents.chairs.view import RunView
+from vitruvius.agents.chairs.view import Proposal, Rewrite, RunView
 from vitruvius.events import Event, EventKind
 from vitruvius.graphs.drive import driver
 from vitruvius.memory.ledger.ledger import Ledger

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from vitruvius.errors import ConfigError, ToolError
-from vitruvius.spaces.cells.cell import Cell
+from vitruvius.spaces.cells.cell import Cell, cell_of
 from vitruvius.spaces.cells.cell_classes import (
     CONV1,
     CONV3,
@@ -24,7 +24,6 @@ from vitruvius.spaces.cells.cell_classes import (
     structure,
     structure_columns,
 )
-from vitruvius.spaces.cells.four_nodes import cell_of
 from vitruvius.spaces.cells.transnas import TransNas, backbone_sizes, from_code, to_code
 from vitruvius.spaces.registry import load_space
 from vitruvius.spaces.space import Architecture, Signature

@@ -15,9 +15,9 @@ from vitruvius.spaces.rules import Rule, SlotCondition
 from vitruvius.spaces.space import Architecture
 from vitruvius.tools.calls.edits import check_edit, read_edit
 from vitruvius.tools.calls.registry import read_decision
+from vitruvius.tools.calls.schemas import Problem
 from vitruvius.tools.calls.tool import ProposalContext, question_key
 from vitruvius.tools.calls.train import Train
-from vitruvius.tools.calls.untrusted import Problem
 
 SPACE = Cell()
 RNG = np.random.default_rng(3)

@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 
 from vitruvius.memory.decisions import Decision
 from vitruvius.memory.records import DecisionStatus
-from vitruvius.tools.calls.schemas import Offer
+from vitruvius.tools.calls.schemas import Offer, Problem
 from vitruvius.tools.calls.tool import (
     Checked,
     Engine,
@@ -16,7 +16,6 @@ from vitruvius.tools.calls.tool import (
     invalid,
     reason_and,
 )
-from vitruvius.tools.calls.untrusted import Problem
 
 LEAST_TO_AUDIT = 12  # architectures with a result
 

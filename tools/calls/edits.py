@@ -12,8 +12,8 @@ from vitruvius.memory.records import DecisionStatus
 from vitruvius.spaces.region import reference_features
 from vitruvius.spaces.rules import Rule, check_rule, holds, words
 from vitruvius.spaces.space import SearchSpace
+from vitruvius.tools.calls.schemas import Problem, loosened, read_kind, sentence_of
 from vitruvius.tools.calls.tool import ProposalContext, invalid
-from vitruvius.tools.calls.untrusted import Problem, loosened, read_kind, sentence_of
 
 EDITS = ("add", "revise", "narrow", "merge", "retire")
 

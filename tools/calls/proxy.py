@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from vitruvius.memory.decisions import Decision
-from vitruvius.tools.calls.schemas import Offer, architecture_schema, list_of, one_of
+from vitruvius.tools.calls.schemas import Offer, architecture_schema, list_of, one_of, short
 from vitruvius.tools.calls.tool import (
     Checked,
     Engine,
@@ -20,7 +20,6 @@ from vitruvius.tools.calls.tool import (
     reason_and,
 )
 from vitruvius.tools.calls.train import Specs
-from vitruvius.tools.calls.untrusted import short
 
 MOST_OFFERED = 16  # architectures in one question of a model
 

@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 from vitruvius.memory.decisions import Decision
 from vitruvius.memory.records import DecisionStatus
 from vitruvius.spaces.space import SearchSpace
-from vitruvius.tools.calls.schemas import TEXT, Offer, Schema, object_of, one_of
+from vitruvius.tools.calls.schemas import TEXT, Offer, Problem, Schema, object_of, one_of, short
 from vitruvius.tools.calls.tool import (
     ASKED_FOR,
     Checked,
@@ -24,7 +24,6 @@ from vitruvius.tools.calls.tool import (
     Tool,
     invalid,
 )
-from vitruvius.tools.calls.untrusted import Problem, short
 
 NAME_IN_CHAT: Schema = {"type": "string", "description": "a principle, like P3"}
 

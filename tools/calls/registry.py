@@ -20,10 +20,9 @@ from vitruvius.tools.calls.proxy import Proxy
 from vitruvius.tools.calls.prune import Prune
 from vitruvius.tools.calls.recall import Recall
 from vitruvius.tools.calls.retire import Retire
-from vitruvius.tools.calls.schemas import Offer
+from vitruvius.tools.calls.schemas import Offer, Problem, loosened, read_kind, sentence_of
 from vitruvius.tools.calls.tool import Command, ProposalContext, Tool
 from vitruvius.tools.calls.train import Train
-from vitruvius.tools.calls.untrusted import Problem, loosened, read_kind, sentence_of
 
 # In the order in which a model is told of them.
 TOOLS: list[type[Tool]] = [

@@ -21,8 +21,7 @@ from vitruvius.memory.records import DecisionStatus
 from vitruvius.spaces.region import Region
 from vitruvius.spaces.rules import Rule
 from vitruvius.spaces.space import Architecture, SearchSpace
-from vitruvius.tools.calls.schemas import TEXT, Offer, object_of, schema_of
-from vitruvius.tools.calls.untrusted import Problem
+from vitruvius.tools.calls.schemas import TEXT, Offer, Problem, object_of, schema_of
 
 if TYPE_CHECKING:
     from vitruvius.tools.calls.proxy import Proxy

@@ -15,7 +15,14 @@ from vitruvius.memory.records import DecisionStatus
 from vitruvius.spaces.region import Region
 from vitruvius.spaces.rules import words
 from vitruvius.spaces.space import Architecture, SearchSpace
-from vitruvius.tools.calls.schemas import TEXT, Offer, architecture_schema, list_of, object_of
+from vitruvius.tools.calls.schemas import (
+    TEXT,
+    Offer,
+    Problem,
+    architecture_schema,
+    list_of,
+    object_of,
+)
 from vitruvius.tools.calls.tool import (
     ASKED_FOR,
     Checked,
@@ -28,7 +35,6 @@ from vitruvius.tools.calls.tool import (
     parse_all,
     reason_and,
 )
-from vitruvius.tools.calls.untrusted import Problem
 
 MOST_IN_CHAT = 4  # architectures in one call of a conversation
 

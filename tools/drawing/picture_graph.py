@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from vitruvius.spaces.cells.cell import FourNodeSpace
 from vitruvius.spaces.cells.cell_classes import EDGES
-from vitruvius.spaces.cells.four_nodes import FourNodeSpace
 from vitruvius.spaces.macro import HALVINGS, Macro
 from vitruvius.spaces.pool import Pool
 from vitruvius.spaces.recurrent import graph as recurrent

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from vitruvius.errors import ToolError
-from vitruvius.tools.calls.untrusted import short
+from vitruvius.tools.calls.schemas import short
 from vitruvius.tools.questions import learned, looking, reasons
 from vitruvius.tools.questions.book import Answer, Book
 

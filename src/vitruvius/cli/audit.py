@@ -116,7 +116,7 @@ def audit_data(audit: Audit) -> dict[str, Any]:
 
 
 def _cut_data(one: AuditedCut) -> dict[str, Any]:
-    from vitruvius.cli.payloads import evidence_data
+    from vitruvius.run.payloads import evidence_data
     from vitruvius.spaces.rules import words
 
     return {

@@ -55,10 +55,10 @@ def learn(
     """
     from vitruvius import api
     from vitruvius.cli.live import TerminalProgress
-    from vitruvius.cli.payloads import version_data
     from vitruvius.graphs.offline.rows import with_metric
     from vitruvius.memory.ledger.ledger import Ledger
     from vitruvius.memory.ledger.runs import run_data
+    from vitruvius.run.payloads import version_data
     from vitruvius.tools.report import build_report, summary
 
     with TerminalProgress(quiet=as_json) as progress:

@@ -41,7 +41,7 @@ def list_principles(
     as_json: Json = False,
 ) -> None:
     """List the newest version of every principle, with its standing in a run if one is named."""
-    from vitruvius.cli.payloads import version_data
+    from vitruvius.run.payloads import version_data
     from vitruvius.spaces.rules import words
 
     with opened(home) as ledger:
@@ -80,7 +80,7 @@ def show(
     as_json: Json = False,
 ) -> None:
     """Show a principle's history, and the evidence of every run that measured it."""
-    from vitruvius.cli.payloads import evidence_data, version_data
+    from vitruvius.run.payloads import evidence_data, version_data
     from vitruvius.spaces.rules import words
 
     with opened(home) as ledger:
@@ -195,7 +195,7 @@ def _elsewhere(evidence: list[Evidence]) -> str:
 @region.command(name="show")
 def show_region(run_id: RunId = None, home: Home = None, as_json: Json = False) -> None:
     """List the cuts of a run: rule, reason, principle, share kept, in force or undone."""
-    from vitruvius.cli.payloads import cut_data
+    from vitruvius.run.payloads import cut_data
     from vitruvius.spaces.rules import words
 
     with opened(home) as ledger:

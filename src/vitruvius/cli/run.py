@@ -347,11 +347,11 @@ def _print_estimate(found: Estimate, as_json: bool) -> None:
 
 def _finish(found: SearchRun, as_json: bool) -> None:
     """Prints what was found and exits with the run's code."""
-    from vitruvius.cli.payloads import best_data
     from vitruvius.memory.ledger.ledger import Ledger
     from vitruvius.memory.ledger.runs import run_data
     from vitruvius.memory.records import RunStatus
     from vitruvius.tools.report import build_report, summary
+    from vitruvius.tools.report.data import best_data
 
     with Ledger.open(found.home) as ledger:
         made = build_report(ledger, found.id, found.space, found.task)

@@ -93,10 +93,11 @@ def show(
     if follow:
         _follow(run_id, home, as_json)
         return
-    from vitruvius.cli.payloads import best_data, cut_data, trial_data, version_data
     from vitruvius.memory.ledger.runs import run_data
     from vitruvius.memory.records import RunKind
+    from vitruvius.run.payloads import cut_data, trial_data, version_data
     from vitruvius.tools.report import summary
+    from vitruvius.tools.report.data import best_data
 
     with opened(home) as ledger:
         run = run_of(ledger, run_id)

@@ -18,12 +18,12 @@ from mcp.server.mcpserver.exceptions import ResourceError, ToolError
 from mcp.types import ToolAnnotations
 
 from vitruvius import api
-from vitruvius.cli.payloads import cut_data, trial_data, version_data
 from vitruvius.errors import VitruviusError
 from vitruvius.memory.ledger.ledger import Ledger
 from vitruvius.memory.ledger.runs import is_live, run_data
 from vitruvius.memory.ledger.schema import now
 from vitruvius.memory.records import RunStatus
+from vitruvius.run.payloads import cut_data, trial_data, version_data
 from vitruvius.settings import DEFAULT_BUDGET, load_settings
 from vitruvius.spaces import built_in as built_in_spaces
 from vitruvius.spaces.built_in import DEFAULT as DEFAULT_SPACE

@@ -1,4 +1,4 @@
-"""Facts as plain JSON data: the schema of every `--json`."""
+"""Facts of a run as plain JSON data: the schema of every `--json` and of the MCP server."""
 
 from __future__ import annotations
 
@@ -7,9 +7,6 @@ from typing import Any
 
 from vitruvius.memory.records import CutRecord, Evidence, PrincipleVersion, Trial
 from vitruvius.spaces.rules import words
-from vitruvius.tools.report.data import best_data
-
-__all__ = ["best_data", "cut_data", "evidence_data", "trial_data", "version_data"]
 
 
 def trial_data(trial: Trial) -> dict[str, Any]:
