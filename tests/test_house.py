@@ -14,9 +14,6 @@ FACE = {"settings", "errors", "budget", "events"}  # may be imported by every fl
 MOST = 25  # modules in a folder, beside its `__init__`
 SHORT = 60  # lines under which a module with one importer belongs into it
 
-# Folders that hold more today, and how many.
-CROWDED: dict[str, int] = {"memory/ledger": 30}
-
 
 def _name(path: Path) -> str:
     parts = path.relative_to(SOURCE).with_suffix("").parts
@@ -75,7 +72,7 @@ def test_no_folder_is_crowded() -> None:
     files = [path for path in modules().values() if path.name != "__init__.py"]
     found = Counter(str(p.parent.relative_to(SOURCE if SOURCE in p.parents else ROOT))
                     for p in files)  # fmt: skip
-    assert {folder: n for folder, n in found.items() if n > CROWDED.get(folder, MOST)} == {}
+    assert {folder: n for folder, n in found.items() if n > MOST} == {}
 
 
 # Short modules that one other imports, and why each stands alone.
