@@ -16,7 +16,7 @@ import numpy as np
 from scipy import stats
 
 from vitruvius.memory.evidence.calibration import proxy_weights
-from vitruvius.memory.evidence.population import describe_population
+from vitruvius.memory.evidence.contrasts import describe_population
 from vitruvius.memory.ledger.ledger import Ledger
 from vitruvius.memory.model.gaussian_process import Surrogate
 from vitruvius.memory.model.proxy_scores import board_of

@@ -10,9 +10,14 @@ from scipy.special import ndtr
 
 from vitruvius.agents.analyst.mining import CUT_LIMIT, Finding, Miner, hypotheses, subject_of
 from vitruvius.memory.audit.factors import Factors
-from vitruvius.memory.evidence.contrasts import TOP_BOUND, IntArray, best_of_draws
+from vitruvius.memory.evidence.contrasts import (
+    TOP_BOUND,
+    IntArray,
+    Population,
+    best_of_draws,
+    describe_population,
+)
 from vitruvius.memory.evidence.effects import discoveries
-from vitruvius.memory.evidence.population import Population, describe_population
 from vitruvius.memory.model.ranking import learn
 from vitruvius.memory.records import Trial
 from vitruvius.spaces.restricted import Inside

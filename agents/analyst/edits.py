@@ -22,7 +22,7 @@ from vitruvius.agents.analyst.mining import (
 )
 from vitruvius.agents.chairs.view import PrincipleView, RunView
 from vitruvius.memory.edits import Add, Edit, Merge, Narrow, Retire, Revise
-from vitruvius.memory.evidence.population import describe_population
+from vitruvius.memory.evidence.contrasts import describe_population
 from vitruvius.memory.model.ranking import learn
 from vitruvius.memory.records import Standing
 from vitruvius.spaces.rules import Condition, RangeCondition, Rule, SlotCondition, words

@@ -10,8 +10,7 @@ from functools import cached_property, lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from vitruvius.memory.evidence.contrasts import TOP_BOUND, best_of_draws
-from vitruvius.memory.evidence.population import Population
+from vitruvius.memory.evidence.contrasts import TOP_BOUND, Population, best_of_draws
 from vitruvius.spaces.rules import (
     Condition,
     RangeCondition,

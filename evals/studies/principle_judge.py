@@ -21,7 +21,7 @@ from scipy.stats import t
 from vitruvius.agents.analyst.edits import MAX_LIVE, add_principles
 from vitruvius.agents.analyst.mining import Miner, hypotheses
 from vitruvius.memory.edits import Add
-from vitruvius.memory.evidence.population import describe_population
+from vitruvius.memory.evidence.contrasts import describe_population
 from vitruvius.memory.ledger.ledger import Ledger
 from vitruvius.memory.model.ranking import learn
 from vitruvius.memory.records import Origin, PrincipleVersion, Standing, Trial

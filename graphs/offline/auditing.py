@@ -17,7 +17,7 @@ from vitruvius.memory.audit.factors import Spread, spreads
 from vitruvius.memory.audit.size import Removed, Size, indistinct_share, removed_by, size_of
 from vitruvius.memory.audit.variance import FactorShare, Interaction, explain
 from vitruvius.memory.edits import Add
-from vitruvius.memory.evidence.population import describe_population
+from vitruvius.memory.evidence.contrasts import describe_population
 from vitruvius.memory.ledger.ledger import Ledger
 from vitruvius.memory.model.ranking import learn
 from vitruvius.memory.model.row_selection import as_trials, taught

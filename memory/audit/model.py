@@ -10,7 +10,7 @@ import numpy as np
 
 from vitruvius.memory.audit.factors import Factor, Factors
 from vitruvius.memory.audit.shares import main_share, redrawn_share, total_share
-from vitruvius.memory.evidence.population import Population
+from vitruvius.memory.evidence.contrasts import Population
 from vitruvius.memory.model.gaussian_process import Surrogate
 from vitruvius.spaces.slots import SlotSpace
 from vitruvius.spaces.space import (

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vitruvius.memory.evidence.population import Population
+from vitruvius.memory.evidence.contrasts import Population
 from vitruvius.memory.model.gaussian_process import Surrogate
 from vitruvius.spaces.counting import nominal_size, specifications
 from vitruvius.spaces.rules import Rule, holds

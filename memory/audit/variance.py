@@ -12,7 +12,7 @@ import numpy as np
 from vitruvius.memory.audit.factors import Codes, Factor, Factors
 from vitruvius.memory.audit.model import Fits, dealt, resampled
 from vitruvius.memory.audit.shares import LEVEL, Share, main_share, pair_share, share_of
-from vitruvius.memory.evidence.population import Population
+from vitruvius.memory.evidence.contrasts import Population
 from vitruvius.memory.model.ranking import Lesson
 from vitruvius.spaces.space import FloatArray, SearchSpace, reference_features
 

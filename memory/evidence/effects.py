@@ -9,8 +9,13 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import ndtr, ndtri
 
-from vitruvius.memory.evidence.contrasts import Contrast, best_of_draws, contrast, witnesses
-from vitruvius.memory.evidence.population import describe_population
+from vitruvius.memory.evidence.contrasts import (
+    Contrast,
+    best_of_draws,
+    contrast,
+    describe_population,
+    witnesses,
+)
 from vitruvius.memory.model.ranking import Lesson, learn
 from vitruvius.memory.records import Evidence, PrincipleVersion, Standing, Trial
 from vitruvius.spaces.region import Region

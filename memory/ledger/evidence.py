@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Select, and_, bindparam, func, insert, select
 from vitruvius.errors import ToolError
 from vitruvius.memory.ledger import schema
 from vitruvius.memory.ledger.database import Database
-from vitruvius.memory.ledger.versions import split_name
+from vitruvius.memory.ledger.principle_edits import split_name
 from vitruvius.memory.records import CutRecord, Evidence, Standing
 from vitruvius.spaces.region import Cut, Region
 from vitruvius.spaces.rules import Rule

@@ -19,8 +19,7 @@ from vitruvius.budget import Budget
 from vitruvius.errors import ToolError
 from vitruvius.memory.ledger import schema
 from vitruvius.memory.ledger.evidence import evidence_about
-from vitruvius.memory.ledger.runs import insert_run
-from vitruvius.memory.ledger.versions import (
+from vitruvius.memory.ledger.principle_edits import (
     current_of_all,
     history_of,
     holders,
@@ -28,6 +27,7 @@ from vitruvius.memory.ledger.versions import (
     split_name,
     write_version,
 )
+from vitruvius.memory.ledger.runs import insert_run
 from vitruvius.memory.records import Evidence, PrincipleVersion, RunKind, RunStatus, Standing
 from vitruvius.spaces.rules import Rule
 

@@ -17,14 +17,15 @@ from vitruvius.memory.ledger import schema
 from vitruvius.memory.ledger.database import Database
 from vitruvius.memory.ledger.exchange import export_principles, import_principles, read_principles
 from vitruvius.memory.ledger.forks import lineage_of
-from vitruvius.memory.ledger.principle_edits import EditWriter, made_before
-from vitruvius.memory.ledger.versions import (
+from vitruvius.memory.ledger.principle_edits import (
     SELECT,
+    EditWriter,
     current_of_all,
     current_of_run,
     history_of,
     holders,
     in_force,
+    made_before,
     one_version,
     rows_of_run,
     split_name,

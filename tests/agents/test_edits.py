@@ -12,8 +12,8 @@ from vitruvius.agents.analyst.mining import Miner, hypotheses, overlaps
 from vitruvius.agents.chairs.view import PrincipleView, RunView
 from vitruvius.budget import Budget
 from vitruvius.memory.edits import Edit
+from vitruvius.memory.evidence.contrasts import describe_population
 from vitruvius.memory.evidence.effects import licenses_cut, measure
-from vitruvius.memory.evidence.population import describe_population
 from vitruvius.memory.model.ranking import learn
 from vitruvius.memory.records import Evidence, Origin, Spent, Standing, Trial
 from vitruvius.memory.testing import closed_trial, first_version

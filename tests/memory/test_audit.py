@@ -9,7 +9,7 @@ from vitruvius.memory.audit.factors import Factors, spreads
 from vitruvius.memory.audit.shares import main_share, pair_share, redrawn_share, total_share
 from vitruvius.memory.audit.size import effective_number, indistinct_share, removed_by, size_of
 from vitruvius.memory.audit.variance import FactorShare, explain
-from vitruvius.memory.evidence.population import describe_population
+from vitruvius.memory.evidence.contrasts import describe_population
 from vitruvius.memory.model.ranking import learn
 from vitruvius.memory.model.row_selection import as_trials
 from vitruvius.memory.records import GivenRow, ResultStatus

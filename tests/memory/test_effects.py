@@ -7,7 +7,13 @@ import numpy as np
 import pytest
 from scipy.special import ndtri
 
-from vitruvius.memory.evidence.contrasts import best_of_draws, contrast
+from vitruvius.memory.evidence.contrasts import (
+    TOP_STRETCH,
+    Population,
+    best_of_draws,
+    contrast,
+    describe_population,
+)
 from vitruvius.memory.evidence.effects import (
     ALPHA,
     discoveries,
@@ -15,11 +21,6 @@ from vitruvius.memory.evidence.effects import (
     lift,
     measure,
     spent_alpha,
-)
-from vitruvius.memory.evidence.population import (
-    TOP_STRETCH,
-    Population,
-    describe_population,
 )
 from vitruvius.memory.model.ranking import learn, noise_floor
 from vitruvius.memory.records import Evidence, Origin, ResultStatus, Standing, Trial

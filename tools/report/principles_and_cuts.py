@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from vitruvius.memory.decisions import Decision
-from vitruvius.memory.evidence.contrasts import best_of_draws, contrast
-from vitruvius.memory.evidence.population import describe_population
+from vitruvius.memory.evidence.contrasts import best_of_draws, contrast, describe_population
 from vitruvius.memory.ledger.ledger import Ledger
 from vitruvius.memory.model.ranking import Lesson
 from vitruvius.memory.records import CutRecord, Evidence, Origin, PrincipleVersion, Standing, Trial

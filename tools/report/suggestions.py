@@ -11,7 +11,7 @@ import numpy as np
 from scipy.special import ndtr
 
 from vitruvius.memory.evidence.calibration import Verdict, verdict
-from vitruvius.memory.evidence.population import describe_population
+from vitruvius.memory.evidence.contrasts import describe_population
 from vitruvius.memory.model.gaussian_process import Surrogate
 from vitruvius.memory.model.prior import keeps_limits
 from vitruvius.memory.model.ranking import Lesson
