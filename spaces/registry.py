@@ -1,4 +1,4 @@
-"""From text to objects: `nb201:channels=16` or `my_space.py:space`."""
+"""From text to objects: `nb201:channels=16` or `my_space.py:space`; `built_in` is the table."""
 
 from __future__ import annotations
 

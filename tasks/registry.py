@@ -1,4 +1,7 @@
-"""From text to tasks, and to the same task at a cheaper fidelity: `mnist1d:epochs=8`."""
+"""From text to tasks, and to the same task at a cheaper fidelity: `mnist1d:epochs=8`.
+
+The table of names is `built_in`.
+"""
 
 from __future__ import annotations
 

@@ -1,15 +1,18 @@
-"""The architect's chair, taken by a model; the fallback takes each step that it cannot."""
+"""The architect's chair, taken by a model; the fallback takes each step that it cannot.
+
+Its prompt is `prompt.render`, asked by `voice`; here is what it is asked for, and how it is read.
+"""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 from vitruvius.agents.chairs.constraints import context_of
-from vitruvius.agents.chairs.page import template
+from vitruvius.agents.chairs.prompt import template
 from vitruvius.agents.chairs.view import Architect, Proposal, RunView, TurnedDown
+from vitruvius.agents.chairs.voice import Form, Voice, calls_of
 from vitruvius.agents.model.client import Reply
 from vitruvius.agents.model.schemas import decision_union
-from vitruvius.agents.model.voice import Form, Voice, calls_of
 from vitruvius.memory.records import DecisionStatus
 from vitruvius.tools.calls.registry import architects_tools, offers, read_decision
 from vitruvius.tools.calls.tool import Checked, ProposalContext

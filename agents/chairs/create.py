@@ -8,12 +8,12 @@ from typing import Protocol
 from vitruvius.agents.chairs.architect import ModelArchitect
 from vitruvius.agents.chairs.theorist import ModelTheorist
 from vitruvius.agents.chairs.view import Architect, Theorist
+from vitruvius.agents.chairs.voice import Voice
 from vitruvius.agents.model.client import ModelClient
 from vitruvius.agents.model.endpoint import ModelSettings
 from vitruvius.agents.model.replayed_client import ReplayClient
 from vitruvius.agents.model.resolving import Resolved, resolve_model
 from vitruvius.agents.model.tokens import price_of
-from vitruvius.agents.model.voice import Voice
 from vitruvius.memory.records import ModelCall
 from vitruvius.settings import ModelChairs
 

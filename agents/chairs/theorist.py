@@ -7,14 +7,14 @@ from dataclasses import replace
 from typing import Any, Protocol, runtime_checkable
 
 from vitruvius.agents.chairs.constraints import context_of
-from vitruvius.agents.chairs.page import template
+from vitruvius.agents.chairs.prompt import template
 from vitruvius.agents.chairs.repair_triggers import needs_repair
 from vitruvius.agents.chairs.view import Rewrite, RunView, Theorist
+from vitruvius.agents.chairs.voice import Form, PartlyGood, Voice, calls_of
 from vitruvius.agents.model.client import Reply
 from vitruvius.agents.model.quoting import fenced, quoted
 from vitruvius.agents.model.reader import UnreadableReply, json_values, without_thinking
 from vitruvius.agents.model.schemas import MAX_EDITS, edit_schemas, edits_of, edits_union
-from vitruvius.agents.model.voice import Form, PartlyGood, Voice, calls_of
 from vitruvius.memory.edits import Add, Edit
 from vitruvius.memory.records import DecisionStatus
 from vitruvius.tools.calls.edits import EDITS, check_edit, read_edit

@@ -1,8 +1,9 @@
 """What can be asked and done at the prompt without a model: slash commands, and plain sentences.
 
-The commands that do something are those of the tools (`tools.calls`). The table of sentences is
-read from the top; the first pattern that is found names the tool. Nothing is guessed beyond it:
-what matches no line is not understood, and the analyst says so.
+The commands that do something are those of the tools (`tools.calls`); what only asks is answered in
+`tools.questions.registry`, and has its words here. The table of sentences is read from the top; the
+first pattern that is found names the tool. Nothing is guessed beyond it: what matches no line is
+not understood, and the analyst says so.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ def _alone(tool: str) -> Callable[[Sequence[str], str], Call]:
 def _named(tool: str, argument: str) -> Callable[[Sequence[str], str], Call]:
     def read(words: Sequence[str], rest: str) -> Call:
         if not rest:
-            raise QUESTIONS[tool].needs(argument)
+            raise ASKING[tool].needs(argument)
         return {"tool": tool, argument: rest}
 
     return read
@@ -52,7 +53,7 @@ def _trials(words: Sequence[str], rest: str) -> Call:
 
 def _compare(words: Sequence[str], rest: str) -> Call:
     if len(words) != 2:
-        raise QUESTIONS["compare"].needs("two trials")
+        raise ASKING["compare"].needs("two trials")
     return {"tool": "compare", "first": words[0], "second": words[1]}
 
 
@@ -60,7 +61,7 @@ def _command(usage: str, about: str, read: Callable[[Sequence[str], str], Call])
     return Command(usage=usage, about=about, read=read)
 
 
-QUESTIONS: Mapping[str, Command] = {
+ASKING: Mapping[str, Command] = {
     "best": _command("/best", "the best network so far", _alone("best")),
     "trials": _command(
         "/trials [best|worst|latest|slowest|smallest] [N] [TEXT...]",
@@ -85,7 +86,7 @@ QUESTIONS: Mapping[str, Command] = {
 
 def commands() -> Mapping[str, Command]:
     """Returns every slash command: those that ask, then those of the tools."""
-    return {**QUESTIONS, **tool_commands()}
+    return {**ASKING, **tool_commands()}
 
 
 def read_command(text: str) -> Call:

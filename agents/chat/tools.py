@@ -10,7 +10,7 @@ from vitruvius.spaces.space import SearchSpace
 from vitruvius.tools.calls.principle import Principle
 from vitruvius.tools.calls.registry import peoples_tools, read_call
 from vitruvius.tools.calls.schemas import Offer, schema_of
-from vitruvius.tools.questions.asking import QUESTIONS, is_question, read_question
+from vitruvius.tools.questions.registry import QUESTIONS, is_question, read_question
 
 
 def tool_schemas(space: SearchSpace) -> dict[str, Offer]:

@@ -9,8 +9,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from vitruvius.agents.chairs.page import prompts, template
-from vitruvius.agents.chat.page import ASK, ASK_WITHOUT_TOOLS, render_page
+from vitruvius.agents.chairs.prompt import prompts, template
+from vitruvius.agents.chat.prompt import ASK, ASK_WITHOUT_TOOLS, render_page
 from vitruvius.agents.model.capabilities import Capabilities, probe
 from vitruvius.agents.model.client import ModelClient, Question, Reply
 from vitruvius.agents.model.endpoint import ModelSettings

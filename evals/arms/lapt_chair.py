@@ -17,12 +17,12 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from string import Template
 
+from vitruvius.agents.chairs.voice import MENDS
 from vitruvius.agents.model.client import ModelClient, Question, Reply
 from vitruvius.agents.model.quoting import fenced, quoted
 from vitruvius.agents.model.reader import json_values, without_thinking
 from vitruvius.agents.model.resolving import at_hand, resolve_model
 from vitruvius.agents.model.transport import BadReply, ContextFull, RequestRefused, TransportFailed
-from vitruvius.agents.model.voice import MENDS
 from vitruvius.errors import ConfigError
 from vitruvius.evals.arms.arm import Arm, Given
 from vitruvius.evals.arms.controls import Allowed

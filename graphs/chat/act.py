@@ -20,7 +20,7 @@ from vitruvius.tools.calls.fork import Fork
 from vitruvius.tools.calls.principle import Principle
 from vitruvius.tools.calls.tool import UNSAID, Tool
 from vitruvius.tools.calls.train import Train
-from vitruvius.tools.questions.asking import answer, is_question, read_question
+from vitruvius.tools.questions.registry import answer, is_question, read_question
 
 STOPPED = "You stopped this."
 EDITED = "As the person edited it"

@@ -25,8 +25,8 @@ from vitruvius.graphs.chat import graph as chat_speaking
 from vitruvius.graphs.chat.session import ChatSession, Told, Turn
 from vitruvius.memory.ledger.requests import Message
 from vitruvius.memory.records import ModelCall
-from vitruvius.tools.questions.asking import answer, is_question, read_question
 from vitruvius.tools.questions.book import Book
+from vitruvius.tools.questions.registry import answer, is_question, read_question
 
 
 class ChatInput(TypedDict):

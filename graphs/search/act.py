@@ -1,4 +1,4 @@
-"""Carrying a decision out, idempotently by its id."""
+"""Carrying a decision out, idempotently by its id; a training that failed is retried here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""The ledger's tables. A change here needs a migration under `migrations/versions`."""
+"""The ledger's tables.
+
+A change here needs a migration under `migrations/versions`, and its revision in `file.REVISIONS`;
+the store of the table writes and reads the column.
+"""
 
 from __future__ import annotations
 

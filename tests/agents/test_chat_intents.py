@@ -8,7 +8,7 @@ from vitruvius.agents.chat.commands import commands, completed, help_rows, inten
 from vitruvius.agents.chat.tools import check_call, tool_schemas
 from vitruvius.errors import ToolError
 from vitruvius.spaces.cells.cell import Cell
-from vitruvius.tools.questions.asking import QUESTIONS, is_question
+from vitruvius.tools.questions.registry import QUESTIONS, is_question
 
 WHY_T17 = {"tool": "why", "name": "T17"}
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from vitruvius.agents.chairs.page import render, template
+from vitruvius.agents.chairs.prompt import render, template
 from vitruvius.agents.chairs.repair_triggers import good_outside, needs_repair, progress_of
 from vitruvius.agents.chairs.theorist import _ask
 from vitruvius.agents.chairs.view import RunView

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import vitruvius as vt
-from vitruvius.agents.chat.page import ASK, render_page
+from vitruvius.agents.chat.prompt import ASK, render_page
 from vitruvius.agents.model.scripted_server import Body, ScriptedServer, call, say
 from vitruvius.agents.model.tokens import TokenCounter
 from vitruvius.graphs.drive.driver import KEPT_CHECKPOINTS

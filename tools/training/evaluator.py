@@ -1,4 +1,4 @@
-"""The only place that knows workers from tables."""
+"""The only place that knows workers from tables: one try of each request, retries are the run's."""
 
 from __future__ import annotations
 

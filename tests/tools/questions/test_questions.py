@@ -9,8 +9,8 @@ import vitruvius as vt
 from vitruvius.errors import ToolError
 from vitruvius.memory.ledger.ledger import Ledger
 from vitruvius.memory.records import NewTrial, Origin, ResultStatus
-from vitruvius.tools.questions.asking import QUESTIONS, answer, read_question
 from vitruvius.tools.questions.book import Answer, Book
+from vitruvius.tools.questions.registry import QUESTIONS, answer, read_question
 
 
 @pytest.fixture

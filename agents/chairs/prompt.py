@@ -1,4 +1,4 @@
-"""The page: a view of a run as a fresh prompt, within a number of tokens."""
+"""The prompt of a chair: a view of the run rendered as a fresh page, within a number of tokens."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from functools import cache
 from importlib import resources
 from string import Template
 
-from vitruvius.agents.chairs.page_lines import (
+from vitruvius.agents.chairs.prompt_lines import (
     budget_text,
     by_standing,
     contradiction_lines,

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from vitruvius.agents.chairs.page import render
-from vitruvius.agents.chairs.page_lines import by_interest
+from vitruvius.agents.chairs.prompt import render
+from vitruvius.agents.chairs.prompt_lines import by_interest
 from vitruvius.agents.chairs.view import RunView
 from vitruvius.agents.model.quoting import quoted
 from vitruvius.memory.decisions import Decision

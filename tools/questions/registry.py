@@ -1,4 +1,4 @@
-"""Questions as data that a person's words or a model may give, and the answer to each."""
+"""The table of questions, a class and an answer each: what a person or a model may ask of a run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A model's voice: asks for one thing with a fresh page, and says how to mend a bad reply."""
+"""How a chair asks its model: for one thing, with a fresh prompt; a bad reply is to be mended."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
 
-from vitruvius.agents.chairs.page import Page, prompts, render, template
+from vitruvius.agents.chairs.prompt import Page, prompts, render, template
 from vitruvius.agents.chairs.view import RunView, TurnedDown
 from vitruvius.agents.model.capabilities import Capabilities, Mode, probe
 from vitruvius.agents.model.client import Chair, ModelClient, Question, Reply

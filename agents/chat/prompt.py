@@ -1,11 +1,11 @@
-"""The page of one turn of a conversation, rendered from the ledger within a budget of tokens."""
+"""The prompt of one turn of a conversation, rendered from the ledger within a budget of tokens."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
 
-from vitruvius.agents.chairs.page import template
+from vitruvius.agents.chairs.prompt import template
 from vitruvius.agents.model.quoting import fenced, quoted
 from vitruvius.memory.ledger.requests import Message
 from vitruvius.tools.questions.book import Book, words_of
