@@ -62,7 +62,7 @@ def chosen(session: Session, architecture: Architecture) -> Plan:
 
 def _prepare(session: Session) -> tuple[int, int, list[Plan], RunView | None]:
     """Returns the step, how many trainings it may open, the forced ones, the view for the rest."""
-    step, spent = session.reader.steps(), session.spent()
+    step, spent = session.reader.steps(), session.account()
     room = int(min(session.batch, session.reader.search_left(spent)))
     forced = _forced(session, room, step) if room else []
     rest = room - len(forced)

@@ -33,7 +33,6 @@ from vitruvius.tasks.tables.table import Tabular
 from vitruvius.tasks.task import Task
 from vitruvius.tools.training.evaluation import Evaluator
 
-SELDOM_S = 0.5  # a table answers in milliseconds: a beat at each look took a tenth of a trial
 T = TypeVar("T")
 
 
@@ -113,8 +112,8 @@ class Session:
         return replace(self.reader.account(), wall_s=self.wall_before_s + now - self._began)
 
     def spent(self) -> Spent:
-        """Returns the account; renews the lease where that was long ago, warns of a near limit."""
-        if time.monotonic() - self._beaten > SELDOM_S and self.beat():
+        """Returns the account; renews the lease, hears of a stop, warns of a near limit."""
+        if self.beat():
             self.stopping.set()
         spent = self.account()
         self.foresight.warn(self, spent)

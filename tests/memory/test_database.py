@@ -1,9 +1,11 @@
 """Values come back as they went in, a broken transaction leaves nothing, faults are in words."""
 
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection, func, insert, select
+from sqlalchemy.engine.default import DefaultDialect
 from sqlalchemy.exc import IntegrityError
 
 from vitruvius.errors import VitruviusError
@@ -94,3 +96,23 @@ def test_changes_are_counted_by_table_once_they_are_kept(database: Database) -> 
         assert connection.scalar(COUNT) == 1
     assert database.changes(["results"]) == after == database.changes(["runs", "results"])
     assert database.changes(["runs"]) == of_runs
+
+
+def test_an_interrupt_in_a_statement_is_told_as_one_and_leaves_the_ledger_usable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = Database(tmp_path / "ledger.db")
+    _write(made, create_tables)
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(DefaultDialect, "do_execute", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            _write(made, insert_twice)
+    with made.write() as connection:
+        connection.execute(ADD, row())
+    with made.read() as connection:
+        assert connection.scalar(COUNT) == 1
+    made.close()

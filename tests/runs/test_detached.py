@@ -141,7 +141,7 @@ def test_ctrl_c_ends_the_watching_only(
     assert watcher.stdout.readline()
     watcher.send_signal(signal.SIGINT)
     _, err = watcher.communicate(timeout=60)
-    assert watcher.returncode == 0
+    assert watcher.returncode == 0, err
     assert f"run {run.id} goes on" in err
     assert run.record.pid == pid
 
