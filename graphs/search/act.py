@@ -51,7 +51,10 @@ def _tool(decision: Decision) -> Tool:
     call = decision.call
     if isinstance(call, Tool) and type(call) in registry.TOOLS:
         return call
-    raise VitruviusError(f"step {decision.step}: there is no tool {decision.call.tool!r} here")
+    raise VitruviusError(
+        f"step {decision.step} calls {call.tool!r}, a tool that this Vitruvius does not have: go "
+        f"on with the version that wrote it, or fork the run at step {max(decision.step - 1, 0)}"
+    )
 
 
 @dataclass(frozen=True)

@@ -71,6 +71,7 @@ def _walk(data: Any, secrets: tuple[str, ...], *, by_name: bool) -> Any:
 
 
 BUSY_S = 30.0
+_READ, _WRITE = "BEGIN", "BEGIN IMMEDIATE"
 _WRITTEN = "tables written"
 
 
@@ -92,18 +93,18 @@ class Database:
         # one connection serves all threads of a ledger in memory, one at a time
         self._turn: AbstractContextManager[Any] = RLock() if path is None else nullcontext()
         self._engine = _create_engine(path)
-        self._idle: list[Connection] = []
+        self._idle: dict[str, list[Connection]] = {_READ: [], _WRITE: []}
         self._changes: dict[str, int] = {}  # by table: the count of writes at its last one
         self._count = 0
         self._counting = Lock()
 
     def read(self) -> AbstractContextManager[Connection]:
         """Yields a connection that sees one state of the ledger."""
-        return self._transaction("BEGIN")
+        return self._transaction(_READ)
 
     def write(self) -> AbstractContextManager[Connection]:
         """Yields the only writing connection; commits at the end, or nothing is written."""
-        return self._transaction("BEGIN IMMEDIATE")
+        return self._transaction(_WRITE)
 
     @contextmanager
     def _transaction(self, begin: str) -> Iterator[Connection]:
@@ -115,9 +116,11 @@ class Database:
         """
         with self._turn, told_plainly(self.place):
             try:
-                connection = self._idle.pop()
+                connection = self._idle[begin].pop()
             except IndexError:
                 connection = self._engine.connect()
+                if begin == _WRITE:  # a listener makes each statement a third slower: no reader's
+                    event.listen(connection, "after_execute", _note_table)
             driver: Any = connection.connection.driver_connection
             try:
                 driver.execute(begin)
@@ -133,7 +136,7 @@ class Database:
                     connection.close()
                 else:
                     connection.info.pop(_WRITTEN, None)
-                    self._idle.append(connection)
+                    self._idle[begin].append(connection)
 
     def _count_writes(self, tables: Collection[str]) -> None:
         if tables:  # after the commit: who sees the count sees the rows
@@ -150,8 +153,9 @@ class Database:
         return None if data is None else redact_texts(data, self.secrets)
 
     def close(self) -> None:
-        while self._idle:
-            self._idle.pop().close()
+        for idle in self._idle.values():
+            while idle:
+                idle.pop().close()
         self._engine.dispose()
 
 
@@ -173,7 +177,6 @@ def _create_engine(path: Path | None) -> Engine:
             connect_args={"timeout": BUSY_S},
         )
     event.listen(engine, "connect", _set_pragmas)
-    event.listen(engine, "after_execute", _note_table)
     return engine
 
 
