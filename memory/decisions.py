@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from vitruvius.memory.records import DecisionStatus, Origin
 
@@ -57,7 +57,7 @@ def read_stored(written: Mapping[str, Any]) -> Call:
         return NoCall(text=str(written.get("text", "")))
     try:
         return _KINDS.get(str(name), Call).stored(written)
-    except ValidationError:  # of another version, or written by hand
+    except (ValueError, TypeError):  # of another version, or written by hand
         return Call(tool=str(name))
 
 

@@ -20,6 +20,7 @@ from vitruvius.tools.calls import registry
 from vitruvius.tools.calls.proxy import Proxy
 from vitruvius.tools.calls.prune import Prune
 from vitruvius.tools.calls.tool import Tool
+from vitruvius.tools.calls.train import Train
 from vitruvius.tools.training.evaluation import Failed, FailureKind, Outcome, Request, Stopped
 from vitruvius.tools.training.evaluator import adopt
 
@@ -34,6 +35,8 @@ async def carry_out(session: Session, decision: Decision) -> None:
     try:
         outcome = await _tool(decision).carry_out(SearchEngine(session), decision)
     except ToolError as error:
+        if isinstance(decision.call, Train):
+            raise  # its trials may be open: a resume goes on with them
         outcome = f"refused: {error}"
     if outcome is None:
         return  # stopped: the decision stays open for the resume

@@ -208,7 +208,7 @@ def _close(session: Session, wish: Wish, status: WishStatus, told: str) -> None:
 def _tell(session: Session, wish: Wish) -> None:
     session.tell(
         EventKind.WISH,
-        f"{wish.author} asked to {wish.call.tool}: {wish.status}; {wish.words}",
+        f"{wish.author} asked to {wish.call.tool or '?'}: {wish.status}; {wish.words}",
         wish=wish.id,
         author=wish.author,
         status=wish.status,

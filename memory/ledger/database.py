@@ -127,14 +127,12 @@ class Database:
                 yield connection
                 driver.commit()
                 self._count_writes(connection.info.get(_WRITTEN, ()))
-            except BaseException:
-                if not connection.invalidated:
-                    driver.rollback()
-                raise
             finally:
                 if connection.invalidated:  # Ctrl-C in a statement: SQLAlchemy has closed it
                     connection.close()
                 else:
+                    if driver.in_transaction:
+                        driver.rollback()
                     connection.info.pop(_WRITTEN, None)
                     self._idle[begin].append(connection)
 
@@ -186,7 +184,9 @@ def _set_pragmas(dbapi_connection: sqlite3.Connection, record: object) -> None:
 
 
 def _note_table(connection: Connection, statement: Any, *rest: Any) -> None:
-    if statement.is_dml and rest[-1].rowcount:  # a decision that was no wish closes none
+    # An update of no row changes nothing: most decisions close no wish. An insert counts even where
+    # its rows were there before: another process may have written what this one is about to see.
+    if statement.is_insert or (statement.is_dml and rest[-1].rowcount):
         connection.info.setdefault(_WRITTEN, set()).add(statement.table.name)
 
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, func, insert, select, update
 from sqlalchemy.engine.default import DefaultDialect
 from sqlalchemy.exc import IntegrityError
 
@@ -116,3 +116,20 @@ def test_an_interrupt_in_a_statement_is_told_as_one_and_leaves_the_ledger_usable
     with made.read() as connection:
         assert connection.scalar(COUNT) == 1
     made.close()
+
+
+def test_an_insert_counts_even_where_another_process_was_first(database: Database) -> None:
+    put = schema.insert_or(schema.results).on_conflict_do_nothing()
+    _write(database, insert_one)
+    before = database.changes(["results"])
+    with database.write() as connection:
+        assert connection.execute(put, row()).rowcount == 0
+    assert database.changes(["results"]) > before  # what is there may never have been seen
+    after = database.changes(["results"])
+    with database.write() as connection:
+        connection.execute(update(schema.results).where(_results.seed == 99).values(seed=1))
+    assert database.changes(["results"]) == after
+
+
+def insert_one(connection: Connection) -> None:
+    connection.execute(ADD, row())
