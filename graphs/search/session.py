@@ -138,7 +138,7 @@ class Session:
         return max(0.0, limit - kept - self.spent().wall_s)
 
     def progress(self) -> schedule.Progress:
-        """Returns where the run stands now; renews the lease, as every look at the account."""
+        """Returns where the run stands now; renews the lease, as `spent` does."""
         return self.reader.progress(self.spent())
 
     def wish_view(self) -> RunView:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
@@ -118,10 +118,8 @@ AnyQuestion = Annotated[
 ]  # fmt: skip
 _QUESTION: TypeAdapter[AnyQuestion] = TypeAdapter(AnyQuestion)
 QUESTIONS: Mapping[str, type[Question]] = {
-    kind.model_fields["tool"].default: kind
-    for kind in (Best, Trials, OneTrial, Principles, Why, Helps, Lessons, Cuts, Compare, Section,
-                 Proxies, Account, Next)
-}  # fmt: skip
+    kind.model_fields["tool"].default: kind for kind in get_args(get_args(AnyQuestion)[0])
+}
 _ANSWERS: Mapping[str, Callable[..., Answer]] = {
     "best": looking.best,
     "trials": looking.trials,
